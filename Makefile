@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a virtual environment in .venv with pinned dependencies.
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := profiles/data/demo
+
+.PHONY: setup demo test check format slow gpu-check bench clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trimoe needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,cpu]'
+	@touch $@
+
+demo: setup
+	$(BIN)/trimoe export $(DEMO)/checkpoint --recommendations $(DEMO)/evidence/pruning_recommendations.json --top-k 8,6,4 --out artifacts/demo
+	$(BIN)/trimoe verify artifacts/demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+slow: setup
+	$(BIN)/python -m pytest -q -m slow
+
+gpu-check: setup
+	$(BIN)/python -m pytest -q -m gpu -rs
+
+bench: setup
+	$(BIN)/trimoe synth --like bench --out artifacts/synth-bench
+	$(BIN)/trimoe bench-export artifacts/synth-bench --scratch artifacts
+
+clean:
+	rm -rf $(VENV) artifacts/demo artifacts/.demo.staging artifacts/synth-bench

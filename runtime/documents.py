@@ -1,0 +1,198 @@
+"""Checked JSON: read a document once, at the edge, with errors that carry the file and the key path."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from runtime.errors import DocumentError
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """One value of a JSON document together with where it stands.
+
+    Each accessor returns the value as the asked type, or raises DocumentError naming file and key path. Nothing is converted: "3" is
+    not an integer, 1.0 is not an integer, and neither is true.
+    """
+
+    value: Any
+    file: str
+    place: str = ""
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise DocumentError with this node's file and key path in front of `message`."""
+        raise DocumentError(f"{self.file}: {self.place + ': ' if self.place else ''}{message}")
+
+    def _expect(self, kind: str) -> NoReturn:
+        self.fail(f"expected {kind}, found {describe(self.value)}")
+
+    def string(self) -> str:
+        """The value as a string."""
+        if not isinstance(self.value, str):
+            self._expect("a string")
+        return self.value
+
+    def boolean(self) -> bool:
+        """The value as a boolean."""
+        if not isinstance(self.value, bool):
+            self._expect("true or false")
+        return self.value
+
+    def integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int:
+        """The value as an integer within the given limits (both inclusive)."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            self._expect("an integer")
+        if minimum is not None and self.value < minimum:
+            self.fail(f"{self.value} is below the least allowed, {minimum}")
+        if maximum is not None and self.value > maximum:
+            self.fail(f"{self.value} is above the greatest allowed, {maximum}")
+        return self.value
+
+    def number(self) -> float:
+        """The value as a finite float (integers count)."""
+        if not isinstance(self.value, (int, float)) or isinstance(self.value, bool):
+            self._expect("a number")
+        try:
+            number = float(self.value)
+        except OverflowError:
+            self.fail("the number is too large")
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, found {number}")
+        return number
+
+    def items(self) -> Iterator[tuple[str, "Node"]]:
+        """The key and node of each entry of an object, in file order."""
+        if not isinstance(self.value, dict):
+            self._expect("an object")
+        for key, value in self.value.items():
+            yield key, Node(value=value, file=self.file, place=f"{self.place}[{json.dumps(key, ensure_ascii=False)}]")
+
+    def elements(self) -> tuple["Node", ...]:
+        """The nodes of a list, in order."""
+        if not isinstance(self.value, list):
+            self._expect("a list")
+        return tuple(Node(value=v, file=self.file, place=f"{self.place}[{i}]") for i, v in enumerate(self.value))
+
+    def get(self, key: str) -> "Node | None":
+        """The node under `key` of an object, None when the key is absent."""
+        if not isinstance(self.value, dict):
+            self._expect("an object")
+        if key not in self.value:
+            return None
+        place = f"{self.place}.{key}" if self.place else key
+        return Node(value=self.value[key], file=self.file, place=place)
+
+    def require(self, key: str) -> "Node":
+        """The node under `key` of an object; an absent key is an error."""
+        node = self.get(key)
+        if node is None:
+            self.fail(f'the key "{key}" is missing')
+        return node
+
+
+def describe(value: object) -> str:
+    """A short name of a JSON value for error messages, such as `the string "abc"`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the string {json.dumps(value if len(value) <= 40 else value[:37] + '...', ensure_ascii=False)}"
+        case int() | float():
+            return f"the number {value!r}" if len(repr(value)) <= 40 else "a very long number"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return f"an object of {len(value)} keys" if isinstance(value, dict) else repr(value)
+
+
+def read_document(path: Path) -> Node:
+    """Read a JSON file into a node.
+
+    Refused, each with file and place: unreadable or missing files, more than 64 MiB, bytes that are not UTF-8, bad syntax, duplicate
+    keys, NaN and infinities, nesting deeper than Python can parse.
+    """
+    return parse_document(read_bytes(path), file=str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole content of a small file; DocumentError when it cannot be read or is larger than a document may be."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise DocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise DocumentError(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes, the limit for a document")
+    return data
+
+
+def parse_document(data: bytes, *, file: str) -> Node:
+    """Parse JSON bytes into a node; `file` names them in errors. Refuses what `read_document` lists."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise DocumentError(f"{file}: the key {json.dumps(key, ensure_ascii=False)} occurs twice in one object")
+            seen[key] = value
+        return seen
+
+    def refuse_constant(name: str) -> NoReturn:
+        raise DocumentError(f"{file}: {name} is not a JSON number")
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"{file}: line {error.lineno} column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise DocumentError(f"{file}: nested too deeply") from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise DocumentError(f"{file}: {error}") from error
+    if _SURROGATE.search(text) is not None:  # a pair is one character; half of one is no text and could not be written again
+        try:
+            dump_document(value)
+        except UnicodeEncodeError as error:
+            raise DocumentError(f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}") from error
+    return Node(value=value, file=file)
+
+
+def dump_document(value: object) -> bytes:
+    """The bytes of a JSON document as trimoe writes it: UTF-8, two-space indent, keys in the given order, final newline."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one, also after a crash. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of `folder` durable (fsync of the directory). Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

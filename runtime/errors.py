@@ -1,0 +1,38 @@
+"""The errors of trimoe: one root, one class per different reaction of the caller.
+
+TrimoeError
+├── DocumentError      a JSON document is not what it must be: mend the file
+├── CheckpointError    the source checkpoint cannot be used: mend or convert it
+├── PlanError          the request asks for what the model or the evidence does not allow: ask for something else
+├── TargetError        the target cannot be written (full, read-only, taken, busy): free or change the target
+├── SourceChangedError the source changed while it was read: run again when it is still
+└── VerificationError  an artifact is not what it claims to be: do not use it
+"""
+
+
+class TrimoeError(Exception):
+    """Root of every error that trimoe raises on purpose; its text is one sentence a user can act on."""
+
+
+class DocumentError(TrimoeError):
+    """A JSON document is malformed; the text names the file and the key path."""
+
+
+class CheckpointError(TrimoeError):
+    """A checkpoint folder cannot be used as a source; the text names the file and the place."""
+
+
+class PlanError(TrimoeError):
+    """A request does not fit the model or the evidence; the text names the value and the limit."""
+
+
+class TargetError(TrimoeError):
+    """The target folder cannot be written; the text names the path and the reason."""
+
+
+class SourceChangedError(TrimoeError):
+    """A source file changed between planning and the end of copying."""
+
+
+class VerificationError(TrimoeError):
+    """An artifact differs from what was planned or recorded; the text names file, tensor and byte range."""
