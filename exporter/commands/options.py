@@ -1,0 +1,135 @@
+"""The options that `trimoe plan` and `trimoe export` share, and what they mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter.checkpoint import Checkpoint, open_checkpoint
+from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
+from exporter.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
+from exporter.evidence_files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
+from exporter.families import find_family
+from exporter.plan import PlanRequest
+from exporter.source_shape import read_shape
+from runtime.errors import PlanError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanOptions:
+    """The shared options as given; None or empty where they were not."""
+
+    recommendations: Path | None
+    importance: Path | None
+    remove: tuple[tuple[int, ...], ...]
+    strategy: str | None
+    min_datasets: int | None
+    blocks: tuple[int, ...] | None
+    top_k: tuple[int, ...] | None
+    top_k_list: tuple[int, ...] | None
+    protect: tuple[int, ...] | None
+    also: tuple[Path, ...]
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of the options that were given, as on the command line."""
+        return tuple("--" + field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name) not in (None, ()))
+
+
+FILE = click.Path(path_type=Path)
+OPTIONS = (
+    click.option("--recommendations", type=FILE, help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy)."),
+    click.option("--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."),
+    click.option("--remove", metavar="LIST", callback=number_sets, multiple=True, help="Blocks to remove, e.g. 4,13; repeat for several variants."),
+    click.option(
+        "--strategy",
+        type=click.Choice(STRATEGIES),
+        help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the default), take the best set of "
+        "each size (independent), or the best among those tried on enough data sets (robust).",
+    ),
+    click.option("--min-datasets", type=click.IntRange(min=1), help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]"),
+    click.option(
+        "--blocks", metavar="LIST", callback=number_ranges, help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]"
+    ),
+    click.option("--top-k", metavar="LIST", callback=distinct_numbers, help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]"),
+    click.option("--top-k-list", metavar="LIST", callback=numbers, help="Experts per token of every source block; block 0 keeps the source's."),
+    click.option("--protect", metavar="LIST", callback=distinct_numbers, help="Blocks never to remove, besides block 0."),
+    click.option("--also", type=FILE, multiple=True, help="Another evidence file, only compared with the choice."),
+)
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a command, which gets them as one argument `options`, a `PlanOptions`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **arguments: Any) -> Any:
+        given = {field.name: arguments.pop(field.name) for field in fields(PlanOptions)}
+        return command(*args, options=PlanOptions(**given), **arguments)
+
+    for option in reversed(OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def read_request(folder: Path, options: PlanOptions) -> tuple[Checkpoint, PlanRequest]:
+    """Open the checkpoint and read the evidence that the options name.
+
+    Raises click.UsageError for options that contradict each other, and the errors of `open_checkpoint` and of the evidence readers.
+    """
+    check_options(options)
+    checkpoint = open_checkpoint(folder)
+    file = str(folder / "config.json")
+    family = find_family(checkpoint.config, file=file)
+    blocks = read_shape(family, checkpoint.config, file=file).blocks
+    chosen, also = _read_evidence(options, blocks)
+    request = PlanRequest(
+        chosen=chosen,
+        also=also,
+        depths=options.blocks,
+        top_ks=options.top_k,
+        top_k_list=options.top_k_list,
+        protected=options.protect or (),
+    )
+    return checkpoint, request
+
+
+def check_options(options: PlanOptions) -> None:
+    """Raise click.UsageError for options that cannot stand together."""
+    ways = [way for way in ("--recommendations", "--importance", "--remove") if way in options.given]
+    if len(ways) != 1:
+        found = f"; found {' and '.join(ways)}" if ways else ""
+        raise click.UsageError(f"give exactly one of --recommendations, --importance and --remove{found}")
+    if options.top_k is not None and options.top_k_list is not None:
+        raise click.UsageError("--top-k and --top-k-list cannot both be given")
+    if options.min_datasets is not None and options.strategy != ROBUST:
+        raise click.UsageError("--min-datasets applies to --strategy robust only")
+    sets = [tuple(sorted(removed)) for removed in options.remove]
+    for removed in sets:
+        if sets.count(removed) > 1:
+            raise click.UsageError(f"--remove {','.join(map(str, removed))} is given twice")
+
+
+def _read_evidence(
+    options: PlanOptions, blocks: int
+) -> tuple[Importance | Recommendations | ExplicitRemovals, tuple[Importance | Recommendations, ...]]:
+    least = options.min_datasets or DEFAULT_MIN_DATASETS
+    named = options.importance or options.recommendations
+    files = read_evidence_files((*([named] if named else []), *options.also))
+    _check_strategy(options, files)
+    also = tuple(as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least) for other in files[bool(named) :])
+    if options.importance is not None:
+        return as_importance(files[0], blocks=blocks), also
+    if options.recommendations is not None:
+        # A strategy meant for a compared analysis does not concern ready recommendations.
+        strategy = options.strategy if files[0].is_analysis else None
+        return as_recommendations(files[0], blocks=blocks, strategy=strategy, min_datasets=least), also
+    return ExplicitRemovals(sets=tuple(tuple(sorted(removed)) for removed in options.remove)), also
+
+
+def _check_strategy(options: PlanOptions, files: tuple[EvidenceFile, ...]) -> None:
+    if options.strategy is not None and not any(file.is_analysis for file in files):
+        names = ", ".join(str(file.path) for file in files) or "no file"
+        raise PlanError(f"--strategy {options.strategy} needs a cross_dataset_analysis.json; the evidence given is {names}")

@@ -1,0 +1,25 @@
+"""`trimoe plan`: show what an export would write, without writing anything."""
+
+from pathlib import Path
+
+import click
+
+from exporter.commands.options import PlanOptions, plan_options, read_request
+from exporter.plan import make_plan
+from exporter.plan_table import plan_document, show_plan
+from runtime.documents import dump_document
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@plan_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as a JSON document.")
+def plan(checkpoint: Path, options: PlanOptions, as_json: bool) -> None:
+    """Show the variants that an export of CHECKPOINT would write.
+
+    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and --remove says which
+    blocks go; nothing is written.
+    """
+    source, request = read_request(checkpoint, options)
+    planned = make_plan(source, request=request)
+    click.echo(dump_document(plan_document(planned)).decode() if as_json else show_plan(planned), nl=not as_json)

@@ -1,0 +1,33 @@
+"""pruning_recommendations.json: one recommended set of blocks for each number of removed blocks."""
+
+from exporter.evidence import RemovalSet, data_sets, removed_blocks, show_blocks, spread
+from runtime.documents import Node
+from runtime.manifest import DropRecord
+
+
+def read_steps(node: Node, *, blocks: int) -> tuple[RemovalSet, ...]:
+    """The sets, ascending in the number of removed blocks. Raises DocumentError naming file and place.
+
+    Each key is a number of removed blocks, written in digits, and equals the length of its set; keys of an entry beyond those read here,
+    such as incremental_drop, are ignored.
+    """
+    steps = {}
+    for key, entry in node.items():
+        if not key.isascii() or not key.isdigit() or key.startswith("0") or len(key) > 9:
+            entry.fail(f"the key {key!r} is not a number of removed blocks")
+        steps[int(key)] = _step(int(key), entry, blocks=blocks)
+    if not steps:
+        node.fail("holds no recommendation")
+    return tuple(steps[count] for count in sorted(steps))
+
+
+def _step(count: int, entry: Node, *, blocks: int) -> RemovalSet:
+    removed = removed_blocks(entry.require("removed_blocks"), blocks=blocks)
+    if len(removed) != count:
+        entry.require("removed_blocks").fail(f"{len(removed)} blocks, {show_blocks(removed)}, under the key {count}")
+    drop = DropRecord(
+        mean=entry.require("avg_drop").number(),
+        std=spread(entry.require("std_drop")),
+        datasets=data_sets(entry.require("datasets"), entry.require("num_datasets")),
+    )
+    return RemovalSet(blocks=tuple(sorted(removed)), drop=drop)
