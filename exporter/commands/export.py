@@ -1,0 +1,117 @@
+"""`trimoe export`: write a verified family of variants, or copy one variant out of a family."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from exporter.commands.options import PlanOptions, plan_options, read_request
+from exporter.commands.progress_bar import ProgressBar
+from exporter.export import ExportResult, LogitCheck, export_family
+from exporter.export_report import export_document, show_export
+from exporter.plan import Plan, make_plan
+from exporter.plan_table import plan_document, show_bytes, show_plan
+from exporter.standalone import export_standalone
+from runtime.documents import dump_document
+from runtime.errors import PlanError, TrimoeError
+from runtime.manifest import FILE_NAME, read_manifest
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("checkpoint", type=FOLDER, required=False)
+@click.option("--out", type=FOLDER, help="The family's folder: new, empty, or with --replace another family. Missing parents are created.")
+@plan_options
+@click.option("--dry-run", is_flag=True, help="Show the plan and write nothing, like `trimoe plan`.")
+@click.option("--no-logits", is_flag=True, help="Leave out the logit check and the golden files; torch is not needed then.")
+@click.option("--replace", is_flag=True, help="Put the new family in the place of the one at --out.")
+@click.option("--variant", metavar="ID", help="The variant that --standalone copies.")
+@click.option("--standalone", type=FOLDER, metavar="DIR", help="Copy the variant out as a folder of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document.")
+def export(
+    checkpoint: Path | None,
+    out: Path | None,
+    options: PlanOptions,
+    dry_run: bool,
+    no_logits: bool,
+    replace: bool,
+    variant: str | None,
+    standalone: Path | None,
+    as_json: bool,
+) -> None:
+    """Export CHECKPOINT as a verified family of variants.
+
+    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and --remove says which
+    blocks go. An interrupted export is resumed by the same command.
+
+    With --variant and --standalone one variant is also copied out; when CHECKPOINT is left out (the family is then at --out) or is itself
+    a family, that is all that happens.
+    """
+    if (variant is None) != (standalone is None):
+        raise click.UsageError("--variant and --standalone belong together")
+    family = _given_family(checkpoint, out)
+    if family is not None and not options.given and not (dry_run or no_logits or replace):
+        _copy_out(family, variant, standalone, as_json)
+        return
+    if checkpoint is None or (out is None and not dry_run):
+        raise click.UsageError(f"give {'a CHECKPOINT' if checkpoint is None else '--out DIR'}")
+    source, request = read_request(checkpoint, options)
+    planned = make_plan(source, request=request)
+    if variant is not None and variant not in [v.id for v in planned.variants]:
+        raise PlanError(f"no variant {variant!r} in this plan; it has {', '.join(v.id for v in planned.variants)}")
+    if out is None or dry_run:
+        click.echo(dump_document(plan_document(planned)).decode() if as_json else show_plan(planned), nl=not as_json)
+        return
+    result, seconds = _export(planned, out, no_logits=no_logits, replace=replace)
+    click.echo(
+        dump_document(export_document(planned, result, seconds)).decode() if as_json else show_export(planned, result, seconds), nl=not as_json
+    )
+    if variant is not None:
+        _copy_out(out, variant, standalone, False, quiet=as_json)
+
+
+def _given_family(checkpoint: Path | None, out: Path | None) -> Path | None:
+    """The family to copy a variant out of, when no export is asked for."""
+    if checkpoint is None:
+        return out
+    return checkpoint if out is None and (checkpoint / FILE_NAME).exists() and not (checkpoint / "config.json").exists() else None
+
+
+def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: bool, *, quiet: bool = False) -> None:
+    if variant is None or target is None:
+        raise click.UsageError(f"{family} as the only folder: give --variant ID --standalone DIR to copy a variant out, or a CHECKPOINT to export")
+    manifest = read_manifest(family)
+    with _with_notes():
+        size = export_standalone(family, manifest, variant, target, progress=ProgressBar())
+    if as_json:
+        document = {"format": "trimoe.standalone", "version": 1, "variant": variant, "folder": str(target), "bytes": size}
+        click.echo(dump_document(document).decode(), nl=False)
+    elif not quiet:
+        click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.")
+
+
+def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool) -> tuple[ExportResult, dict[str, float]]:
+    progress = ProgressBar()
+    with _with_notes():
+        result = export_family(plan, out, logits=None if no_logits else _logit_check(), replace=replace, progress=progress)
+    return result, progress.seconds
+
+
+def _logit_check() -> LogitCheck:
+    from exporter.verify import check_logits  # imports torch
+
+    return check_logits
+
+
+@contextmanager
+def _with_notes() -> Iterator[None]:
+    """Errors say, after their own text, what was left behind for the next run."""
+    try:
+        yield
+    except TrimoeError as error:
+        raise click.ClickException("\n".join((str(error), *getattr(error, "__notes__", ())))) from error
+    except KeyboardInterrupt as error:
+        click.echo("\n".join(("Interrupted.", *getattr(error, "__notes__", ()))), err=True)
+        raise click.Abort from error

@@ -1,0 +1,250 @@
+"""Export a plan as a family: staged beside the target, compared with the source, verified, and then renamed into place."""
+
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from exporter.checkpoint import Checkpoint
+from exporter.existing_family import check_replaceable, damaged_file, read_existing, same_plan, same_tensors
+from exporter.family_records import plan_identity, source_record, variant_record
+from exporter.plan import Plan, PlannedShard
+from exporter.progress import Progress
+from exporter.shard_check import compare_with_source
+from exporter.shard_layout import data_bytes, group_by_data, shard_header
+from exporter.shard_writer import Lanes, make_lanes, write_shards
+from exporter.source_reader import SourceReader
+from exporter.staging import Staging, staging_path
+from exporter.structure_check import check_structure
+from exporter.target_folder import check_space, check_target, exchange, make_parent, publish, target_error
+from exporter.tensor_digests import FILE_NAME as TENSORS
+from exporter.tensor_digests import ShardDigests, dump_tensor_digests
+from exporter.variant_folder import FamilyFiles, can_link, small_files, write_variants
+from runtime.documents import sync_folder, write_atomically
+from runtime.errors import TargetError, VerificationError
+from runtime.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
+
+THREADS = 4
+
+
+class LogitResult(Protocol):
+    """What the logit check says of one variant: the golden file it wrote, relative to the family, and the checks passed or skipped."""
+
+    @property
+    def golden(self) -> str:
+        """The path of the golden file."""
+
+    @property
+    def checks(self) -> tuple[CheckRecord, ...]:
+        """The checks, in order."""
+
+
+class LogitCheck(Protocol):
+    """Compares the staged variants with the source by their logits (exporter.verify.check_logits, which needs torch)."""
+
+    def __call__(self, *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]) -> Mapping[str, LogitResult]:
+        """A result for each variant id. Raises VerificationError on any difference."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportResult:
+    """A published family. `up_to_date`: it was there already and nothing was written; `resumed`: shards kept from an interrupted export."""
+
+    folder: Path
+    manifest: Manifest
+    up_to_date: bool
+    resumed: int
+    notes: tuple[str, ...]
+
+
+def export_family(plan: Plan, target: Path, *, logits: LogitCheck | None, replace: bool, progress: Progress) -> ExportResult:
+    """Write the family of `plan` to `target`, verified, in one visible step; an interrupted export of the same plan is resumed.
+
+    A family of this very plan at `target` is left alone; another family only gives way when `replace` is set. Without `logits` each variant's
+    check "logits" is recorded as skipped. On errors the staging folder stays for the next run if it holds finished shards.
+
+    Raises TargetError, SourceChangedError, CheckpointError, DocumentError, VerificationError.
+    """
+    check_target(target, plan.checkpoint.folder)
+    small = small_files(plan)
+    with ThreadPoolExecutor(THREADS) as pool, SourceReader(plan.checkpoint) as reader:
+        reader.check()
+        export = _Export(plan, target, small, replace, reader, make_lanes(pool), progress)
+        try:
+            present = export.find_existing(logits=logits is not None)
+            if present is not None:
+                return present
+            make_parent(target)
+            with Staging(target) as staging:
+                return export.run(staging, logits)
+        finally:
+            progress.end()
+
+
+class _Export:
+    """One run: the values that all its steps share."""
+
+    def __init__(
+        self, plan: Plan, target: Path, small: Mapping[str, bytes], replace: bool, reader: SourceReader, lanes: Lanes, progress: Progress
+    ) -> None:
+        self.plan = plan
+        self.target = target
+        self.small = small
+        self.replace = replace
+        self.reader = reader
+        self.lanes = lanes
+        self.progress = progress
+        self.groups = group_by_data(plan.shards)
+
+    def find_existing(self, *, logits: bool) -> ExportResult | None:
+        """The result when the target holds this family already; None when it has to be written. Raises TargetError otherwise."""
+        manifest = read_existing(self.target)
+        if manifest is None:
+            return None
+        if self.replace:
+            check_replaceable(self.target, manifest)
+            return None
+        if not same_plan(manifest, self.plan, self.small):
+            raise TargetError(f"{self.target}: holds a family of another plan or source; give --replace to export this one in its place")
+        damage = damaged_file(self.target, manifest)
+        if damage is not None:
+            raise TargetError(f"{self.target}: holds this family, but damaged ({damage}); give --replace to export it again")
+        if logits and any(variant.golden is None for variant in manifest.variants):
+            raise TargetError(f"{self.target}: holds this family, exported without logit check; give --no-logits, or --replace to check it too")
+        self.progress.begin("comparing source", sum(data_bytes(group[0]) for group in self.groups))
+        if not same_tensors(self.target, self.plan, self.reader, self.lanes, self.progress.advance):
+            raise TargetError(f"{self.target}: holds a family cut from other weights; give --replace to export this one in its place")
+        self._remove_stale_staging()
+        return ExportResult(folder=self.target, manifest=manifest, up_to_date=True, resumed=0, notes=())
+
+    def _remove_stale_staging(self) -> None:
+        """Delete what an export left that was killed between publishing and cleaning up."""
+        if staging_path(self.target).is_dir():
+            with writing(self.target.parent), Staging(self.target) as staging:
+                staging.remove()
+
+    def run(self, staging: Staging, logits: LogitCheck | None) -> ExportResult:
+        """Write, check and publish."""
+        folder = staging.family
+        if not self.replace and read_existing(self.target) is not None:
+            raise TargetError(f"{self.target}: another export has just written it; run the command again")
+        with writing(folder):
+            done = staging.resume(plan_identity(self.plan, self.small))
+            links = can_link(folder)
+        resumed = len(done)
+        needed = self._needed_bytes(done, links=links)
+        check_space(folder, needed)
+        with writing(folder, needed):
+            self._write_missing(staging, done)
+            self._compare(staging, done)
+            self.progress.begin("linking", 0)
+            files = FamilyFiles(folder)
+            for shard in self.plan.shards:
+                files.add_shard(done[shard.path])
+            write_variants(files, self.plan, self.small)
+        check_structure(folder, self.plan)
+        golden, checks = self._check_logits(folder, logits)
+        self.progress.begin("publishing", 0)
+        with writing(folder, needed):
+            files.write(TENSORS, dump_tensor_digests(tuple(done[shard.path] for shard in self.plan.shards)))
+            for path in golden:
+                files.add_existing(path)
+            manifest = self._manifest(files, golden, checks)
+            self._publish(staging, manifest)
+        with writing(staging.path):
+            staging.remove()
+        notes = ("an interrupted export of another plan was discarded",) if staging.discarded else ()
+        if files.copied:
+            notes = (*notes, f"the file system has no hard links here: {files.copied} files are copies")
+        return ExportResult(folder=self.target, manifest=manifest, up_to_date=False, resumed=resumed, notes=notes)
+
+    def _needed_bytes(self, done: Mapping[str, ShardDigests], *, links: bool) -> int:
+        sizes = {shard.path: data_bytes(shard) + len(shard_header(shard)) for shard in self.plan.shards}
+        needed = sum(size for path, size in sizes.items() if path not in done)
+        if not links:
+            needed += sum(sizes[path] for variant in self.plan.variants for path in variant.shards)
+        return needed
+
+    def _write_missing(self, staging: Staging, done: dict[str, ShardDigests]) -> None:
+        missing = [tuple(shard for shard in group if shard.path not in done) for group in self.groups]
+        self.progress.begin("writing", sum(data_bytes(shard) for group in missing for shard in group))
+        for group in missing:
+            if group:
+                self._write(group, staging, done)
+        self.reader.check()
+
+    def _write(self, group: Sequence[PlannedShard], staging: Staging, done: dict[str, ShardDigests]) -> None:
+        for record in write_shards(group, self.reader, staging.family, self.lanes, self.progress.advance):
+            staging.record(record)
+            done[record.path] = record
+
+    def _compare(self, staging: Staging, done: dict[str, ShardDigests]) -> None:
+        self.progress.begin("comparing", self.plan.bytes)
+        for group in self.groups:
+            try:
+                self._compare_group(group, staging.family, done)
+            except VerificationError:
+                # Damage since an earlier run is mended by writing the group again; damage since this run is damage.
+                self.reader.check()
+                if not any(shard.path in staging.kept for shard in group):
+                    raise
+                self._write(group, staging, done)
+                self._compare_group(group, staging.family, done)
+        self.reader.check()
+
+    def _compare_group(self, group: Sequence[PlannedShard], folder: Path, done: Mapping[str, ShardDigests]) -> None:
+        compare_with_source(group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance)
+
+    def _check_logits(self, folder: Path, check: LogitCheck | None) -> tuple[tuple[str, ...], dict[str, tuple[str | None, tuple[CheckRecord, ...]]]]:
+        """The golden files, and for each variant its own golden file and checks."""
+        if check is None:
+            skipped = (CheckRecord(name="logits", outcome="skipped", detail="--no-logits was given"),)
+            return (), {variant.id: (None, skipped) for variant in self.plan.variants}
+        self.progress.begin("checking logits", self.plan.bytes + sum(data_bytes(group[0]) for group in self.groups))
+        results = check(checkpoint=self.plan.checkpoint, plan=self.plan, folder=folder.absolute(), progress=self.progress.advance)
+        self.reader.check()
+        golden = tuple(sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file()))
+        return golden, {variant.id: (results[variant.id].golden, results[variant.id].checks) for variant in self.plan.variants}
+
+    def _manifest(self, files: FamilyFiles, golden: Sequence[str], checks: Mapping[str, tuple[str | None, tuple[CheckRecord, ...]]]) -> Manifest:
+        tensors = {shard.path: len(shard.tensors) for shard in self.plan.shards}
+        variants = []
+        for variant in self.plan.variants:
+            count = sum(tensors[path] for path in variant.shards)
+            path, found = checks[variant.id]
+            structure = f"{count} tensors in {len(variant.shards)} files, config and index as planned"
+            equal = f"{count} tensors, {variant.bytes} bytes equal to the source's"
+            done = (CheckRecord(name="structure", outcome="passed", detail=structure), CheckRecord(name="bytes", outcome="passed", detail=equal))
+            variants.append(variant_record(variant, golden=path, checks=(*done, *found)))
+        return Manifest(
+            trimoe=importlib.metadata.version("trimoe"),
+            source=source_record(self.plan),
+            choice=self.plan.choice,
+            variants=tuple(variants),
+            files=files.records(),
+        )
+
+    def _publish(self, staging: Staging, manifest: Manifest) -> None:
+        for path in sorted(staging.family.rglob("*")):
+            if path.is_dir():
+                sync_folder(path)
+        write_atomically(staging.family / FILE_NAME, dump_manifest(manifest))
+        present = read_existing(self.target)
+        if present is not None and self.replace:
+            check_replaceable(self.target, present)
+            staging.forget()  # from here on the staged folder may be the old family
+            exchange(staging.family, self.target)
+        else:
+            publish(staging.family, self.target)
+
+
+@contextmanager
+def writing(folder: Path, needed_bytes: int | None = None) -> Iterator[None]:
+    """System errors inside become TargetError naming the path and, when the disk is full, the bytes needed and free."""
+    try:
+        yield
+    except OSError as error:
+        raise target_error(error, folder, needed_bytes) from error

@@ -1,0 +1,109 @@
+"""The folder an export will appear as: whether it may be written, how much room there is, and the renames that publish it."""
+
+import ctypes
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from runtime.documents import sync_folder
+from runtime.errors import TargetError
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+# The file system's own needs: folders, journal, blocks that are not full.
+SPACE_MARGIN_BYTES = 16 * 1024 * 1024
+_SPACE_ERRORS = {errno.ENOSPC: "no space left", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file size limit is reached"}
+
+
+def check_target(target: Path, source: Path | None) -> None:
+    """Raise TargetError unless `target` may become a folder: it and `source` do not contain one another, and it is no link, file or mount.
+
+    What an existing folder holds is not looked at. Missing parent folders are created later, in `make_parent`.
+    """
+    if target.is_symlink():
+        raise TargetError(f"{target}: a symbolic link to {target.readlink()}; give that folder itself")
+    if target.exists() and not target.is_dir():
+        raise TargetError(f"{target}: exists and is not a folder")
+    if target.name in ("", ".."):
+        raise TargetError(f"{target}: not a folder that can be created or replaced; give a new name inside it")
+    if target.is_dir() and target.is_mount():
+        raise TargetError(f"{target}: a mount point, which cannot be replaced in one step; give a folder inside it")
+    if source is None:
+        return
+    real_target, real_source = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    if real_target == real_source:
+        raise TargetError(f"{target}: the same folder as the source")
+    if real_target.is_relative_to(real_source):
+        raise TargetError(f"{target}: inside the source {source}, which is never written to")
+    if real_source.is_relative_to(real_target):
+        raise TargetError(f"{target}: contains the source {source}, which is never replaced")
+
+
+def make_parent(target: Path) -> None:
+    """Create the missing parent folders of `target`, like mkdir -p, and check that files can be created beside it. Raises TargetError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise target_error(error, target.parent) from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        read_only = os.statvfs(target.parent).f_flag & os.ST_RDONLY
+        raise TargetError(f"{target.parent}: {'a read-only file system' if read_only else 'not writable for this user'}")
+
+
+def check_space(folder: Path, needed_bytes: int) -> None:
+    """Raise TargetError when the file system of `folder` has less than `needed_bytes` and a margin free for this user."""
+    free = free_bytes(folder)
+    if free < needed_bytes + SPACE_MARGIN_BYTES:
+        raise TargetError(f"{folder}: not enough space: {needed_bytes + SPACE_MARGIN_BYTES:,} bytes needed, {free:,} free")
+
+
+def free_bytes(folder: Path) -> int:
+    """The bytes that this user may still write on the file system of `folder`."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def target_error(error: OSError, folder: Path, needed_bytes: int | None = None) -> TargetError:
+    """A system error of writing below `folder` as a TargetError: path, reason, and for a full disk the bytes needed and free."""
+    path = error.filename if isinstance(error.filename, str) else str(folder)
+    if error.errno in _SPACE_ERRORS:
+        needed = "" if needed_bytes is None else f": {needed_bytes:,} bytes needed, {free_bytes(folder):,} free"
+        return TargetError(f"{path}: {_SPACE_ERRORS[error.errno]}{needed}")
+    return TargetError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+def publish(staged: Path, target: Path) -> None:
+    """Rename the folder `staged` to `target`, which is missing or empty; both are on one file system. Raises OSError."""
+    staged.rename(target)
+    sync_folder(target.parent)
+
+
+def exchange(staged: Path, target: Path) -> None:
+    """Put `staged` in the place of the folder `target`; afterwards `staged` is the old one. One step where the system has it. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    renameat2 = getattr(libc, "renameat2", None)
+    if renameat2 is not None:
+        if renameat2(_AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
+            sync_folder(target.parent)
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise OSError(code, os.strerror(code), str(target))
+    aside = staged.with_name(staged.name + ".old")
+    target.rename(aside)
+    try:
+        staged.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    aside.rename(staged)
+    sync_folder(target.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or a folder with all it holds; a missing one is fine. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
