@@ -1,0 +1,48 @@
+"""`trimoe verify`: check a family on disk again, from its files to its answers."""
+
+from pathlib import Path
+
+import click
+
+from exporter.checkpoint import open_checkpoint
+from exporter.commands.progress_bar import ProgressBar
+from exporter.verify_family import AnswerCheck, GraphCheck, verify_family
+from exporter.verify_report import report_document, show_report
+from runtime.documents import dump_document
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("family", type=FOLDER, metavar="DIR")
+@click.option("--source", type=FOLDER, metavar="CHECKPOINT", help="Compare with the checkpoint the family was cut from as well.")
+@click.option("--no-logits", is_flag=True, help="Leave out running the variants; torch is not needed then.")
+@click.option("--variant", "variants", multiple=True, metavar="ID", help="Only this variant and the files it uses (repeatable).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as a JSON document.")
+def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[str, ...], as_json: bool) -> None:
+    """Verify the family at DIR: its files, bytes, structure and code, and what its variants answer.
+
+    Ends with exit status 1 when any check fails; the table names the first file, tensor and bytes that are not what was written.
+    """
+    checkpoint = None if source is None else open_checkpoint(source)
+    answers = "--no-logits was given" if no_logits else _answers()
+    report = verify_family(family, variants=variants, checkpoint=checkpoint, answers=answers, progress=ProgressBar(), graphs=_graphs())
+    click.echo(dump_document(report_document(report)).decode() if as_json else show_report(report), nl=not as_json)
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _graphs() -> GraphCheck | str:
+    try:
+        from exporter.verify_graphs import verify_graphs  # imports torch, onnx and onnxruntime
+    except ImportError as error:
+        return f"{error.name} is not installed (pip install 'trimoe[export]')"
+    return verify_graphs
+
+
+def _answers() -> AnswerCheck | str:
+    try:
+        from exporter.verify_golden import verify_answers  # imports torch
+    except ImportError as error:
+        return f"{error.name} is not installed (pip install 'trimoe[export]')"
+    return verify_answers

@@ -1,0 +1,44 @@
+"""Which classes of transformers, or of exporter/modeling, run a checkpoint folder, and the config they read from it."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
+
+from exporter.families import Family
+from runtime.errors import TrimoeError
+
+
+def read_model_config(
+    folder: Path, config: Mapping[str, Any], *, family: Family, error: type[TrimoeError]
+) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
+    """The model class for `folder` and its config as an object; `config` is its config.json, already read.
+
+    A model type of transformers uses its classes; one of trimoe uses the package's modeling files, which the folder's must equal; the source
+    of a family that transformers does not know is run by the family's own classes. Raises `error` naming the file for a config that the
+    classes refuse.
+    """
+    file = folder / "config.json"
+    model_type = config.get("model_type")
+    if model_type not in (family.model_type, family.variant_model_type):
+        known = " or ".join(f'"{name}"' for name in (family.model_type, family.variant_model_type) if name is not None)
+        raise error(f'{file}: model_type is "{model_type}"; family {family.name} has {known}')
+    try:
+        if model_type == family.variant_model_type or family.always_own_type:
+            names = dict(family.variant_auto_map)
+            config_class: type[PreTrainedConfig] = _packaged(names["AutoConfig"])
+            model_class: type[PreTrainedModel] = _packaged(names["AutoModelForCausalLM"])
+            return model_class, config_class.from_pretrained(folder, local_files_only=True)
+        plain = CONFIG_MAPPING[model_type].from_pretrained(folder, local_files_only=True)
+    except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as cause:
+        raise error(f"{file}: refused by the model's config class: {' '.join(str(cause).split())}") from cause
+    return MODEL_FOR_CAUSAL_LM_MAPPING[type(plain)], plain
+
+
+def _packaged(name: str) -> Any:
+    """A class of exporter/modeling, by its name in auto_map ("module.Class")."""
+    module, _, attribute = name.partition(".")
+    return getattr(importlib.import_module(f"exporter.modeling.{module}"), attribute)

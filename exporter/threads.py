@@ -1,0 +1,25 @@
+"""How many threads torch computes with while variants are verified."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# With the few tokens of the golden inputs, below this waiting for other threads costs more than they compute; on a busy machine, 20 times more.
+SMALL_MODEL_BYTES = 4 * 1024**3
+
+
+def threads_for(weight_bytes: int) -> int:
+    """One thread for a small model, else as many as torch is set to."""
+    return 1 if weight_bytes < SMALL_MODEL_BYTES else torch.get_num_threads()
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let torch compute with `count` threads inside the block: the count decides the last bits of sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

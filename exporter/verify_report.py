@@ -1,0 +1,68 @@
+"""What a verification found: named checks with an outcome, as a table of at most 80 columns and as a JSON document."""
+
+import textwrap
+from dataclasses import asdict, dataclass
+from typing import Any
+
+WIDTH = 80
+FORMAT = "trimoe.verification"
+VERSION = 1
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One check: its name, the variant it is about (None: the family), its outcome and a sentence of detail."""
+
+    name: str
+    variant: str | None = None
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """All checks of a family, in the order in which they were made."""
+
+    folder: str
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any check failed."""
+        return any(check.outcome == FAILED for check in self.checks)
+
+
+def show_report(report: Report) -> str:
+    """The table: check, result, detail. Variants with the same outcome and detail share a row."""
+    rows: dict[tuple[str, str, str], list[str | None]] = {}
+    for check in report.checks:
+        rows.setdefault((check.name, check.outcome, check.detail), []).append(check.variant)
+    cells = [("check", "result", "detail"), *((name, outcome, _detail(detail, who)) for (name, outcome, detail), who in rows.items())]
+    first, second = (max(len(row[column]) for row in cells) for column in (0, 1))
+    indent = " " * (first + second + 4)
+    lines = []
+    for name, outcome, detail in cells:
+        text = f"{name.ljust(first)}  {outcome.ljust(second)}  {detail}"
+        lines += textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    counts = ", ".join(f"{n} {outcome}" for outcome in (PASSED, FAILED, SKIPPED) if (n := sum(c.outcome == outcome for c in report.checks)))
+    verdict = "NOT verified" if report.failed else "verified"
+    return "\n".join([*lines, "", *textwrap.wrap(f"{report.folder}: {verdict} ({counts})", WIDTH, break_on_hyphens=False)])
+
+
+def _detail(detail: str, variants: list[str | None]) -> str:
+    named = [variant for variant in variants if variant is not None]
+    if not named:
+        return detail
+    return f"{named[0]}: {detail}" if len(named) == 1 else f"{len(named)} variants: {detail}"
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """The report as a JSON object with stable keys."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "folder": report.folder,
+        "verified": not report.failed,
+        "checks": [asdict(check) for check in report.checks],
+    }
