@@ -65,6 +65,11 @@ def _expected_files(plan: Plan, small_files: Mapping[str, bytes]) -> dict[str, b
     return expected
 
 
+def graph_types(manifest: Manifest) -> tuple[str, ...]:
+    """The types of weights the family has ONNX graphs in, sorted: the folders under onnx/."""
+    return tuple(sorted({record.path.split("/")[1] for record in manifest.files if record.path.startswith("onnx/")}))
+
+
 def damaged_file(target: Path, manifest: Manifest) -> str | None:
     """The first listed file that is missing or has another size than recorded, with what is wrong; None when all are there."""
     for record in manifest.files:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from exporter.checkpoint import Checkpoint
-from exporter.existing_family import check_replaceable, damaged_file, read_existing, same_plan, same_tensors
+from exporter.existing_family import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
 from exporter.family_records import plan_identity, source_record, variant_record
 from exporter.plan import Plan, PlannedShard
 from exporter.progress import Progress
@@ -49,6 +49,26 @@ class LogitCheck(Protocol):
         """A result for each variant id. Raises VerificationError on any difference."""
 
 
+class GraphForm(Protocol):
+    """The ONNX form of the variants (exporter.graphs.export_graphs.GraphExport, which needs torch and onnx)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The types of weights asked for."""
+
+    def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
+        """Bytes of the data files that are not among the finished ones."""
+
+    def write_data(self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress) -> None:
+        """Write the missing data files and hand each to `record`."""
+
+    def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
+        """Write everything else."""
+
+    def check(self, folder: Path, *, answers: bool, progress: Progress) -> Mapping[str, tuple[CheckRecord, ...]]:
+        """The checks of each variant by id. Raises VerificationError."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportResult:
     """A published family. `up_to_date`: it was there already and nothing was written; `resumed`: shards kept from an interrupted export."""
@@ -60,11 +80,14 @@ class ExportResult:
     notes: tuple[str, ...]
 
 
-def export_family(plan: Plan, target: Path, *, logits: LogitCheck | None, replace: bool, progress: Progress) -> ExportResult:
+def export_family(
+    plan: Plan, target: Path, *, logits: LogitCheck | None, replace: bool, progress: Progress, graphs: GraphForm | None = None
+) -> ExportResult:
     """Write the family of `plan` to `target`, verified, in one visible step; an interrupted export of the same plan is resumed.
 
     A family of this very plan at `target` is left alone; another family only gives way when `replace` is set. Without `logits` each variant's
-    check "logits" is recorded as skipped. On errors the staging folder stays for the next run if it holds finished shards.
+    check "logits" is recorded as skipped. `graphs` adds the variants' ONNX form. On errors the staging folder stays for the next run if it
+    holds finished shards.
 
     Raises TargetError, SourceChangedError, CheckpointError, DocumentError, VerificationError.
     """
@@ -72,7 +95,7 @@ def export_family(plan: Plan, target: Path, *, logits: LogitCheck | None, replac
     small = small_files(plan)
     with ThreadPoolExecutor(THREADS) as pool, SourceReader(plan.checkpoint) as reader:
         reader.check()
-        export = _Export(plan, target, small, replace, reader, make_lanes(pool), progress)
+        export = _Export(plan, target, small, replace, reader, make_lanes(pool), progress, graphs)
         try:
             present = export.find_existing(logits=logits is not None)
             if present is not None:
@@ -88,7 +111,15 @@ class _Export:
     """One run: the values that all its steps share."""
 
     def __init__(
-        self, plan: Plan, target: Path, small: Mapping[str, bytes], replace: bool, reader: SourceReader, lanes: Lanes, progress: Progress
+        self,
+        plan: Plan,
+        target: Path,
+        small: Mapping[str, bytes],
+        replace: bool,
+        reader: SourceReader,
+        lanes: Lanes,
+        progress: Progress,
+        graphs: GraphForm | None,
     ) -> None:
         self.plan = plan
         self.target = target
@@ -97,6 +128,7 @@ class _Export:
         self.reader = reader
         self.lanes = lanes
         self.progress = progress
+        self.graphs = graphs
         self.groups = group_by_data(plan.shards)
 
     def find_existing(self, *, logits: bool) -> ExportResult | None:
@@ -109,6 +141,10 @@ class _Export:
             return None
         if not same_plan(manifest, self.plan, self.small):
             raise TargetError(f"{self.target}: holds a family of another plan or source; give --replace to export this one in its place")
+        there, asked = graph_types(manifest), () if self.graphs is None else tuple(sorted(self.graphs.names))
+        if there != asked:
+            found, wanted = (", ".join(names) or "none" for names in (there, asked))
+            raise TargetError(f"{self.target}: holds this family with ONNX graphs: {found}; asked for: {wanted}; give --replace to export it so")
         damage = damaged_file(self.target, manifest)
         if damage is not None:
             raise TargetError(f"{self.target}: holds this family, but damaged ({damage}); give --replace to export it again")
@@ -145,8 +181,13 @@ class _Export:
             for shard in self.plan.shards:
                 files.add_shard(done[shard.path])
             write_variants(files, self.plan, self.small)
+            if self.graphs is not None:
+                self.graphs.write_data(folder, done, lambda record: self._record(record, staging, done), self.progress)
+                self.reader.check()
+                self.graphs.write_graphs(files, tuple(self.small))
         check_structure(folder, self.plan)
-        golden, checks = self._check_logits(folder, logits)
+        checks = self._check_logits(folder, logits)
+        golden = tuple(sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file()))
         self.progress.begin("publishing", 0)
         with writing(folder, needed):
             files.write(TENSORS, dump_tensor_digests(tuple(done[shard.path] for shard in self.plan.shards)))
@@ -164,6 +205,7 @@ class _Export:
     def _needed_bytes(self, done: Mapping[str, ShardDigests], *, links: bool) -> int:
         sizes = {shard.path: data_bytes(shard) + len(shard_header(shard)) for shard in self.plan.shards}
         needed = sum(size for path, size in sizes.items() if path not in done)
+        needed += 0 if self.graphs is None else self.graphs.needed_bytes(done)
         if not links:
             needed += sum(sizes[path] for variant in self.plan.variants for path in variant.shards)
         return needed
@@ -178,8 +220,11 @@ class _Export:
 
     def _write(self, group: Sequence[PlannedShard], staging: Staging, done: dict[str, ShardDigests]) -> None:
         for record in write_shards(group, self.reader, staging.family, self.lanes, self.progress.advance):
-            staging.record(record)
-            done[record.path] = record
+            self._record(record, staging, done)
+
+    def _record(self, record: ShardDigests, staging: Staging, done: dict[str, ShardDigests]) -> None:
+        staging.record(record)
+        done[record.path] = record
 
     def _compare(self, staging: Staging, done: dict[str, ShardDigests]) -> None:
         self.progress.begin("comparing", self.plan.bytes)
@@ -198,16 +243,23 @@ class _Export:
     def _compare_group(self, group: Sequence[PlannedShard], folder: Path, done: Mapping[str, ShardDigests]) -> None:
         compare_with_source(group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance)
 
-    def _check_logits(self, folder: Path, check: LogitCheck | None) -> tuple[tuple[str, ...], dict[str, tuple[str | None, tuple[CheckRecord, ...]]]]:
-        """The golden files, and for each variant its own golden file and checks."""
+    def _check_logits(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
+        """For each variant its golden file and the checks of its answers, those of its graphs included."""
+        found = self._check_answers(folder, check)
+        if self.graphs is None:
+            return found
+        graphs = self.graphs.check(folder, answers=check is not None, progress=self.progress)
+        self.reader.check()
+        return {variant: (golden, (*checks, *graphs[variant])) for variant, (golden, checks) in found.items()}
+
+    def _check_answers(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
         if check is None:
             skipped = (CheckRecord(name="logits", outcome="skipped", detail="--no-logits was given"),)
-            return (), {variant.id: (None, skipped) for variant in self.plan.variants}
+            return {variant.id: (None, skipped) for variant in self.plan.variants}
         self.progress.begin("checking logits", self.plan.bytes + sum(data_bytes(group[0]) for group in self.groups))
         results = check(checkpoint=self.plan.checkpoint, plan=self.plan, folder=folder.absolute(), progress=self.progress.advance)
         self.reader.check()
-        golden = tuple(sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file()))
-        return golden, {variant.id: (results[variant.id].golden, results[variant.id].checks) for variant in self.plan.variants}
+        return {variant.id: (results[variant.id].golden, results[variant.id].checks) for variant in self.plan.variants}
 
     def _manifest(self, files: FamilyFiles, golden: Sequence[str], checks: Mapping[str, tuple[str | None, tuple[CheckRecord, ...]]]) -> Manifest:
         tensors = {shard.path: len(shard.tensors) for shard in self.plan.shards}

@@ -5,7 +5,8 @@ import fcntl
 import hashlib
 import logging
 import os
-from pathlib import Path
+from collections.abc import Set
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from exporter.target_folder import remove_tree, target_error
@@ -136,13 +137,8 @@ class Staging:
                 remove_tree(entry)
         if not self.family.is_dir():
             return
-        for entry in self.family.iterdir():
-            if entry.name != "weights":
-                remove_tree(entry)
-        if (self.family / "weights").is_dir():
-            for entry in (self.family / "weights").iterdir():
-                if f"weights/{entry.name}" not in kept:
-                    remove_tree(entry)
+        folders = {parent.as_posix() for path in kept for parent in PurePosixPath(path).parents}
+        _remove_others(self.family, "", kept.keys() | folders)
 
     def _start_journal(self, path: Path, lines: list[str]) -> None:
         fresh = path.with_name(path.name + ".new")
@@ -152,6 +148,16 @@ class Staging:
         os.fsync(self._journal)
         fresh.rename(path)
         sync_folder(self.path)
+
+
+def _remove_others(folder: Path, prefix: str, kept: Set[str]) -> None:
+    """Remove everything below `folder`, whose own path is `prefix`, but the paths in `kept`."""
+    for entry in folder.iterdir():
+        path = f"{prefix}{entry.name}"
+        if path not in kept:
+            remove_tree(entry)
+        elif entry.is_dir():
+            _remove_others(entry, f"{path}/", kept)
 
 
 def _append(descriptor: int, text: str) -> None:

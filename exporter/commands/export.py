@@ -8,8 +8,9 @@ import click
 
 from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.commands.progress_bar import ProgressBar
-from exporter.export import ExportResult, LogitCheck, export_family
+from exporter.export import ExportResult, GraphForm, LogitCheck, export_family
 from exporter.export_report import export_document, show_export
+from exporter.graphs.precision import find_precision
 from exporter.plan import Plan, make_plan
 from exporter.plan_table import plan_document, show_bytes, show_plan
 from exporter.standalone import export_standalone
@@ -25,6 +26,10 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--out", type=FOLDER, help="The family's folder: new, empty, or with --replace another family. Missing parents are created.")
 @plan_options
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing, like `trimoe plan`.")
+@click.option("--format", "formats", default="safetensors", show_default=True, help="What to write: safetensors, or safetensors,onnx.")
+@click.option(
+    "--dtype", "dtypes", default="float32", show_default=True, help="Types of the ONNX weights, by commas: float32, float16, bfloat16, int8, int4."
+)
 @click.option("--no-logits", is_flag=True, help="Leave out the logit check and the golden files; torch is not needed then.")
 @click.option("--replace", is_flag=True, help="Put the new family in the place of the one at --out.")
 @click.option("--variant", metavar="ID", help="The variant that --standalone copies.")
@@ -35,6 +40,8 @@ def export(
     out: Path | None,
     options: PlanOptions,
     dry_run: bool,
+    formats: str,
+    dtypes: str,
     no_logits: bool,
     replace: bool,
     variant: str | None,
@@ -64,7 +71,8 @@ def export(
     if out is None or dry_run:
         click.echo(dump_document(plan_document(planned)).decode() if as_json else show_plan(planned), nl=not as_json)
         return
-    result, seconds = _export(planned, out, no_logits=no_logits, replace=replace)
+    graphs = _graphs(planned, formats, dtypes)
+    result, seconds = _export(planned, out, no_logits=no_logits, replace=replace, graphs=graphs)
     click.echo(
         dump_document(export_document(planned, result, seconds)).decode() if as_json else show_export(planned, result, seconds), nl=not as_json
     )
@@ -92,11 +100,24 @@ def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: b
         click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.")
 
 
-def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool) -> tuple[ExportResult, dict[str, float]]:
+def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: GraphForm | None) -> tuple[ExportResult, dict[str, float]]:
     progress = ProgressBar()
     with _with_notes():
-        result = export_family(plan, out, logits=None if no_logits else _logit_check(), replace=replace, progress=progress)
+        result = export_family(plan, out, logits=None if no_logits else _logit_check(), replace=replace, progress=progress, graphs=graphs)
     return result, progress.seconds
+
+
+def _graphs(plan: Plan, formats: str, dtypes: str) -> GraphForm | None:
+    """What writes the graphs, or None. Raises UsageError for formats that are not, PlanError for unknown types."""
+    asked = [name.strip() for name in formats.split(",")]
+    if sorted(asked) == ["safetensors"]:
+        return None
+    if sorted(asked) != ["onnx", "safetensors"]:
+        raise click.UsageError(f"--format {formats}: there are safetensors, and safetensors,onnx")
+    from exporter.graphs.export_graphs import GraphExport  # imports torch and onnx
+
+    names = dict.fromkeys(name.strip() for name in dtypes.split(","))
+    return GraphExport(plan, [find_precision(name) for name in names])
 
 
 def _logit_check() -> LogitCheck:

@@ -1,0 +1,197 @@
+"""Verifies the graphs of a family: structure, weights, and what each answers, against transformers. Writes their golden outputs."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import safetensors.numpy
+import torch
+
+from exporter.golden_inputs import make_inputs
+from exporter.graphs.census import check_decoder, check_model
+from exporter.graphs.compare import compare_answers
+from exporter.graphs.graph_run import Answer, Prompts, read_prompts, run_decoder
+from exporter.graphs.graph_set import EMBEDDINGS, VISION, GraphSource, graph_path
+from exporter.graphs.precision import Precision
+from exporter.graphs.reference import Reference, source_reference
+from exporter.plan import Plan, PlannedVariant
+from exporter.tensor_digests import ShardDigests
+from exporter.threads import threads_for, using_threads
+from exporter.verify import vocabulary
+from runtime.documents import write_atomically
+from runtime.errors import VerificationError
+from runtime.manifest import CheckRecord
+from runtime.onnx_golden import GraphGolden, write_graph_golden
+from runtime.onnx_session import CPU
+from runtime.self_test import self_test
+
+SELF_TEST_TOLERANCE = 1e-3  # of the largest |logit|: other processors sum in another order
+EMBEDDING_TOLERANCE = 1e-4
+FULL_LOGITS = 4 * 1024 * 1024
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphResult:
+    """What is said of one variant's graph: its golden file relative to the family (None where it cannot run here), and the checks."""
+
+    golden: str | None
+    checks: tuple[CheckRecord, ...]
+
+
+def golden_path(precision: Precision, name: str) -> str:
+    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU provider made them."""
+    return f"golden/onnx-{precision.name}-cpu/{name}.safetensors"
+
+
+def check_graphs(
+    source: GraphSource, plan: Plan, precision: Precision, *, data: ShardDigests, folder: Path, answers: bool, progress: Callable[[int], None]
+) -> dict[str, GraphResult]:
+    """Check every graph of the precision below the family `folder`; `data` is the record of its data file.
+
+    Structure, node census, ranges and the data file's digest always; with `answers` also logits, greedy tokens and experts, which are compared
+    with transformers in float32, and golden files are written and self-tested. Precisions that no provider here runs are recorded as skipped.
+    `progress` is told bytes of weights, once the plan's in all. Raises VerificationError naming what differs.
+    """
+    if not same_digest(folder / data.path, data):
+        raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
+    structure = {variant.id: _check_structure(source, variant, precision, folder) for variant in plan.variants}
+    for name in _shared(source):
+        check_model(folder / graph_path(precision, name))
+    because = _why_skipped(precision) if answers else "--no-logits was given"
+    if because is not None:
+        skipped = CheckRecord(name=f"onnx {precision.name} logits", outcome="skipped", detail=because)
+        return {variant: GraphResult(golden=None, checks=(check, skipped)) for variant, check in structure.items()}
+    threads, results = threads_for(sum(record.bytes for record in source.checkpoint.tensors.values())), {}
+    with using_threads(threads):
+        runner = _Runner(source, precision, folder, threads)
+        for variant in plan.variants:
+            golden, checks = runner.check(variant)
+            results[variant.id] = GraphResult(golden=golden, checks=(structure[variant.id], *checks))
+            progress(variant.bytes)
+    return results
+
+
+def _why_skipped(precision: Precision) -> str | None:
+    if precision.dtype == "float32":
+        return None
+    return f"no provider on this machine runs {precision.dtype} experts (onnxruntime {onnxruntime.__version__}, {CPU})"
+
+
+def same_digest(path: Path, data: ShardDigests) -> bool:
+    """Whether the data file on disk is the recorded one. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == data.sha256
+
+
+def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Precision, folder: Path) -> CheckRecord:
+    top_k = tuple(
+        variant.top_k[layer] if variant.top_k is not None and source.spec.blocks[block].sparse else None for layer, block in enumerate(variant.layers)
+    )
+    detail = check_decoder(folder / graph_path(precision, variant.id), top_k=top_k)
+    return CheckRecord(name=f"onnx {precision.name} structure", outcome="passed", detail=detail)
+
+
+def _shared(source: GraphSource) -> tuple[str, ...]:
+    embeddings = (EMBEDDINGS,) if source.family.decoder.inputs == "inputs_embeds" else ()
+    return (*embeddings, VISION) if source.has_vision else embeddings
+
+
+class _Runner:
+    """The prompts, the shared graphs' outputs and the reference, for one variant after the other."""
+
+    def __init__(self, source: GraphSource, precision: Precision, folder: Path, threads: int) -> None:
+        self.source, self.precision, self.folder, self.threads = source, precision, folder, threads
+        self.reference = source_reference(source.checkpoint, source.family, precision)
+        self.inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
+        shared = {name: folder / graph_path(precision, name) for name in _shared(source)}
+        arrays = {name: tensor.numpy() for name, tensor in self.inputs.items()}
+        self.prompts = read_prompts(arrays, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads)
+        self._check_embeddings()
+        self._write_prompts()
+
+    def _check_embeddings(self) -> None:
+        if self.prompts.embed is None:
+            return
+        expected = self.reference.embed(self.inputs).numpy()
+        for row, length in enumerate(self.prompts.lengths):
+            difference = float(np.abs(self.prompts.values[row, :length] - expected[row, :length]).max())
+            limit = EMBEDDING_TOLERANCE * float(np.abs(expected).max())
+            if not difference <= limit:
+                raise VerificationError(
+                    f"{self.precision.name}: embeddings of row {row}, images included: max |Δ| {difference:.3g}, allowed {limit:.3g}"
+                )
+
+    def _write_prompts(self) -> None:
+        tensors = dict(self.prompts.inputs)
+        if self.prompts.embed is not None:
+            tensors["inputs_embeds"] = self.prompts.values
+        path = self.folder / golden_path(self.precision, "inputs")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}))
+
+    def check(self, variant: PlannedVariant) -> tuple[str, tuple[CheckRecord, ...]]:
+        spec = self.source.spec
+        graph = self.folder / graph_path(self.precision, variant.id)
+        sparse = tuple(spec.blocks[block].sparse for block in variant.layers)
+        answer = run_decoder(graph, self.prompts, sparse=sparse, positions=len(spec.cos), threads=self.threads)
+        checks = judge(variant.id, answer, self.reference, self.inputs, self.precision, blocks=variant.layers, top_k=variant.top_k)
+        path = golden_path(self.precision, variant.id)
+        write_graph_golden(self.folder / path, _golden(variant.id, self.precision, self.prompts, answer))
+        test = self_test(graph, self.folder / path, self.folder / golden_path(self.precision, "inputs"), threads=self.threads)
+        detail = f"golden outputs of onnxruntime {onnxruntime.__version__}, {CPU}, repeated within {test.difference:.2g} of the largest logit"
+        return path, (*checks, CheckRecord(name=f"onnx {self.precision.name} self-test", outcome="passed", detail=detail))
+
+
+def judge(
+    variant: str,
+    answer: Answer,
+    reference: Reference,
+    inputs: Mapping[str, torch.Tensor],
+    precision: Precision,
+    *,
+    blocks: Sequence[int],
+    top_k: Sequence[int] | None,
+) -> tuple[CheckRecord, ...]:
+    """Compare a decoder's answer to the golden prompts `inputs` with the reference's blocks; see `compare_answers`."""
+    continued = _continue(inputs, answer.greedy)
+    expected = reference.run(continued, blocks=blocks, top_k=top_k)
+    rows, length = continued["input_ids"].shape
+    experts = [None if ids is None else ids.reshape(rows, length, -1).numpy() for ids in expected.experts]
+    return compare_answers(variant, precision.name, answer, expected.logits.numpy(), experts, inputs["attention_mask"].sum(1).numpy())
+
+
+def _continue(inputs: Mapping[str, torch.Tensor], greedy: Array) -> dict[str, torch.Tensor]:
+    """The inputs with each row followed by its greedy tokens, without the last, padded on the right."""
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    added = greedy.shape[1] - 1
+    longer, seen = torch.cat([ids, ids.new_zeros(len(ids), added)], 1), torch.cat([mask, mask.new_zeros(len(mask), added)], 1)
+    for row, length in enumerate(mask.sum(1).tolist()):
+        longer[row, length : length + added] = torch.from_numpy(greedy[row, :added])
+        seen[row, length : length + added] = 1
+    return {**inputs, "input_ids": longer, "attention_mask": seen}
+
+
+def _golden(variant: str, precision: Precision, prompts: Prompts, answer: Answer) -> GraphGolden:
+    """The logits at the prompts' last positions, fewer of them where the vocabulary is large."""
+    rows, _, vocabulary = answer.logits.shape
+    shortest = int(prompts.lengths.min())
+    count = max(1, min(shortest, FULL_LOGITS // (4 * rows * vocabulary), 4))
+    positions = prompts.lengths[:, None] - count + np.arange(count)
+    return GraphGolden(
+        variant=variant,
+        precision=precision.name,
+        provider=CPU,
+        onnxruntime=onnxruntime.__version__,
+        tolerance=SELF_TEST_TOLERANCE,
+        logits=answer.logits[np.arange(rows)[:, None], positions],
+        positions=positions,
+        greedy=answer.greedy,
+        continuation=answer.continuation,
+        layers=answer.hidden,
+    )

@@ -1,0 +1,117 @@
+"""What a decoder computes, read once from its config and tensor shapes: sizes, norms, rotary tables, routing, the kind of each block."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.checkpoint import Checkpoint, TensorRecord
+from exporter.families import Family
+from runtime.errors import PlanError
+
+MAX_POSITIONS = 32768
+HEAD_MULTIPLE = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockSpec:
+    """One source block: whether it has experts, its attention window in tokens (None: all), and its tensors by name behind the prefix."""
+
+    block: int
+    sparse: bool
+    window: int | None
+    tensors: dict[str, TensorRecord]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderSpec:
+    """Sizes in elements; `cos` and `sin` are float32 [positions, head_dim / 2]; `renormalised` as the MoE node wants it.
+
+    `tied_head` says that the head's rows are the first embeddings.
+    """
+
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    epsilon: float
+    clip: float | None
+    renormalised: bool
+    tied_head: bool
+    cos: npt.NDArray[np.float32]
+    sin: npt.NDArray[np.float32]
+    blocks: tuple[BlockSpec, ...]
+
+
+def read_decoder(family: Family, checkpoint: Checkpoint, config: Any) -> DecoderSpec:
+    """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it.
+
+    Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the length.
+    """
+    layout = family.decoder
+    activation = getattr(config, "hidden_act", "silu")
+    if activation not in ("silu", "swish"):
+        raise PlanError(f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu")
+    by_block: list[dict[str, TensorRecord]] = [{} for _ in range(config.num_hidden_layers)]
+    for name, record in checkpoint.tensors.items():
+        split = family.split_name(name)
+        if split is not None:
+            by_block[split[0]][split[1]] = record
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
+    if head_dim % HEAD_MULTIPLE:
+        raise PlanError(f"{checkpoint.folder}: heads of width {head_dim} have no ONNX form: the attention kernel takes multiples of {HEAD_MULTIPLE}")
+    cos, sin = rotary_tables(config, head_dim)
+    tied = bool(config.tie_word_embeddings) or layout.head not in checkpoint.tensors
+    renormalised = config.norm_topk_prob if layout.renormalised is None else layout.renormalised
+    return DecoderSpec(
+        hidden=config.hidden_size,
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_dim=head_dim,
+        vocabulary=checkpoint.tensors[layout.embeddings[0] if tied else layout.head].shape[0],
+        epsilon=float(config.rms_norm_eps),
+        clip=getattr(config, "clip_qkv", None),
+        renormalised=bool(renormalised),
+        tied_head=tied,
+        cos=cos,
+        sin=sin,
+        blocks=tuple(
+            BlockSpec(block=i, sparse=layout.router in tensors, window=_window(config, i), tensors=tensors) for i, tensors in enumerate(by_block)
+        ),
+    )
+
+
+def _window(config: Any, block: int) -> int | None:
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and kinds[block] != "sliding_attention":
+        return None
+    window = getattr(config, "sliding_window", None)
+    if kinds is None and not getattr(config, "use_sliding_window", True):
+        return None
+    return window
+
+
+def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Cosine and sine of every position, float32 [positions, head_dim / 2], by transformers' own frequency rules.
+
+    Raises PlanError for rules whose frequencies depend on the length of the input.
+    """
+    import torch
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    parameters = getattr(config, "rope_parameters", None) or {"rope_type": "default", "rope_theta": config.rope_theta}
+    kind = parameters.get("rope_type", "default")
+    scaling = 1.0
+    if kind == "default":
+        width = int(head_dim * parameters.get("partial_rotary_factor", 1.0))
+        frequencies = 1.0 / (parameters["rope_theta"] ** (torch.arange(0, width, 2, dtype=torch.int64).float() / width))
+    elif kind in ("linear", "llama3", "yarn"):
+        frequencies, scaling = ROPE_INIT_FUNCTIONS[kind](config, None)
+    else:
+        raise PlanError(f"rope_type {kind!r}: its rotary frequencies change with the length of the input, which a graph cannot hold")
+    positions = min(getattr(config, "max_position_embeddings", None) or MAX_POSITIONS, MAX_POSITIONS)
+    angles = torch.arange(positions).float()[:, None] * frequencies[None, :].float()
+    return (angles.cos() * scaling).numpy(), (angles.sin() * scaling).numpy()

@@ -1,0 +1,67 @@
+"""The genai_config.json beside a text decoder, with which onnxruntime-genai loads it as it is. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from exporter.graphs.decoder_spec import DecoderSpec
+
+DECODER = "model.onnx"
+# What onnxruntime-genai calls a plain decoder of token ids; the type selects no mathematics there.
+GENAI_TYPE = "olmo"
+
+
+def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -> dict[str, Any]:
+    """The document for a variant of `layers` layers, whose decoder lies beside it as DECODER; `config` is the source's config.json."""
+    context = len(spec.cos)
+    return {
+        "model": {
+            "type": GENAI_TYPE,
+            "bos_token_id": _first(config.get("bos_token_id"), 0),
+            "eos_token_id": _tokens(config.get("eos_token_id")),
+            "pad_token_id": _first(config.get("pad_token_id"), _first(config.get("eos_token_id"), 0)),
+            "context_length": context,
+            "vocab_size": spec.vocabulary,
+            "decoder": {
+                "session_options": {
+                    "log_id": "trimoe",
+                    "session.disable_prepacking": "1",
+                    "provider_options": [],
+                },
+                "filename": DECODER,
+                "head_size": spec.head_dim,
+                "hidden_size": spec.hidden,
+                "num_attention_heads": spec.heads,
+                "num_hidden_layers": layers,
+                "num_key_value_heads": spec.kv_heads,
+                "inputs": {
+                    "input_ids": "input_ids",
+                    "attention_mask": "attention_mask",
+                    "past_key_names": "past_key_values.%d.key",
+                    "past_value_names": "past_key_values.%d.value",
+                },
+                "outputs": {"logits": "logits", "present_key_names": "present.%d.key", "present_value_names": "present.%d.value"},
+            },
+        },
+        "search": {
+            "do_sample": False,
+            "max_length": context,
+            "min_length": 0,
+            "num_beams": 1,
+            "num_return_sequences": 1,
+            "past_present_share_buffer": True,
+            "repetition_penalty": 1.0,
+            "temperature": 1.0,
+            "top_k": 1,
+            "top_p": 1.0,
+        },
+    }
+
+
+def _first(value: Any, default: int) -> int:
+    tokens = value if isinstance(value, list) else [value]
+    return tokens[0] if tokens and isinstance(tokens[0], int) else default
+
+
+def _tokens(value: Any) -> list[int]:
+    tokens = value if isinstance(value, list) else [value]
+    return [token for token in tokens if isinstance(token, int)] or [0]

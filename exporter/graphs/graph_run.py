@@ -1,0 +1,96 @@
+"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what goes on inside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.graph_outputs import hidden_name, scores_name, with_outputs
+from runtime.onnx_decoder import OnnxDecoder
+from runtime.onnx_session import open_session
+from runtime.self_test import STEPS, last_rows
+
+GREEDY_TOKENS = 128
+LAYER_VALUES = 32
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompts:
+    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the right."""
+
+    inputs: Mapping[str, Array]
+    values: Array
+    embed: Callable[[Array], Array] | None
+
+    @property
+    def lengths(self) -> Array:
+        """Real tokens of each row."""
+        lengths: Array = self.inputs["attention_mask"].sum(1)
+        return lengths
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits [rows, tokens, vocabulary]
+    they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m], router `scores[i]` [rows · n, experts] or None."""
+
+    logits: Array
+    greedy: Array
+    decoded: Array
+    continuation: Array
+    hidden: Array
+    scores: tuple[Array | None, ...]
+
+
+def read_prompts(inputs: Mapping[str, Array], *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
+    """The prompts, by way of the shared graphs where there are any."""
+    if embeddings is None:
+        return Prompts(inputs=inputs, values=inputs["input_ids"], embed=None)
+    session, features = open_session(embeddings, threads=threads, spinning=False), {}
+    if vision is not None:
+        images = {name: inputs[name] for name in ("images", "image_masks")}
+        features = {
+            "image_features": open_session(vision, threads=threads, spinning=False).run(None, images)[0],
+            "image_input_idx": inputs["image_input_idx"],
+        }
+    none = {name: value[:1, :0] for name, value in features.items()}
+
+    def embed(ids: Array) -> Array:
+        embedded: Array = session.run(None, {"input_ids": ids, **none})[0]
+        return embedded
+
+    values = session.run(None, {"input_ids": inputs["input_ids"], **features})[0]
+    return Prompts(inputs=inputs, values=values, embed=embed)
+
+
+def run_decoder(graph: Path, prompts: Prompts, *, sparse: tuple[bool, ...], positions: int, threads: int) -> Answer:
+    """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a row may become."""
+    decoder = OnnxDecoder(open_session(graph, threads=threads, spinning=False))
+    rows, width = prompts.values.shape[:2]
+    logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
+    tokens = max(1, min(GREEDY_TOKENS, positions - width))
+    greedy, decoded = [], []
+    for row, length in enumerate(prompts.lengths):
+        ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)
+        greedy.append(ids)
+        decoded.append(after)
+    chosen = np.stack(greedy)
+    hidden, scores = _look_inside(graph, prompts, sparse, threads)
+    first = chosen[:, :STEPS]
+    continuation = first if prompts.embed is None else np.concatenate([prompts.embed(ids[None]) for ids in first])
+    return Answer(logits=logits, greedy=chosen, decoded=np.stack(decoded), continuation=continuation, hidden=hidden, scores=scores)
+
+
+def _look_inside(graph: Path, prompts: Prompts, sparse: tuple[bool, ...], threads: int) -> tuple[Array, tuple[Array | None, ...]]:
+    layers = range(len(sparse))
+    names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
+    copy = with_outputs(graph.read_bytes(), names)
+    decoder = OnnxDecoder(open_session(copy, data_folder=graph.parent, threads=threads, spinning=False))
+    rows, width = prompts.values.shape[:2]
+    outputs = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)
+    hidden = np.stack([last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :LAYER_VALUES] for layer in layers])
+    return hidden, tuple(outputs[scores_name(layer)] if sparse[layer] else None for layer in layers)

@@ -1,0 +1,120 @@
+"""All graphs of a family in one precision: the tensors they point to, and each graph with its path. Built in memory, nothing written."""
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+
+from exporter.checkpoint import Checkpoint
+from exporter.families import Family
+from exporter.family_records import source_digest
+from exporter.graphs.decoder import build_decoder
+from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
+from exporter.graphs.embeddings import build_embeddings
+from exporter.graphs.precision import Precision
+from exporter.graphs.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.vision import build_vision
+from exporter.graphs.vision_weights import vision_tensors
+from exporter.graphs.weight_layout import decoder_tensors
+from exporter.model_class import read_model_config
+from exporter.plan import Plan, PlannedVariant
+from runtime.errors import CheckpointError
+
+FOLDER = "onnx"
+VISION, EMBEDDINGS = "vision", "embeddings"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphSource:
+    """What graphs are built from: the source, its family, its config as transformers reads it, and what its decoder computes."""
+
+    checkpoint: Checkpoint
+    family: Family
+    config: Any
+    spec: DecoderSpec
+
+    @property
+    def has_vision(self) -> bool:
+        """Whether the model takes images."""
+        return getattr(self.config, "vision_backbone", None) is not None
+
+
+def read_source(plan: Plan) -> GraphSource:
+    """Read what the graphs of a plan need. Raises CheckpointError for a config that is refused, PlanError for what graphs cannot compute."""
+    checkpoint, family = plan.checkpoint, plan.family
+    if "quantization_config" in checkpoint.config:
+        place = f"{checkpoint.folder / 'config.json'}: quantization_config"
+        raise CheckpointError(f"{place}: graphs are made from unquantised checkpoints; export this one as safetensors only")
+    _, config = read_model_config(checkpoint.folder, checkpoint.config, family=family, error=CheckpointError)
+    return GraphSource(checkpoint=checkpoint, family=family, config=config, spec=read_decoder(family, checkpoint, config))
+
+
+def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple[StoredTensor, ...]:
+    """The tensors of the precision's data file, with offsets: each source block that a variant keeps, once. Raises PlanError, CheckpointError."""
+    blocks = frozenset(block for variant in plan.variants for block in variant.layers)
+    tensors = list(decoder_tensors(source.family, source.checkpoint, source.spec, precision, blocks=blocks))
+    if source.has_vision:
+        tensors += vision_tensors(source.checkpoint, source.config, precision.dtype)
+    return lay_out(tensors)
+
+
+def data_file(precision: Precision) -> str:
+    """The name of a precision's external data file, which all its graphs point into."""
+    return f"weights.{precision.name}.bin"
+
+
+def data_path(precision: Precision) -> str:
+    """The path of the data file relative to the family."""
+    return f"{FOLDER}/{precision.name}/{data_file(precision)}"
+
+
+def graph_path(precision: Precision, name: str) -> str:
+    """The path, relative to the family, of a variant's decoder (by its id), VISION or EMBEDDINGS: beside the data file.
+
+    One folder holds them all: ONNX Runtime opens no data outside the graph's folder, and tools of ONNX none that has several names.
+    """
+    return f"{FOLDER}/{precision.name}/{name}.onnx"
+
+
+def build_graphs(source: GraphSource, plan: Plan, precision: Precision, tensors: tuple[StoredTensor, ...]) -> Iterator[tuple[str, ir.Model]]:
+    """Every graph of the precision with its path relative to the family: one decoder a variant, and the shared ones."""
+    weights = {tensor.name: tensor for tensor in tensors}
+    shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": _metadata(source, precision)}
+    if source.family.decoder.inputs == "inputs_embeds":
+        yield graph_path(precision, EMBEDDINGS), build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared)
+    if source.has_vision:
+        yield graph_path(precision, VISION), build_vision(source.config, weights, **shared)
+    for variant in plan.variants:
+        yield graph_path(precision, variant.id), build_variant(source, variant, precision, weights)
+
+
+def build_variant(source: GraphSource, variant: PlannedVariant, precision: Precision, weights: Mapping[str, StoredTensor]) -> ir.Model:
+    """The decoder graph of one variant."""
+    metadata = {
+        **_metadata(source, precision),
+        "trimoe.variant": variant.id,
+        "trimoe.layers": " ".join(map(str, variant.layers)),
+        "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
+        "trimoe.top_k": " ".join(map(str, variant.top_k or ())),
+    }
+    return build_decoder(
+        source.family,
+        source.spec,
+        weights,
+        layers=variant.layers,
+        top_k=variant.top_k,
+        data_file=data_file(precision),
+        dtype=precision.dtype,
+        metadata=metadata,
+    )
+
+
+def _metadata(source: GraphSource, precision: Precision) -> dict[str, str]:
+    return {
+        "trimoe.version": importlib.metadata.version("trimoe"),
+        "trimoe.family": source.family.name,
+        "trimoe.source_digest": source_digest(source.checkpoint),
+        "trimoe.precision": precision.name,
+    }

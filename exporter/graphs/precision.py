@@ -1,0 +1,40 @@
+"""The types a family's graphs can be exported in, and what each means for the weights. Pure."""
+
+from dataclasses import dataclass
+
+from runtime.errors import PlanError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Precision:
+    """`dtype` of activations, norms, routers and whatever is not quantised; `bits` of the quantised matrices (None: none are)."""
+
+    name: str
+    dtype: str
+    bits: int | None = None
+
+
+PRECISIONS: tuple[Precision, ...] = (
+    Precision(name="float32", dtype="float32"),
+    Precision(name="float16", dtype="float16"),
+    Precision(name="bfloat16", dtype="bfloat16"),
+    Precision(name="int8", dtype="float32", bits=8),
+    Precision(name="int4", dtype="float32", bits=4),
+)
+BLOCKS = (32, 16)  # values per scale, the preferred one first: what both quantised kernels take
+
+
+def find_precision(name: str) -> Precision:
+    """The precision of that name. Raises PlanError naming the known ones."""
+    for precision in PRECISIONS:
+        if precision.name == name:
+            return precision
+    raise PlanError(f'unknown dtype "{name}"; there are {", ".join(precision.name for precision in PRECISIONS)}')
+
+
+def block_size(width: int, *, tensor: str) -> int:
+    """The values per scale for rows of `width`. Raises PlanError naming the tensor when no block size divides the width."""
+    for size in BLOCKS:
+        if width % size == 0:
+            return size
+    raise PlanError(f"{tensor}: rows of {width} values cannot be quantised in blocks; the width must be a multiple of {BLOCKS[-1]}")

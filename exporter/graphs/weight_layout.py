@@ -1,0 +1,133 @@
+"""Which tensors the decoder graphs of a family need and what of the source each is made of. Pure: decides, reads no weight."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from exporter.checkpoint import Checkpoint, TensorRecord
+from exporter.families import Family
+from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
+from exporter.graphs.precision import Precision, block_size
+from exporter.graphs.stored_tensor import Quantisation, StoredTensor
+
+
+def decoder_tensors(
+    family: Family, checkpoint: Checkpoint, spec: DecoderSpec, precision: Precision, *, blocks: frozenset[int]
+) -> Iterator[StoredTensor]:
+    """Every tensor of the given source blocks, of embeddings and head, without offsets.
+
+    A quantised matrix `x` becomes `x.packed` and `x.scales`; embeddings, also as a tied head, and routers never are. Raises PlanError for
+    widths that cannot be quantised.
+    """
+    layout, dtype = family.decoder, precision.dtype
+    yield StoredTensor(name="rotary.cos", dtype=dtype, shape=spec.cos.shape, values=spec.cos)
+    yield StoredTensor(name="rotary.sin", dtype=dtype, shape=spec.sin.shape, values=spec.sin)
+    if spec.clip is not None:
+        for name, limit in (("clip.low", -spec.clip), ("clip.high", spec.clip)):
+            yield StoredTensor(name=name, dtype=dtype, shape=(), values=np.asarray(limit, np.float32))
+    embeddings = tuple(checkpoint.tensors[name] for name in layout.embeddings)
+    yield stacked("embeddings", embeddings, dtype)
+    for block in (spec.blocks[number] for number in sorted(blocks)):
+        yield from _Block(family, block, precision).tensors()
+    yield stacked("final_norm", (checkpoint.tensors[layout.final_norm],), dtype)
+    if not spec.tied_head:
+        yield from matrix("head.weight", (checkpoint.tensors[layout.head],), precision)
+    else:
+        yield StoredTensor(name="head.weight", dtype=dtype, shape=embeddings[0].shape, view_of="embeddings")
+
+
+def stacked(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTensor:
+    """Tensors one below the other."""
+    shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
+    return StoredTensor(name=name, dtype=dtype, shape=shape, rows=tuple((tensor,) for tensor in tensors))
+
+
+def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> Iterator[StoredTensor]:
+    """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost twice as fast as by [out, in].
+
+    Where the precision says so they are quantised instead: packed [out, blocks, bytes of a block], scales [out, blocks].
+    """
+    whole = stacked(name, tensors, precision.dtype)
+    if precision.bits is None:
+        yield turned(whole)
+        return
+    size = block_size(whole.shape[-1], tensor=tensors[0].name)
+    blocks = whole.shape[-1] // size
+    yield _part(whole, "packed", (whole.shape[0], blocks, size * precision.bits // 8), Quantisation(bits=precision.bits, block=size, part="packed"))
+    yield _part(whole, "scales", (whole.shape[0], blocks), Quantisation(bits=precision.bits, block=size, part="scales"))
+
+
+def turned(tensor: StoredTensor) -> StoredTensor:
+    """The matrix transposed."""
+    rows, columns = tensor.shape
+    return replace(tensor, shape=(columns, rows), transposed=True)
+
+
+def _part(whole: StoredTensor, part: str, shape: tuple[int, ...], how: Quantisation) -> StoredTensor:
+    dtype = "uint8" if part == "packed" else "float32"
+    return StoredTensor(name=f"{whole.name}.{part}", dtype=dtype, shape=shape, rows=whole.rows, quantisation=how)
+
+
+class _Block:
+    """The tensors of one source block, named `blocks.<block>.…`."""
+
+    def __init__(self, family: Family, block: BlockSpec, precision: Precision) -> None:
+        self.family, self.block, self.precision = family, block, precision
+        self.prefix = f"blocks.{block.block}."
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        layout, tensors = self.family.decoder, self.block.tensors
+        yield self._take("attention_norm", layout.attention_norm)
+        yield from self._linear("qkv", *layout.query_key_value)
+        if layout.query_norm is not None and layout.key_norm is not None:
+            yield self._take("query_norm", layout.query_norm)
+            yield self._take("key_norm", layout.key_norm)
+        yield from self._linear("attention_output", layout.attention_output)
+        yield self._take("feed_forward_norm", layout.feed_forward_norm)
+        if not self.block.sparse:
+            yield from self._mlp("dense.", layout.dense)
+            return
+        assert layout.router is not None
+        yield turned(self._take("router.weight", layout.router))
+        yield from self._experts(tensors[layout.router].shape[0])
+        if layout.shared_expert is not None and layout.shared_expert_gate is not None:
+            yield from self._mlp("shared_expert.", layout.shared_expert)
+            yield turned(self._take("shared_expert_gate.weight", layout.shared_expert_gate))
+
+    def _take(self, name: str, *sources: str) -> StoredTensor:
+        return stacked(self.prefix + name, [self.block.tensors[source] for source in sources], self.precision.dtype)
+
+    def _linear(self, name: str, *sources: str) -> Iterator[StoredTensor]:
+        yield from matrix(f"{self.prefix}{name}.weight", [self.block.tensors[f"{source}.weight"] for source in sources], self.precision)
+        if f"{sources[0]}.bias" in self.block.tensors:
+            yield self._take(f"{name}.bias", *(f"{source}.bias" for source in sources))
+
+    def _mlp(self, name: str, source: str) -> Iterator[StoredTensor]:
+        yield from self._linear(f"{name}gate_up", f"{source}gate_proj", f"{source}up_proj")
+        yield from self._linear(f"{name}down", f"{source}down_proj")
+
+    def _experts(self, count: int) -> Iterator[StoredTensor]:
+        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout of the MoE kernels."""
+        for name, projections in (("fc1", self.family.expert_projections[:2]), ("fc2", self.family.expert_projections[2:])):
+            rows = [tuple(self._expert(expert, projection) for projection in projections) for expert in range(count)]
+            first = rows[0][0]
+            shape = (count, len(rows[0]) * first.shape[0], first.shape[1])
+            whole = StoredTensor(name=f"{self.prefix}experts.{name}", dtype=self.precision.dtype, shape=shape, rows=tuple(rows))
+            yield from self._quantised_experts(whole, first.name)
+
+    def _quantised_experts(self, whole: StoredTensor, source: str) -> Iterator[StoredTensor]:
+        bits = self.precision.bits
+        if bits is None:
+            yield whole
+            return
+        (count, rows, width), size = whole.shape, self._expert_block(source)
+        yield _part(whole, "packed", (count, rows, width * bits // 8), Quantisation(bits=bits, block=size, part="packed"))
+        yield _part(whole, "scales", (count, rows, width // size), Quantisation(bits=bits, block=size, part="scales"))
+
+    def _expert_block(self, source: str) -> int:
+        """One block size for both matrices of the experts: the node has one."""
+        return min(block_size(self._expert(0, projection).shape[1], tensor=source) for projection in self.family.expert_projections)
+
+    def _expert(self, expert: int, projection: str) -> TensorRecord:
+        return self.block.tensors[f"{self.family.experts_prefix}{expert}.{projection}.weight"]

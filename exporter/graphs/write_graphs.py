@@ -1,0 +1,56 @@
+"""Writes the ONNX form of a family: one data file for each precision, and small graphs that point into it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import onnx_ir as ir
+
+from exporter.graphs.genai_config import DECODER, genai_config
+from exporter.graphs.graph_set import FOLDER, GraphSource, build_graphs, data_file, data_path, graph_path, plan_tensors
+from exporter.graphs.precision import Precision
+from exporter.graphs.stored_tensor import StoredTensor
+from exporter.graphs.weight_file import write_weights
+from exporter.plan import Plan
+from exporter.tensor_digests import ShardDigests
+from exporter.variant_folder import FamilyFiles
+from runtime.documents import dump_document
+
+
+def write_data(source: GraphSource, plan: Plan, precision: Precision, folder: Path, progress: Callable[[int], None]) -> ShardDigests:
+    """Write the data file of a precision below the family `folder`, streaming and durably; returns its record. `progress` is told bytes.
+
+    Raises CheckpointError, SourceChangedError, PlanError, OSError.
+    """
+    tensors = plan_tensors(source, plan, precision)
+    return write_weights(source.checkpoint.folder, tensors, folder, data_path(precision), progress)
+
+
+def write_graphs(source: GraphSource, plan: Plan, precision: Precision, files: FamilyFiles, *, carried: Mapping[str, str]) -> None:
+    """Write every graph of a precision beside its data file.
+
+    A text variant also gets a folder for onnxruntime-genai, which opens nothing outside it: genai_config.json and links to the graph, to the
+    data file and to the `carried` tokenizer files (name → path in the family). Raises PlanError, OSError.
+    """
+    for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision)):
+        files.write(path, to_bytes(model))
+    if source.family.decoder.inputs == "inputs_embeds":
+        return
+    for variant in plan.variants:
+        folder = f"{FOLDER}/{precision.name}/{variant.id}"
+        document = genai_config(source.spec, source.checkpoint.config, layers=len(variant.layers))
+        files.write(f"{folder}/genai_config.json", dump_document(document))
+        files.link(graph_path(precision, variant.id), f"{folder}/{DECODER}")
+        files.link(data_path(precision), f"{folder}/{data_file(precision)}")
+        for name, path in sorted(carried.items()):
+            files.link(path, f"{folder}/{name}")
+
+
+def to_bytes(model: ir.Model) -> bytes:
+    """The graph as it stands on disk; its weights stay where the external references point."""
+    data: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
+    return data
+
+
+def total_bytes(tensors: tuple[StoredTensor, ...]) -> int:
+    """The bytes that writing them will report."""
+    return sum(tensor.bytes for tensor in tensors if tensor.view_of is None)

@@ -1,0 +1,98 @@
+"""Verify the ONNX form of a finished family again: structure, census, golden outputs, and logits against the safetensors variants."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from exporter.block_model import BlockModel
+from exporter.existing_family import graph_types
+from exporter.graphs.census import check_decoder, check_model
+from exporter.graphs.check_graphs import golden_path, judge
+from exporter.graphs.graph_run import Prompts, read_prompts, run_decoder
+from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path
+from exporter.graphs.precision import Precision, find_precision
+from exporter.graphs.reference import Reference
+from exporter.source_shape import read_shape
+from exporter.threads import threads_for, using_threads
+from exporter.verify import read_places
+from exporter.verify_report import FAILED, PASSED, SKIPPED, Check
+from exporter.verify_structure import manifest_family
+from runtime.documents import read_document
+from runtime.errors import TrimoeError, VerificationError
+from runtime.manifest import Manifest, VariantRecord
+from runtime.self_test import self_test
+
+
+def verify_graphs(
+    *, folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], answers: bool, progress: Callable[[int], None]
+) -> tuple[Check, ...]:
+    """Check the graphs of `variants` in every type the family has; with `answers` also run them. `progress` is told bytes of weights."""
+    checks: list[Check] = []
+    for name in graph_types(manifest):
+        with using_threads(threads_for(max(variant.bytes for variant in variants))):
+            checks += _Verification(folder, manifest, find_precision(name)).run(variants, answers=answers, progress=progress)
+    return tuple(checks)
+
+
+class _Verification:
+    def __init__(self, folder: Path, manifest: Manifest, precision: Precision) -> None:
+        self.folder, self.manifest, self.precision = folder, manifest, precision
+        self.family = manifest_family(manifest)
+
+    def run(self, variants: Sequence[VariantRecord], *, answers: bool, progress: Callable[[int], None]) -> list[Check]:
+        kind, prompts = self.precision.name, None
+        checks: list[Check] = []
+        for variant in variants:
+            try:
+                positions = self._structure(variant, checks)
+                if not answers or not self._path("inputs").is_file():
+                    because = "--no-logits was given" if not answers else "no golden outputs: nothing that exported it runs this type"
+                    checks.append(Check(name=f"onnx {kind} logits", variant=variant.id, outcome=SKIPPED, detail=because))
+                    continue
+                prompts = prompts or self._prompts()
+                self._answers(variant, prompts, positions, checks)
+            except TrimoeError as error:
+                checks.append(Check(name=f"onnx {kind}", variant=variant.id, outcome=FAILED, detail=str(error)))
+            progress(variant.bytes)
+        return checks
+
+    def _path(self, name: str) -> Path:
+        return self.folder / golden_path(self.precision, name)
+
+    def _graph(self, name: str) -> Path:
+        return self.folder / graph_path(self.precision, name)
+
+    def _structure(self, variant: VariantRecord, checks: list[Check]) -> int:
+        """Check the graph; returns the number of positions it has."""
+        config = self.folder / variant.folder / "config.json"
+        document = {key: node.value for key, node in read_document(config).items()}
+        sparse = read_shape(self.family, document, file=str(config)).sparse
+        planned = [k if has_experts else None for k, has_experts in zip(variant.top_k or (None,) * len(sparse), sparse, strict=True)]
+        detail = check_decoder(self._graph(variant.id), top_k=planned)
+        checks.append(Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail))
+        model = check_model(self._graph(variant.id))
+        return next(int(tensor.dims[0]) for tensor in model.graph.initializer if tensor.name == "rotary.cos")
+
+    def _prompts(self) -> tuple[dict[str, torch.Tensor], Prompts]:
+        inputs = safetensors.torch.load_file(self._path("inputs"))
+        shared = {name: self._graph(name) for name in (EMBEDDINGS, VISION) if self._graph(name).is_file()}
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        inputs.pop("inputs_embeds", None)
+        threads = torch.get_num_threads()
+        return inputs, read_prompts(arrays, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads)
+
+    def _answers(self, variant: VariantRecord, prompts: tuple[dict[str, torch.Tensor], Prompts], positions: int, checks: list[Check]) -> None:
+        kind, threads, depth = self.precision.name, torch.get_num_threads(), len(variant.layers)
+        test = self_test(self._graph(variant.id), self._path(variant.id), self._path("inputs"), threads=threads)
+        detail = f"golden outputs repeated within {test.difference:.2g} of the largest logit, allowed {test.limit:.2g}"
+        checks.append(Check(name=f"onnx {kind} self-test", variant=variant.id, outcome=PASSED, detail=detail))
+        place = self.folder / variant.folder
+        config = {key: node.value for key, node in read_document(place / "config.json").items()}
+        places = read_places(place)
+        model = BlockModel(folder=place, config=config, family=self.family, places=places, error=VerificationError, dtype=torch.float32)
+        sparse = read_shape(self.family, config, file=str(place / "config.json")).sparse
+        answer = run_decoder(self._graph(variant.id), prompts[1], sparse=sparse, positions=positions, threads=threads)
+        found = judge(variant.id, answer, Reference(model, self.precision), prompts[0], self.precision, blocks=range(depth), top_k=None)
+        checks += [Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found]

@@ -1,0 +1,46 @@
+"""Opens ONNX Runtime sessions on exported graphs: the oldest version allowed, the options that keep one copy of the weights."""
+
+import re
+from pathlib import Path
+
+import onnxruntime
+
+from runtime.errors import VerificationError
+
+# Before 1.28 the CUDA kernel for experts ignored the activation's parameters and computed another model's: wrong without an error.
+OLDEST = (1, 28)
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def check_version(version: str) -> None:
+    """Raise VerificationError when this version of ONNX Runtime is known to compute experts wrongly."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise VerificationError(f"onnxruntime {version}: versions before {wanted} compute mixtures of experts wrongly; install {wanted} or newer")
+
+
+def open_session(
+    graph: Path | bytes, *, provider: str = CPU, threads: int | None = None, data_folder: Path | None = None, spinning: bool = True
+) -> onnxruntime.InferenceSession:
+    """A session on a graph file, or on the bytes of one whose external data lies in `data_folder`.
+
+    Weights stay in the mapped file: packing them for a kernel would make a private copy for each variant. `threads` None means one for each
+    core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are shared. Raises VerificationError for an old
+    runtime and for a provider that this build lacks.
+    """
+    check_version(onnxruntime.__version__)
+    if provider not in onnxruntime.get_available_providers():
+        there = ", ".join(onnxruntime.get_available_providers())
+        raise VerificationError(f"onnxruntime {onnxruntime.__version__} has no {provider} here; it has {there}")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if isinstance(graph, bytes):
+        if data_folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data_folder))
+        return onnxruntime.InferenceSession(graph, options, providers=[provider])
+    return onnxruntime.InferenceSession(str(graph), options, providers=[provider])
