@@ -1,6 +1,6 @@
 """A transformers model whose blocks are streamed from disk: it holds the embeddings and the head, and runs one block at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from torch.func import functional_call
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from exporter.block_weights import BlockWeights, Places, dtype_on_disk, stored
+from exporter.counted import counted
 from exporter.families import Family
-from exporter.model_class import read_model_config
+from exporter.load_probe import use_runnable_experts
+from exporter.model_class import REFUSALS, explain, read_model_config
 from exporter.threads import using_threads
 from runtime.errors import TrimoeError
 
@@ -67,8 +69,9 @@ class BlockModel:
         model_class, self.config = read_model_config(folder, config, family=family, error=error)
         try:
             self._model = _build_without_weights(model_class, self.config, dtype or _dtype(self.config, places, error))
-        except ValueError as cause:
-            raise error(f"{folder / 'config.json'}: no model can be built from it: {' '.join(str(cause).split())}") from cause
+        except REFUSALS as cause:
+            raise error(f"{folder / 'config.json'}: no model can be built from it: {explain(cause)}") from cause
+        use_runnable_experts(self._model)
         blocks = self._model.get_submodule(family.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
         self._stand_ins = tuple(_PassThrough() for _ in self._blocks)
@@ -78,7 +81,7 @@ class BlockModel:
         extra = sorted(layer for layer in self.weights.layers if layer >= len(self._blocks))
         if extra:
             raise error(f"{folder}: tensors of layers {extra}, but config.json says there are {len(self._blocks)} layers")
-        self._ignore = tuple(self._model._keys_to_ignore_on_load_unexpected or ())
+        self._ignore = (*(self._model._keys_to_ignore_on_load_unexpected or ()), *_old_names(self._model))
 
     @property
     def depth(self) -> int:
@@ -106,9 +109,21 @@ class BlockModel:
             _put(self._model, name, tensor)
         self._model.tie_weights()
         _fill_buffers(self._model)
-        absent = [name for name, tensor in stored(self._model).items() if tensor.is_meta]
-        if absent:
-            raise self._error(f'{self._folder}: {len(absent)} tensors are missing, the first is "{absent[0]}"')
+        self._refuse_absent([name for name, tensor in stored(self._model).items() if tensor.is_meta])
+
+    def check_tensors(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Raise what reading would raise for names and shapes, without reading; `shapes` are those on disk by name. For use before `start`."""
+        self._model.tie_weights()
+        expected = self.rest_expected()
+        self.weights.check(None, expected, shapes=shapes, ignore=self._ignore)
+        present = {id(expected[name]) for name in self.weights.places_of(None) if name in expected}
+        self._refuse_absent([name for name, tensor in expected.items() if id(tensor) not in present])
+        for layer, block in enumerate(self._expected):
+            self.weights.check(layer, block, shapes=shapes, ignore=self._ignore)
+
+    def _refuse_absent(self, names: Sequence[str]) -> None:
+        if names:
+            raise self._error(f'{self._folder}: {counted(len(names), "tensor")} missing, first "{names[0]}"')
 
     def layer_signature(self, layer: int) -> Signature:
         """Names, shapes and types of a block's weights: two layers with the same files and signature can share what `read_layer` returns."""
@@ -160,13 +175,16 @@ class BlockModel:
 
 
 def _build_without_weights(model_class: type[PreTrainedModel], config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """The model on the meta device. Raises ValueError when its config does not describe one."""
-    try:
-        with torch.device("meta"):
-            model = model_class._from_config(config, dtype=dtype)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    """The model on the meta device. Raises one of REFUSALS when its config does not describe one."""
+    with torch.device("meta"):
+        model = model_class._from_config(config, dtype=dtype)
     return model.eval().requires_grad_(False)
+
+
+def _old_names(model: PreTrainedModel) -> tuple[str, ...]:
+    """Patterns of names that old checkpoints hold and `from_pretrained` passes over in this model: rotary frequencies, now computed."""
+    rotary = any(name.endswith("rotary_emb.inv_freq") for name, _ in model.named_buffers())
+    return (r"rotary_emb\.inv_freq$",) if rotary else ()
 
 
 def _dtype(config: PreTrainedConfig, places: Places, error: type[TrimoeError]) -> torch.dtype:

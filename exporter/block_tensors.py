@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from exporter.families import Family
 from exporter.safetensors_header import TensorRecord
 from exporter.source_shape import SourceShape
+from runtime.documents import quote
 from runtime.errors import CheckpointError
+
+MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +31,8 @@ def split_blocks(family: Family, shape: SourceShape, tensors: Iterable[TensorRec
     blocks: list[dict[str, TensorRecord]] = [{} for _ in range(shape.blocks)]
     rest = []
     for tensor in tensors:
+        if any(part.isdigit() and len(part) > MAX_DIGITS for part in tensor.name.split(".")):
+            raise CheckpointError(f"{place}: tensor {quote(tensor.name)}: a number of more than {MAX_DIGITS} digits is no index")
         split = family.split_name(tensor.name)
         if split is None:
             _check_rest(family, tensor, place)
@@ -58,15 +63,15 @@ def _check_experts(family: Family, shape: SourceShape, block: int, found: Mappin
     if family.expert_pattern is None:
         return
     indices = {int(match[1]) for rest in found if (match := family.expert_pattern.match(rest))}
-    wanted = set(range(shape.experts or 0)) if shape.sparse[block] else set[int]()
+    wanted = (shape.experts or 0) if shape.sparse[block] else 0
     name = f"{family.block_prefix}{block}.{family.experts_prefix}"
-    if wanted - indices:
-        raise CheckpointError(
-            f'{place}: block {block} lacks expert {min(wanted - indices)} ("{name}{min(wanted - indices)}.…"); it needs {len(wanted)}'
-        )
-    if indices - wanted:
-        allowed = f"the config says {len(wanted)} experts" if wanted else "the config says this block has none"
-        raise CheckpointError(f'{place}: block {block} has an expert {max(indices - wanted)} ("{name}{max(indices - wanted)}.…"), but {allowed}')
+    lacking = next((expert for expert in range(wanted) if expert not in indices), None)
+    if lacking is not None:
+        raise CheckpointError(f'{place}: block {block} lacks expert {lacking} ("{name}{lacking}.…"); it needs {wanted}')
+    last = max(indices, default=-1)
+    if last >= wanted:
+        allowed = f"the config says {wanted} experts" if wanted else "the config says this block has none"
+        raise CheckpointError(f'{place}: block {block} has an expert {last} ("{name}{last}.…"), but {allowed}')
 
 
 def _check_alike(family: Family, blocks: list[tuple[int, dict[str, TensorRecord]]], place: str) -> None:

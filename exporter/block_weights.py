@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from exporter.counted import counted
 from exporter.families import Family
 from runtime.errors import TrimoeError
 
@@ -38,12 +39,9 @@ class BlockWeights:
         Names that match a regular expression of `ignore` are skipped; any other unknown name is an error, and so is a wrong shape. Names of
         `expected` that are absent are left out: tied weights have one name on disk.
         """
-        names = list(self.places_of(None))
-        names = [name for name in names if name in expected or not any(re.search(pattern, name) for pattern in ignore)]
+        targets = self._rest_targets(expected, ignore)
         loaded = {}
-        for name, tensor in self._read(names):
-            if name not in expected:
-                raise self._error(f'{self._places[name]}: tensor "{name}" is no parameter of the model')
+        for name, tensor in self._read(targets):
             loaded[name] = torch.empty(expected[name].shape, dtype=expected[name].dtype)
             self._copy(name, tensor, loaded[name])
         return loaded
@@ -58,19 +56,43 @@ class BlockWeights:
         Raises an error naming the tensor when one is missing, unexpected, of another shape, or names an expert that does not exist.
         """
         loaded = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in expected.items()}
-        missing = set(self._disk_names(expected))
-        for name, tensor in self._read(self.places_of(layer)):
+        targets = self._layer_targets(layer, loaded, ignore)
+        for name, tensor in self._read(targets):
+            self._copy(name, tensor, targets[name])
+        return loaded
+
+    def check(self, layer: int | None, expected: Mapping[str, torch.Tensor], *, shapes: Mapping[str, Sequence[int]], ignore: Sequence[str]) -> None:
+        """Raise what `rest` (None) or `layer` would raise for names and shapes, without reading: `shapes` are those on disk, by name."""
+        targets = self._rest_targets(expected, ignore) if layer is None else self._layer_targets(layer, expected, ignore)
+        for name, target in targets.items():
+            self._check_shape(name, shapes[name], target)
+
+    def _rest_targets(self, expected: Mapping[str, torch.Tensor], ignore: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Where each tensor of no block goes, by its name on disk."""
+        names = [name for name in self.places_of(None) if name in expected or not self._ignored(name, ignore)]
+        return {name: expected[name] for name in names}
+
+    def _layer_targets(self, layer: int, loaded: Mapping[str, torch.Tensor], ignore: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Where each tensor of a block goes, by its name on disk."""
+        missing = set(self._disk_names(loaded))
+        targets = {}
+        for name in self.places_of(layer):
             rest = name[len(self._family.layer_name(layer, "")) :]
-            if rest not in missing:
-                if not any(re.search(pattern, name) for pattern in ignore):
-                    raise self._error(f'{self._places[name]}: tensor "{name}" is no parameter of the model')
-                continue
-            missing.discard(rest)
-            self._copy(name, tensor, self._target(rest, loaded))
+            if rest in missing:
+                missing.discard(rest)
+                targets[name] = self._target(rest, loaded)
+            else:
+                self._ignored(name, ignore)
         if missing:
             first = self._family.layer_name(layer, min(missing))
-            raise self._error(f'{self._folder()}: {len(missing)} tensors of layer {layer} are missing, the first is "{first}"')
-        return loaded
+            raise self._error(f'{self._folder()}: {counted(len(missing), "tensor")} of layer {layer} missing, first "{first}"')
+        return targets
+
+    def _ignored(self, name: str, ignore: Sequence[str]) -> bool:
+        """True for the name of a tensor that a model knows and does not use; any other is an error."""
+        if any(re.search(pattern, name) for pattern in ignore):
+            return True
+        raise self._error(f'{self._places[name]}: tensor "{name}" is no parameter of the model')
 
     def _folder(self) -> Path:
         return next(iter(self._places.values())).parent
@@ -119,9 +141,12 @@ class BlockWeights:
         return {gate: both[:half], up: both[half:]}[projection]
 
     def _copy(self, name: str, source: torch.Tensor, target: torch.Tensor) -> None:
-        if source.shape != target.shape:
-            raise self._error(f'{self._places[name]}: tensor "{name}" has shape {list(source.shape)}, the model needs {list(target.shape)}')
+        self._check_shape(name, source.shape, target)
         target.copy_(source)
+
+    def _check_shape(self, name: str, shape: Sequence[int], target: torch.Tensor) -> None:
+        if tuple(shape) != tuple(target.shape):
+            raise self._error(f'{self._places[name]}: tensor "{name}" has shape {list(shape)}, the model needs {list(target.shape)}')
 
     def _read(self, names: Iterable[str]) -> Iterator[tuple[str, torch.Tensor]]:
         """The tensors as mapped from their files, file by file, each file opened once."""

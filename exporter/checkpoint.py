@@ -35,6 +35,7 @@ CARRIED = (
     "LICENSE*",
     "NOTICE*",
 )
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "tokenizer_config.json", "image_processor_config.json")
 NEVER_CARRIED = (*PICKLES, ".py", ".pyc", ".safetensors", ".gguf", ".onnx")
 CONVERT = (
     "convert once, where you trust the file:\n"
@@ -64,7 +65,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     are followed (hub caches are links); metadata.total_size of an index is not read, because published ones are often wrong.
 
     Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe, pickles only,
-    missing shards, paths out of the folder, index and shards that disagree, a tensor in two shards, malformed headers.
+    missing shards, small files that cannot be carried along, paths out of the folder, index and shards that disagree,
+    a tensor in two shards, malformed headers.
     """
     names = _list_folder(folder)
     config, config_sha256 = _read_config(folder, names)
@@ -101,6 +103,9 @@ def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], 
         if "manifest.json" in names and "variants" in names:
             raise CheckpointError(f"{folder}: this is a family that trimoe exported, not a source checkpoint; its models are under variants/")
         raise CheckpointError(f"{folder}: no {CONFIG}: not a checkpoint folder")
+    family = folder.resolve().parent.parent
+    if folder.resolve().parent.name == "variants" and _is_file(family / "manifest.json"):
+        raise CheckpointError(f"{folder}: a variant of the family {family}, not a source checkpoint; export from the checkpoint it was cut from")
     data = read_bytes(path)
     node = parse_document(data, file=str(path))
     config = {key: value.value for key, value in node.items()}
@@ -181,7 +186,17 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
 
 def _find_carried(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     wanted = [name for name in names if not name.endswith(NEVER_CARRIED) and any(fnmatchcase(name, pattern) for pattern in CARRIED)]
-    return tuple(name for name in wanted if _is_file(folder / name))
+    carried = tuple(name for name in wanted if not os.path.isdir(folder / name))  # noqa: PTH112
+    for name in carried:
+        _check_carried(folder / name)
+    return carried
+
+
+def _check_carried(path: Path) -> None:
+    """Refuse now what an export could not copy or edit: links to nowhere, files that cannot be read, processor files that are no objects."""
+    data = read_bytes(path)
+    if path.name in PROCESSOR_FILES:
+        next(parse_document(data, file=str(path)).items(), None)
 
 
 def _is_file(path: Path) -> bool:

@@ -4,13 +4,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from exporter.checkpoint import PROCESSOR_FILES
 from exporter.families import Family
 from exporter.layer_fields import SPARSE_KEYS, check_layer_fields
 from exporter.source_shape import SourceShape, read_shape
-from runtime.documents import dump_document, parse_document
+from runtime.documents import describe, dump_document, parse_document
 from runtime.errors import PlanError
 
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "tokenizer_config.json", "image_processor_config.json")
+LIST_KEY = "top_k_per_layer"
 MODEL_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
 
 
@@ -23,10 +24,12 @@ def edit_config(
     layers, a transformers family keeps its model_type and needs no remote code; elsewhere the variant gets the family's own model_type,
     `top_k_per_layer`, and the modeling file's classes. Remote code of the source is never named: it does not travel.
 
-    Raises PlanError for fields that depend on block indices and that nobody understands (`check_layer_fields`), DocumentError for a
-    depth, number of experts or top_k that is missing or out of range.
+    Raises PlanError for fields that depend on block indices and that nobody understands (`check_layer_fields`) and for a source that
+    already has `top_k_per_layer`, DocumentError for a depth, number of experts or top_k that is missing or out of range.
     """
     shape = read_shape(family, config, file=file)
+    if config.get(LIST_KEY) is not None:
+        raise PlanError(f"{file}: {LIST_KEY}: a key of trimoe's variants; with {describe(config[LIST_KEY])} this is no source to cut from")
     check_layer_fields(family, config, blocks=shape.blocks, file=file)
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
@@ -36,7 +39,7 @@ def edit_config(
     if family.has_own_type(top_k, shape.top_k):
         _own_type(family, edited)
     if top_k is not None and any(k != shape.top_k for k in top_k):
-        edited["top_k_per_layer"] = list(top_k)
+        edited[LIST_KEY] = list(top_k)
     return edited
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NoReturn
 
-from runtime.documents import Node
+from runtime.documents import Node, shorten
 from runtime.manifest import DropRecord
 
 STEPWISE, INDEPENDENT, ROBUST = "stepwise", "independent", "robust"
@@ -61,7 +61,7 @@ def block_index(node: Node, *, blocks: int) -> int:
 def block_key(key: str, node: Node, *, blocks: int) -> int:
     """An object's key as a block index: decimal digits without leading zeros. `node` is the key's value, for the place in errors."""
     if not key.isascii() or not key.isdigit() or str(int(key[:20])) != key:
-        node.fail(f"the key {key!r} is not a block index")
+        node.fail(f"the key {shorten(key)!r} is not a block index")
     if int(key) >= blocks:
         _no_such_block(node, int(key), blocks)
     return int(key)
@@ -83,6 +83,9 @@ def removed_blocks(node: Node, *, blocks: int) -> tuple[int, ...]:
 def data_sets(names: Node, count: Node) -> tuple[str, ...]:
     """A list of distinct data-set names, sorted (files hold them in hash order), checked against the count that the file states."""
     found = tuple(element.string() for element in names.elements())
+    for element in names.elements():
+        if not element.string().isprintable():
+            element.fail(f"the name {element.value[:40]!a} holds a character that cannot be shown")
     if len(set(found)) != len(found):
         names.fail("a data set is listed twice")
     if count.integer(minimum=1) != len(found):

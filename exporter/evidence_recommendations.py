@@ -1,7 +1,7 @@
 """pruning_recommendations.json: one recommended set of blocks for each number of removed blocks."""
 
 from exporter.evidence import RemovalSet, data_sets, removed_blocks, show_blocks, spread
-from runtime.documents import Node
+from runtime.documents import Node, shorten
 from runtime.manifest import DropRecord
 
 
@@ -14,7 +14,7 @@ def read_steps(node: Node, *, blocks: int) -> tuple[RemovalSet, ...]:
     steps = {}
     for key, entry in node.items():
         if not key.isascii() or not key.isdigit() or key.startswith("0") or len(key) > 9:
-            entry.fail(f"the key {key!r} is not a number of removed blocks")
+            entry.fail(f"the key {shorten(key)!r} is not a number of removed blocks")
         steps[int(key)] = _step(int(key), entry, blocks=blocks)
     if not steps:
         node.fail("holds no recommendation")
@@ -25,8 +25,11 @@ def _step(count: int, entry: Node, *, blocks: int) -> RemovalSet:
     removed = removed_blocks(entry.require("removed_blocks"), blocks=blocks)
     if len(removed) != count:
         entry.require("removed_blocks").fail(f"{len(removed)} blocks, {show_blocks(removed)}, under the key {count}")
+    mean = entry.require("avg_drop")
+    if mean.number() < 0:
+        mean.fail(f"{mean.value}: a drop below 0 is a gain; a recommended set has a drop of 0 or more")
     drop = DropRecord(
-        mean=entry.require("avg_drop").number(),
+        mean=mean.number(),
         std=spread(entry.require("std_drop")),
         datasets=data_sets(entry.require("datasets"), entry.require("num_datasets")),
     )

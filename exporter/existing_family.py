@@ -11,6 +11,7 @@ from exporter.shard_layout import group_by_data, split_into_chunks
 from exporter.shard_writer import CHUNK_BYTES, Lanes, TensorHasher
 from exporter.source_reader import SourceReader
 from exporter.structure_check import INDEX, as_json
+from exporter.target_folder import looking_at
 from exporter.tensor_digests import read_tensor_digests
 from exporter.variant_folder import variant_index
 from runtime.documents import dump_document
@@ -23,10 +24,12 @@ def read_existing(target: Path) -> Manifest | None:
 
     Raises TargetError when something else stands there: a folder that is no family, or a family whose manifest cannot be read.
     """
-    if not target.exists() or not any(target.iterdir()):
+    with looking_at(target):
+        names = {entry.name for entry in target.iterdir()} if target.exists() else set()
+    if not names:
         return None
-    if not (target / FILE_NAME).exists():
-        first = min(entry.name for entry in target.iterdir())
+    if FILE_NAME not in names:
+        first = min(names)
         raise TargetError(f"{target}: holds {first!r} and no {FILE_NAME}: not a family, so it is not replaced; give a new or empty folder")
     try:
         return read_manifest(target)

@@ -1,15 +1,14 @@
 """Export a plan as a family: staged beside the target, compared with the source, verified, and then renamed into place."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from exporter.checkpoint import Checkpoint
 from exporter.existing_family import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
+from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
 from exporter.family_records import plan_identity, source_record, variant_record
 from exporter.plan import Plan, PlannedShard
 from exporter.progress import Progress
@@ -30,45 +29,6 @@ from runtime.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
 THREADS = 4
 
 
-class LogitResult(Protocol):
-    """What the logit check says of one variant: the golden file it wrote, relative to the family, and the checks passed or skipped."""
-
-    @property
-    def golden(self) -> str:
-        """The path of the golden file."""
-
-    @property
-    def checks(self) -> tuple[CheckRecord, ...]:
-        """The checks, in order."""
-
-
-class LogitCheck(Protocol):
-    """Compares the staged variants with the source by their logits (exporter.verify.check_logits, which needs torch)."""
-
-    def __call__(self, *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]) -> Mapping[str, LogitResult]:
-        """A result for each variant id. Raises VerificationError on any difference."""
-
-
-class GraphForm(Protocol):
-    """The ONNX form of the variants (exporter.graphs.export_graphs.GraphExport, which needs torch and onnx)."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The types of weights asked for."""
-
-    def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
-        """Bytes of the data files that are not among the finished ones."""
-
-    def write_data(self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress) -> None:
-        """Write the missing data files and hand each to `record`."""
-
-    def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
-        """Write everything else."""
-
-    def check(self, folder: Path, *, answers: bool, progress: Progress) -> Mapping[str, tuple[CheckRecord, ...]]:
-        """The checks of each variant by id. Raises VerificationError."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportResult:
     """A published family. `up_to_date`: it was there already and nothing was written; `resumed`: shards kept from an interrupted export."""
@@ -81,13 +41,20 @@ class ExportResult:
 
 
 def export_family(
-    plan: Plan, target: Path, *, logits: LogitCheck | None, replace: bool, progress: Progress, graphs: GraphForm | None = None
+    plan: Plan,
+    target: Path,
+    *,
+    logits: LogitCheck | None,
+    replace: bool,
+    progress: Progress,
+    graphs: GraphForm | None = None,
+    buildable: BuildCheck | None = None,
 ) -> ExportResult:
     """Write the family of `plan` to `target`, verified, in one visible step; an interrupted export of the same plan is resumed.
 
     A family of this very plan at `target` is left alone; another family only gives way when `replace` is set. Without `logits` each variant's
-    check "logits" is recorded as skipped. `graphs` adds the variants' ONNX form. On errors the staging folder stays for the next run if it
-    holds finished shards.
+    check "logits" is recorded as skipped. `graphs` adds the variants' ONNX form. `buildable` is asked before anything is written. On errors the
+    staging folder stays for the next run if it holds finished shards.
 
     Raises TargetError, SourceChangedError, CheckpointError, DocumentError, VerificationError.
     """
@@ -100,6 +67,8 @@ def export_family(
             present = export.find_existing(logits=logits is not None)
             if present is not None:
                 return present
+            if buildable is not None:
+                buildable(plan=plan)
             make_parent(target)
             with Staging(target) as staging:
                 return export.run(staging, logits)

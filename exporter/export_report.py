@@ -1,9 +1,11 @@
 """What an export did, as text of at most 80 columns for people and as a JSON document for programs."""
 
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from exporter.export import ExportResult
@@ -55,12 +57,17 @@ def disk_bytes(manifest: Manifest) -> int:
     return sum(record.size for record in manifest.files if record.link_of is None)
 
 
+def show_path(path: Path) -> str:
+    """A path as text that UTF-8 can hold: other bytes of it as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def export_document(plan: Plan, result: ExportResult, seconds: Mapping[str, float]) -> dict[str, Any]:
     """The outcome as a JSON object with stable keys; `seconds` by phase."""
     return {
         "format": FORMAT,
         "version": VERSION,
-        "folder": str(result.folder),
+        "folder": show_path(result.folder),
         "up_to_date": result.up_to_date,
         "resumed": result.resumed,
         "tensor_bytes": plan.bytes,

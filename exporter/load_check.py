@@ -98,9 +98,10 @@ def _judge(golden: Golden, said: Mapping[str, Any], logits: torch.Tensor) -> str
     for kind, names in said["info"].items():
         if names:
             raise VerificationError(f"variant {golden.variant}: loading reports {kind}: {', '.join(names[:3])} ({len(names)} in all)")
+    name = said["class"] if said["experts"] is None else f"{said['class']} with experts_implementation {said['experts']!r}"
     if golden.machine != this_machine():
-        return f"{said['class']}, {compare_loosely(golden, logits, because='other machine than recorded')}"
+        return f"{name}, {compare_loosely(golden, logits, because='other machine than recorded')}"
     if not same_bits(golden.logits, logits):
         delta = largest_difference(golden.logits, logits)
         raise VerificationError(f"variant {golden.variant}: logits of the loaded folder differ from the golden ones, max |Δ| {delta:.3g}")
-    return f"{said['class']}, logits bitwise equal to the golden ones"
+    return f"{name}, logits bitwise equal to the golden ones"

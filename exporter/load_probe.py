@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 
 def main() -> None:
@@ -24,13 +24,27 @@ def main() -> None:
         model, info = AutoModelForCausalLM.from_pretrained(
             variant["folder"], trust_remote_code=variant["remote_code"], local_files_only=True, output_loading_info=True
         )
+        experts = "eager" if use_runnable_experts(model) else None
         positions = torch.tensor(variant["positions"])
         torch.set_num_threads(request["threads"])
         with torch.no_grad():
             logits = model.eval()(**inputs, use_cache=False).logits[torch.arange(len(positions))[:, None], positions]
         save_file({"logits": logits.contiguous()}, Path(request["results"]) / f"{variant['id']}.safetensors")
-        _say({"end": variant["id"], "class": type(model).__name__, "info": {key: sorted(map(str, found)) for key, found in info.items()}})
+        found = {key: sorted(map(str, names)) for key, names in info.items()}
+        _say({"end": variant["id"], "class": type(model).__name__, "experts": experts, "info": found})
         del model
+
+
+def use_runnable_experts(model: PreTrainedModel) -> bool:
+    """Let the experts of `model` run eagerly where the grouped kernel cannot run them; returns whether that is so.
+
+    The kernel wants rows of whole 16 bytes (half types: widths in multiples of 8), and fails in the middle of a forward without them.
+    """
+    experts = [weight for _, weight in model.named_parameters() if weight.ndim == 3 and weight.is_floating_point()]
+    if all(weight.shape[-1] * weight.element_size() % 16 == 0 for weight in experts):
+        return False
+    model.set_experts_implementation("eager")
+    return True
 
 
 def _say(message: dict[str, Any]) -> None:

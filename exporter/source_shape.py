@@ -8,6 +8,7 @@ from exporter.families import Family
 from runtime.documents import Node
 
 MAX_BLOCKS = 10_000
+MAX_EXPERTS = 65_536
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +42,7 @@ def _experts(family: Family, node: Node) -> int:
     given = [found for key in family.experts_keys if (found := node.get(key)) is not None]
     if not given:
         node.fail(f'the key "{family.experts_keys[0]}" is missing')
-    experts = given[0].integer(minimum=1)
+    experts = given[0].integer(minimum=1, maximum=MAX_EXPERTS)
     for other in given[1:]:
         if other.integer() != experts:
             other.fail(f"{other.value}, but {given[0].place} says {experts}")

@@ -5,11 +5,12 @@ import fcntl
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Set
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from exporter.target_folder import remove_tree, target_error
+from exporter.target_folder import REPLACED, remove_tree, target_error
 from exporter.tensor_digests import ShardDigests, dump_shard, read_shard
 from runtime.documents import parse_document, sync_folder
 from runtime.errors import DocumentError, TargetError
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 _LOCK = "lock"
 _JOURNAL = "journal.jsonl"
 _FAMILY = "family"
+# What an own staging folder can hold; nothing else is ever deleted.
+_OWN = frozenset((_LOCK, _JOURNAL, f"{_JOURNAL}.new", _FAMILY, f"{_FAMILY}{REPLACED}"))
 _CHECK_DIGITS = 16
 
 
@@ -36,7 +39,7 @@ class Staging:
 
     A killed export leaves all of it; the next one with the same identity keeps the shards that the journal lists (`kept`); what belongs to
     another plan is `discarded`. Use as a context manager: leaving it releases the lock and keeps the files, unless an error ended an export
-    before its first shard was finished.
+    before its first shard was finished. A folder that no export made is refused and left as it is.
     """
 
     def __init__(self, target: Path) -> None:
@@ -51,11 +54,14 @@ class Staging:
         self._journal = -1
 
     def __enter__(self) -> "Staging":
-        """Create and lock the folder. Raises TargetError when another export holds it or it cannot be written."""
+        """Create and lock the folder. Raises TargetError when another export holds it, when it is not ours, or it cannot be written."""
         try:
             while self._lock < 0:
+                self._check_own()
                 self._try_lock()
+            self._restore_replaced()
         except OSError as error:
+            self._close()
             raise target_error(error, self.path) from error
         return self
 
@@ -65,16 +71,41 @@ class Staging:
                 self.remove()
         elif error is not None and self.path.is_dir():
             error.add_note(f"{self._finished} finished files stay in {self.path}: run the same command again to resume, or delete that folder")
+        self._close()
+
+    def _close(self) -> None:
         for descriptor in (self._journal, self._lock):
             if descriptor >= 0:
                 os.close(descriptor)
         self._journal = self._lock = -1
 
+    def _check_own(self) -> None:
+        """Raise TargetError when something stands at the staging folder's name that no export put there."""
+        try:
+            if not stat.S_ISDIR(self.path.lstat().st_mode):
+                raise TargetError(f"{self.path}: stands where an export keeps its unfinished files and is not a folder; move it away first")
+            names = {entry.name for entry in self.path.iterdir()}
+            locked = _LOCK in names and stat.S_ISREG((self.path / _LOCK).lstat().st_mode)
+        except FileNotFoundError:
+            return  # nothing there, or its holder is just removing it
+        # Every export makes the lock first and deletes it last.
+        foreign = names - _OWN or (set() if locked else names)
+        if foreign:
+            raise TargetError(f"{self.path}: holds {min(foreign)!r}, which no export put there, so it is not used or emptied; move it away first")
+
+    def _restore_replaced(self) -> None:
+        """Put the old family back that an export took aside before it was killed, where the new one did not come in its place."""
+        aside = self.family.with_name(f"{_FAMILY}{REPLACED}")
+        if aside.is_dir() and not os.path.lexists(self._target):
+            logger.warning("%s: an interrupted export had taken it aside; it is back", self._target)
+            aside.rename(self._target)
+            sync_folder(self._target.parent)
+
     def _try_lock(self) -> None:
         """Take the lock; leaves it untaken, to be tried again, when its holder removed the folder at that moment."""
         self.path.mkdir(exist_ok=True)
         try:
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:
             return
         try:
@@ -125,16 +156,14 @@ class Staging:
 
     def remove(self) -> None:
         """Delete the staging folder, the lock last. Raises OSError."""
-        for entry in self.path.iterdir():
-            if entry.name != _LOCK:
-                remove_tree(entry)
+        for name in sorted(_OWN - {_LOCK}):
+            remove_tree(self.path / name)
         (self.path / _LOCK).unlink(missing_ok=True)
         self.path.rmdir()
 
     def _clear(self, kept: dict[str, ShardDigests]) -> None:
-        for entry in self.path.iterdir():
-            if entry.name not in (_LOCK, _JOURNAL, _FAMILY):
-                remove_tree(entry)
+        for name in sorted(_OWN - {_LOCK, _JOURNAL, _FAMILY}):
+            remove_tree(self.path / name)
         if not self.family.is_dir():
             return
         folders = {parent.as_posix() for path in kept for parent in PurePosixPath(path).parents}

@@ -10,7 +10,7 @@ from exporter.export import writing
 from exporter.progress import Progress
 from exporter.shard_writer import CHUNK_BYTES
 from exporter.staging import Staging
-from exporter.target_folder import check_space, check_target, make_parent, publish
+from exporter.target_folder import check_space, check_target, looking_at, make_parent, publish
 from exporter.variant_folder import clone
 from runtime.documents import sync_folder
 from runtime.errors import TargetError, VerificationError
@@ -26,7 +26,9 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
     folder = manifest.variant(variant_id).folder
     records = tuple(record for record in manifest.files if record.path.startswith(f"{folder}/"))
     check_target(target, family)
-    if target.exists() and any(target.iterdir()):
+    with looking_at(target):
+        taken = target.exists() and any(target.iterdir())
+    if taken:
         raise TargetError(f"{target}: exists and is not empty; give a new folder")
     make_parent(target)
     total = sum(record.size for record in records)

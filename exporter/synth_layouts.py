@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.source_shape import MAX_BLOCKS, MAX_EXPERTS
 from exporter.synth_configs import BENCH_CONFIG, MOLMOE_CONFIG, OLMOE_CONFIG
 from runtime.errors import PlanError
 
+MOST = {"blocks": MAX_BLOCKS, "experts": MAX_EXPERTS, "vocabulary": 1 << 24, "hidden": 1 << 17}
+MOST_EXPERTS_IN_ALL = 1 << 20  # each has three tensors, and all their names are held at once
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
@@ -40,12 +43,19 @@ class SynthLayout:
             if value is not None:
                 if value < 1:
                     raise PlanError(f"cannot make {value} {name}: at least 1 is needed")
+                if value > MOST[name]:
+                    raise PlanError(f"cannot make {value} {name}: at most {MOST[name]}")
                 config[self.keys[name]] = value
         if config[self.keys["experts"]] < config[self.keys["top_k"]]:
             raise PlanError(f"cannot make {config[self.keys['experts']]} experts: {self.name} uses {config[self.keys['top_k']]} for each token")
+        count = config[self.keys["blocks"]] * config[self.keys["experts"]]
+        if count > MOST_EXPERTS_IN_ALL:
+            raise PlanError(f"cannot make {count} experts in all blocks together: at most {MOST_EXPERTS_IN_ALL}")
         if sizes.hidden is not None:
             if sizes.hidden < self.hidden_step or sizes.hidden % self.hidden_step:
                 raise PlanError(f"cannot make hidden size {sizes.hidden}: {self.name} needs a multiple of {self.hidden_step}")
+            if sizes.hidden > MOST["hidden"]:
+                raise PlanError(f"cannot make hidden size {sizes.hidden}: at most {MOST['hidden']}")
             self.resize(config, sizes.hidden)
         if sizes.vocabulary is not None:
             _fit_vocabulary(config, sizes.vocabulary)

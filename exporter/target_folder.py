@@ -4,6 +4,8 @@ import ctypes
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.documents import sync_folder
@@ -11,6 +13,8 @@ from runtime.errors import TargetError
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+# What `exchange` appends to the name of the staged folder while the old one waits beside it.
+REPLACED = ".old"
 # The file system's own needs: folders, journal, blocks that are not full.
 SPACE_MARGIN_BYTES = 16 * 1024 * 1024
 _SPACE_ERRORS = {errno.ENOSPC: "no space left", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file size limit is reached"}
@@ -21,6 +25,13 @@ def check_target(target: Path, source: Path | None) -> None:
 
     What an existing folder holds is not looked at. Missing parent folders are created later, in `make_parent`.
     """
+    with looking_at(target):
+        _check_kind(target)
+        if source is not None:
+            _check_apart(target, source)
+
+
+def _check_kind(target: Path) -> None:
     if target.is_symlink():
         raise TargetError(f"{target}: a symbolic link to {target.readlink()}; give that folder itself")
     if target.exists() and not target.is_dir():
@@ -29,8 +40,9 @@ def check_target(target: Path, source: Path | None) -> None:
         raise TargetError(f"{target}: not a folder that can be created or replaced; give a new name inside it")
     if target.is_dir() and target.is_mount():
         raise TargetError(f"{target}: a mount point, which cannot be replaced in one step; give a folder inside it")
-    if source is None:
-        return
+
+
+def _check_apart(target: Path, source: Path) -> None:
     real_target, real_source = Path(os.path.realpath(target)), Path(os.path.realpath(source))
     if real_target == real_source:
         raise TargetError(f"{target}: the same folder as the source")
@@ -73,6 +85,15 @@ def target_error(error: OSError, folder: Path, needed_bytes: int | None = None) 
     return TargetError(f"{path}: cannot be written: {error.strerror or error}")
 
 
+@contextmanager
+def looking_at(path: Path) -> Iterator[None]:
+    """System errors of finding out what stands at `path` become TargetError naming it: no permission, a name too long, a loop of links."""
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 def publish(staged: Path, target: Path) -> None:
     """Rename the folder `staged` to `target`, which is missing or empty; both are on one file system. Raises OSError."""
     staged.rename(target)
@@ -90,7 +111,7 @@ def exchange(staged: Path, target: Path) -> None:
         code = ctypes.get_errno()
         if code not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise OSError(code, os.strerror(code), str(target))
-    aside = staged.with_name(staged.name + ".old")
+    aside = staged.with_name(staged.name + REPLACED)
     target.rename(aside)
     try:
         staged.rename(target)

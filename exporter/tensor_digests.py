@@ -59,7 +59,7 @@ def read_shard(node: Node) -> ShardDigests:
     shard = ShardDigests(
         path=relative_path(node.require("path")),
         size=node.require("size").integer(minimum=0),
-        sha256=_digest(node.require("sha256")),
+        sha256=node.require("sha256").sha256(),
         tensors=tuple(_tensor(element) for element in node.require("tensors").elements()),
     )
     end = 0
@@ -96,12 +96,5 @@ def _tensor(node: Node) -> TensorDigest:
         source=node.require("source").string(),
         begin=node.require("begin").integer(minimum=0),
         end=node.require("end").integer(minimum=0),
-        sha256=_digest(node.require("sha256")),
+        sha256=node.require("sha256").sha256(),
     )
-
-
-def _digest(node: Node) -> str:
-    text = node.string()
-    if len(text) != 64 or set(text) - set("0123456789abcdef"):
-        node.fail("expected 64 lower-case hexadecimal digits")
-    return text

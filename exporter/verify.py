@@ -6,19 +6,18 @@ from pathlib import Path
 
 from exporter.block_model import BlockModel, Tensors
 from exporter.block_weights import Places
-from exporter.checkpoint import Checkpoint
+from exporter.checkpoint import INDEX, Checkpoint
 from exporter.families import Family
 from exporter.golden import make_golden, write_golden, write_inputs
 from exporter.golden_inputs import make_inputs
 from exporter.load_check import LoadTarget, check_loads
 from exporter.lockstep import Outputs, RunVariant, run_variants
-from exporter.plan import Plan
+from exporter.plan import Plan, PlannedVariant
+from exporter.structure_check import as_json
 from exporter.threads import threads_for, using_threads
 from runtime.documents import Node, read_document
 from runtime.errors import CheckpointError, DocumentError, VerificationError
 from runtime.manifest import CheckRecord
-
-INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +54,33 @@ def check_logits(*, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: 
         paths = {variant: write_golden(folder, value) for variant, value in golden.items()}
         loads = check_loads(folder, [LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes) for shape in shapes])
     return {shape.id: LogitResult(golden=paths[shape.id], checks=(*_passed(outputs[shape.id]), loads[shape.id])) for shape in shapes}
+
+
+def check_buildable(*, plan: Plan) -> None:
+    """Raise in advance what `check_logits` would raise for configs and for names and shapes of tensors; reads no weights and writes nothing.
+
+    Builds the source and every variant on the meta device. Raises CheckpointError for the source, VerificationError for a variant, and
+    DocumentError when the config does not give the vocabulary.
+    """
+    checkpoint = plan.checkpoint
+    source = open_source(checkpoint, plan.family)
+    source.check_tensors({name: record.shape for name, record in checkpoint.tensors.items()})
+    make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+    checked: list[object] = []
+    for variant in plan.variants:
+        config = as_json(variant.config)
+        if config not in checked:
+            checked.append(config)
+            _check_variant(plan, variant, source)
+
+
+def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> None:
+    used = set(variant.shards)
+    tensors = {tensor.name: tensor.source for shard in plan.shards if shard.path in used for tensor in shard.tensors}
+    places = {name: plan.checkpoint.folder / record.file for name, record in tensors.items()}
+    folder = Path("variants") / variant.id
+    model = BlockModel(folder=folder, config=as_json(variant.config), family=plan.family, places=places, error=VerificationError, dtype=source.dtype)
+    model.check_tensors({name: record.shape for name, record in tensors.items()})
 
 
 def compare_with_source(

@@ -1,12 +1,15 @@
 """Verify a family on disk, everything its export verified and more: files, bytes, structure, code, source and answers."""
 
 import importlib.metadata
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from exporter.checkpoint import Checkpoint
+from exporter.counted import counted
 from exporter.existing_family import graph_types
 from exporter.progress import Progress
 from exporter.verify_files import check_contents, check_listing, open_family, selected_records
@@ -62,7 +65,9 @@ def verify_family(
     except TrimoeError as error:
         return Report(folder=str(folder), checks=(Check(name="manifest", outcome=FAILED, detail=str(error)),))
     chosen = tuple(manifest.variant(variant) for variant in variants) or manifest.variants
-    run = _Run(folder, manifest, chosen, progress)
+    # Absolute, so that what is cut from messages cannot be the beginning of another relative path.
+    root = folder.absolute()
+    run = _Run(root, manifest, chosen, progress)
     try:
         run.manifest_check()
         run.file_checks([variant.id for variant in chosen] if variants else [])
@@ -75,8 +80,13 @@ def verify_family(
     finally:
         progress.end()
     # Inside the report, files are named relative to the family.
-    checks = tuple(replace(check, detail=check.detail.replace(f"{folder}/", "")) for check in run.checks)
+    checks = tuple(replace(check, detail=_relative(check.detail, root)) for check in run.checks)
     return Report(folder=str(folder), checks=checks)
+
+
+def _relative(detail: str, folder: Path) -> str:
+    """The sentence with the paths that begin with `folder` relative to it."""
+    return re.sub(rf"(?<![^\s'\"(\[]){re.escape(str(folder))}/", "", detail)
 
 
 class _Run:
@@ -93,14 +103,15 @@ class _Run:
         """Say what the manifest describes."""
         source = self._manifest.source
         synthetic = ", random weights" if source.synthetic else ""
-        detail = f"{len(self._manifest.variants)} variants of {source.name} ({source.family}{synthetic}), written by trimoe {self._manifest.trimoe}"
+        count = counted(len(self._manifest.variants), "variant")
+        detail = f"{count} of {source.name} ({source.family}{synthetic}), written by trimoe {self._manifest.trimoe}"
         self.checks.append(Check(name="manifest", outcome=PASSED, detail=detail))
 
     def file_checks(self, variants: Sequence[str]) -> None:
         """Compare names, sizes and digests with the manifest."""
         records = selected_records(self._manifest, variants)
         self._try("files", lambda: check_listing(self._folder, self._manifest, records))
-        present = tuple(record for record in records if (self._folder / record.path).is_file())
+        present = tuple(record for record in records if os.path.isfile(self._folder / record.path))  # noqa: PTH113 - false where it must not be looked at
         self._progress.begin("reading files", sum(record.size for record in present if record.link_of is None))
         self._try("digests", lambda: check_contents(self._folder, present, self._progress.advance))
 
@@ -110,8 +121,8 @@ class _Run:
         version = importlib.metadata.version("trimoe")
         try:
             outcome, detail = check_code(self._folder, self._manifest, self._variants, version=version)
-        except TrimoeError as error:
-            outcome, detail = FAILED, str(error)
+        except (TrimoeError, OSError) as error:
+            outcome, detail = FAILED, _said(error)
         self.checks.append(Check(name="code", outcome=outcome, detail=detail))
 
     def source_check(self, checkpoint: Checkpoint) -> None:
@@ -151,5 +162,9 @@ class _Run:
     def _try(self, name: str, check: Callable[[], str]) -> None:
         try:
             self.checks.append(Check(name=name, outcome=PASSED, detail=check()))
-        except TrimoeError as error:
-            self.checks.append(Check(name=name, outcome=FAILED, detail=str(error)))
+        except (TrimoeError, OSError) as error:
+            self.checks.append(Check(name=name, outcome=FAILED, detail=_said(error)))
+
+
+def _said(error: Exception) -> str:
+    return f"{error.filename}: cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)

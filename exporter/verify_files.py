@@ -3,10 +3,11 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from exporter.counted import counted
 from exporter.plan_table import show_bytes
 from exporter.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import DocumentError, VerificationError
@@ -18,21 +19,26 @@ THREADS = 2
 
 def open_family(folder: Path) -> Manifest:
     """Read the manifest of a family. Raises VerificationError saying what the folder is instead when it has none, or what is wrong in it."""
-    if not folder.is_dir():
-        raise VerificationError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    if not (folder / FILE_NAME).exists():
-        raise VerificationError(f"{folder}: no {FILE_NAME}: {_what_it_is(folder)}")
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are wanted
+    except FileNotFoundError as error:
+        raise VerificationError(f"{folder}: no such folder") from error
+    except NotADirectoryError as error:
+        raise VerificationError(f"{folder}: not a folder") from error
+    except OSError as error:
+        raise VerificationError(f"{folder}: cannot be read: {error.strerror}") from error
+    if FILE_NAME not in names:
+        raise VerificationError(f"{folder}: no {FILE_NAME}: {_what_it_is(names)}")
     try:
         return read_manifest(folder)
     except DocumentError as error:
         raise VerificationError(str(error)) from error
 
 
-def _what_it_is(folder: Path) -> str:
-    names = {entry.name for entry in folder.iterdir()}
+def _what_it_is(names: Sequence[str]) -> str:
     if "config.json" in names:
         return "a single model, not a family; verify the family it was taken from"
-    if names & {"weights", "variants", "golden", "carried", "tensors.json"}:
+    if set(names) & {"weights", "variants", "golden", "carried", "tensors.json"}:
         return "an unfinished copy of a family, or one whose manifest was lost; copy or export it again"
     return "not a family that trimoe exported"
 
@@ -52,23 +58,36 @@ def selected_records(manifest: Manifest, variants: Sequence[str]) -> tuple[FileR
 def check_listing(folder: Path, manifest: Manifest, records: Sequence[FileRecord]) -> str:
     """Compare the files of the folder with the manifest's; returns a sentence. Raises VerificationError naming missing and extra files."""
     listed = {record.path for record in manifest.files} | {FILE_NAME}
-    present = set(_walk(folder))
+    present, empty = _walk(folder)
     missing = [record.path for record in records if record.path not in present]
     if missing:
         raise VerificationError(f"{len(missing)} of {len(records)} files missing, first {missing[0]}: copied in part, or files were deleted")
     extra = sorted(present - listed)
     if extra:
-        raise VerificationError(f"{len(extra)} files that {FILE_NAME} does not list, first {extra[0]}")
+        raise VerificationError(f"{counted(len(extra), 'file')} that {FILE_NAME} does not list, first {extra[0]}")
+    needed = {parent.as_posix() for path in listed for parent in PurePosixPath(path).parents}
+    added = sorted(empty - needed)
+    if added:
+        raise VerificationError(f"{counted(len(added), 'empty folder')} that {FILE_NAME} does not list, first {added[0]}")
     apart = _unlinked(folder, records)
     copies = f"; {len(apart)} are copies where links were, {show_bytes(sum(record.size for record in apart))} more" if apart else ""
-    return f"{len(records)} files, none missing, none extra{copies}"
+    return f"{counted(len(records), 'file')}, none missing, none extra{copies}"
 
 
-def _walk(folder: Path) -> Iterable[str]:
-    for root, folders, files in os.walk(folder):
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
-        for name in [*files, *links]:
-            yield (Path(root) / name).relative_to(folder).as_posix()
+def _walk(folder: Path) -> tuple[set[str], set[str]]:
+    """The files (links to folders among them) and the empty folders below `folder`. Raises VerificationError for one that cannot be read."""
+    present, empty = set(), set()
+    for root, folders, files in os.walk(folder, onerror=_refuse):
+        place = Path(root)
+        links = [name for name in folders if (place / name).is_symlink()]
+        present |= {(place / name).relative_to(folder).as_posix() for name in (*files, *links)}
+        if not folders and not files:
+            empty.add(place.relative_to(folder).as_posix())
+    return present, empty
+
+
+def _refuse(error: OSError) -> None:
+    raise VerificationError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def _unlinked(folder: Path, records: Sequence[FileRecord]) -> list[FileRecord]:
@@ -103,9 +122,9 @@ def check_contents(folder: Path, records: Sequence[FileRecord], progress: Callab
         digests = list(pool.map(lambda record: file_sha256(folder / record.path, progress), owners))
     wrong = [record for record, digest in zip(owners, digests, strict=True) if digest != record.sha256]
     if wrong:
-        others = f" ({len(wrong) - 1} more files differ)" if len(wrong) > 1 else ""
+        others = f" ({counted(len(wrong) - 1, 'more file')} differ)" if len(wrong) > 1 else ""
         raise VerificationError(f"{folder / wrong[0].path}: {_where(folder, wrong[0])}{others}")
-    return f"{show_bytes(sum(record.size for record in owners))} in {len(owners)} files as recorded"
+    return f"{show_bytes(sum(record.size for record in owners))} in {counted(len(owners), 'file')} as recorded"
 
 
 def file_sha256(path: Path, progress: Callable[[int], None]) -> str:
@@ -155,5 +174,5 @@ def _where(folder: Path, record: FileRecord) -> str:
     wrong = [t for t in shard.tensors if range_sha256(folder / record.path, t.begin, t.end, lambda _count: None) != t.sha256]
     if not wrong:
         return f"the header (bytes 0–{shard.tensors[0].begin}) is not what was written"
-    others = f" and {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
+    others = f" and {counted(len(wrong) - 1, 'more tensor')}" if len(wrong) > 1 else ""
     return f"tensor {wrong[0].name} (bytes {wrong[0].begin}–{wrong[0].end}){others} differs from what was written"

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from exporter.checkpoint import Checkpoint
+from exporter.counted import counted
 from exporter.family_records import source_digest
 from exporter.tensor_digests import read_tensor_digests
 from exporter.verify_files import THREADS, range_sha256
@@ -36,10 +37,10 @@ def check_source(folder: Path, manifest: Manifest, checkpoint: Checkpoint, progr
     wrong = [record for record, digest in zip(records, digests, strict=True) if digest != recorded[record.name]]
     if wrong:
         first = wrong[0]
-        others = f" ({len(wrong) - 1} more tensors differ)" if len(wrong) > 1 else ""
+        others = f" ({counted(len(wrong) - 1, 'more tensor')} differ)" if len(wrong) > 1 else ""
         raise VerificationError(
             f"{checkpoint.folder / first.file}: tensor {first.name} (bytes {first.begin}–{first.end}) is not what the family was cut from{others}"
         )
     if source_digest(checkpoint) != manifest.source.digest:
         raise VerificationError(f"{checkpoint.folder}: the tensors are those the family was cut from, but config.json or the file headers are others")
-    return f"{len(records)} tensors of {checkpoint.folder.name} are those the family was cut from"
+    return f"{counted(len(records), 'tensor')} of {checkpoint.folder.name} are those the family was cut from"

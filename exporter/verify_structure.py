@@ -1,18 +1,19 @@
 """Check that each variant folder is the model the manifest says: config, code, index, shards, and which source block each layer is."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+from exporter.checkpoint import INDEX
+from exporter.config_edit import LIST_KEY
 from exporter.families import FAMILIES, Family
+from exporter.family_records import SYNTHETIC_KEY
 from exporter.safetensors_header import read_header
-from exporter.structure_check import INDEX
 from exporter.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.documents import Node, read_bytes, read_document
 from runtime.errors import CheckpointError, DocumentError, VerificationError
-from runtime.manifest import Manifest, VariantRecord
-
-LIST_KEY = "top_k_per_layer"
+from runtime.manifest import FILE_NAME, Manifest, VariantRecord
 
 
 def manifest_family(manifest: Manifest) -> Family:
@@ -30,12 +31,34 @@ def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantR
     try:
         shards = {shard.sha256: shard for shard in read_tensor_digests(folder)}
         digests = {record.path: record.sha256 for record in manifest.files}
+        files = {path: shards[digest] for path, digest in digests.items() if digest in shards}
+        _check_folders(folder, manifest)
         for variant in variants:
             _check_config(folder / variant.folder, manifest, family, variant)
-            _check_tensors(folder, family, variant, {path: shards[digest] for path, digest in digests.items() if digest in shards})
+            _check_tensors(folder, family, variant, files)
+        _check_bytes(folder, manifest, variants, files)
     except (DocumentError, CheckpointError) as error:
         raise VerificationError(str(error)) from error
     return f"{len(variants)} variant{'' if len(variants) == 1 else 's'}: config, index, tensors and source blocks agree"
+
+
+def _check_folders(folder: Path, manifest: Manifest) -> None:
+    listed = {variant.folder for variant in manifest.variants}
+    for path in sorted((folder / "variants").glob("*")):
+        if f"variants/{path.name}" not in listed:
+            raise VerificationError(f"{path}: no variant that the manifest lists")
+
+
+def _check_bytes(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], files: Mapping[str, ShardDigests]) -> None:
+    """Compare the sizes that the manifest states of variants with those of their tensors."""
+    used = {v.id: [shard for path, shard in files.items() if path.startswith(f"{v.folder}/")] for v in manifest.variants}
+    users = Counter(shard.path for shards in used.values() for shard in shards)
+    for variant in variants:
+        sizes = {shard.path: sum(tensor.end - tensor.begin for tensor in shard.tensors) for shard in used[variant.id]}
+        found = (sum(sizes.values()), sum(size for path, size in sizes.items() if users[path] > 1))
+        for key, stated, counted in zip(("bytes", "shared_bytes"), (variant.bytes, variant.shared_bytes), found, strict=True):
+            if stated != counted:
+                raise VerificationError(f"{folder / FILE_NAME}: variant {variant.id}: {key} is {stated}, its tensors have {counted}")
 
 
 def _check_config(folder: Path, manifest: Manifest, family: Family, variant: VariantRecord) -> None:
@@ -46,6 +69,9 @@ def _check_config(folder: Path, manifest: Manifest, family: Family, variant: Var
     _expect(config, "auto_map", dict(family.variant_auto_map) if own else None)
     if family.top_k_key is not None:
         _expect(config, family.top_k_key, manifest.source.top_k)
+    synthetic = config.get(SYNTHETIC_KEY)
+    if (synthetic is not None and synthetic.value is True) != manifest.source.synthetic:
+        raise VerificationError(f"{config.file}: {SYNTHETIC_KEY}: the manifest says synthetic is {manifest.source.synthetic}")
     mixed = variant.top_k is not None and any(k != manifest.source.top_k for k in variant.top_k)
     _expect(config, LIST_KEY, list(variant.top_k) if mixed and variant.top_k is not None else None)
     for key in family.layer_list_keys:

@@ -5,6 +5,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from exporter.checkpoint import open_checkpoint
 from exporter.families import find_family
+from exporter.memory import available_bytes
 from exporter.source_shape import read_shape
 from runtime.documents import Node, read_document
 from runtime.errors import PlanError, TargetError, TrimoeError
@@ -138,15 +140,21 @@ def request_options(checkpoint: Path) -> list[str]:
 def _run_export(checkpoint: Path, family: Path) -> tuple[float, int, Node]:
     arguments = [*_TRIMOE, "export", str(checkpoint), "--out", str(family), "--no-logits", "--json", *request_options(checkpoint)]
     output = family.with_suffix(".json")
-    with output.open("wb") as stream:
+    # Its messages go to a file: a pipe that is read after the end would fill up and stop the export for ever.
+    with output.open("wb") as stream, tempfile.TemporaryFile() as messages:
         began = time.monotonic()
         # The peak that wait4 reports is at least this process's own memory, so nothing large may be imported here.
-        process = subprocess.Popen(arguments, stdout=stream, stderr=subprocess.PIPE)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-    with process:
-        message = b"" if process.stderr is None else process.stderr.read()
+        process = subprocess.Popen(arguments, stdout=stream, stderr=messages)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            if process.returncode is None:  # interrupted while it ran
+                process.kill()
+                process.wait()
+        messages.seek(0)
+        message = messages.read()
     if process.returncode != 0:
         raise TrimoeError(f"the export failed with status {process.returncode}: {message.decode('utf-8', 'replace').strip()}")
     return seconds, usage.ru_maxrss * 1024, read_document(output)
@@ -193,14 +201,6 @@ def read_files(paths: Iterable[Path]) -> None:
         with path.open("rb", buffering=0) as stream:
             while stream.readinto(buffer):
                 pass
-
-
-def available_bytes() -> int:
-    """The memory that Linux says is available without swapping."""
-    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def disk_bytes(folder: Path) -> int:

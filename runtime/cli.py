@@ -1,6 +1,11 @@
 """The command `trimoe`: finds its subcommands through package metadata and imports only the one that runs."""
 
 import ast
+import contextlib
+import io
+import os
+import sys
+from collections import Counter
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,18 +38,66 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(entry.name, _purpose(entry)) for entry in entries])
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand, and refuse what click would drop silently: the earlier values of an option that takes one and is given twice."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not ctx.resilient_parsing:
+            _refuse_repeated(click.Context(command, info_name=name, parent=ctx), rest)
+        return name, command, rest
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; system errors that nothing mapped, like a full standard output, become one line on stderr and exit status 1."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # paths may hold bytes that are not UTF-8
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _drop_failing_output()
+            place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "cannot read or write"
+            with contextlib.suppress(OSError):
+                click.echo(f"Error: {place}: {error.strerror or error}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand; errors of trimoe become one line on stderr and exit status 1."""
         try:
             return super().invoke(ctx)
         except TrimoeError as error:
             raise click.ClickException(str(error)) from error
+        except UnicodeEncodeError as error:  # a JSON document that would name such a path
+            raise click.ClickException(f"{error.object[error.start - 40 if error.start > 40 else 0 : error.end]}: not UTF-8; rename it") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("trimoe"), prog_name="trimoe")
 def main() -> None:
     """Turn a mixture-of-experts checkpoint and a pruning study into a verified family of smaller, faster variants."""
+
+
+def _refuse_repeated(ctx: click.Context, args: list[str]) -> None:
+    """Raise UsageError when `args` give an option of the context's command twice that keeps only one value. Flags may be repeated."""
+    try:
+        _, _, given = ctx.command.make_parser(ctx).parse_args(list(args))
+    except click.UsageError:
+        return  # the command says it better when it parses
+    if any(parameter.is_eager for parameter in given):
+        return  # --help
+    for parameter, count in Counter(given).items():
+        if count > 1 and isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag or parameter.count):
+            raise click.UsageError(f"{parameter.opts[0]} is given {count} times; it takes one value", ctx)
+
+
+def _drop_failing_output() -> None:
+    """Let what standard output cannot take go nowhere, so that the interpreter's last flush does not fail too."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
 
 
 def _purpose(entry: EntryPoint) -> str:

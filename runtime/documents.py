@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 from runtime.errors import DocumentError
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_NESTING = 64
+_SHOWN = 40
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -39,6 +42,13 @@ class Node:
         if not isinstance(self.value, str):
             self._expect("a string")
         return self.value
+
+    def sha256(self) -> str:
+        """The value as a sha256 in hexadecimal digits."""
+        text = self.string()
+        if len(text) != 64 or set(text) - set("0123456789abcdef"):
+            self.fail("expected 64 lower-case hexadecimal digits")
+        return text
 
     def boolean(self) -> bool:
         """The value as a boolean."""
@@ -73,7 +83,7 @@ class Node:
         if not isinstance(self.value, dict):
             self._expect("an object")
         for key, value in self.value.items():
-            yield key, Node(value=value, file=self.file, place=f"{self.place}[{json.dumps(key, ensure_ascii=False)}]")
+            yield key, Node(value=value, file=self.file, place=f"{self.place}[{quote(key)}]")
 
     def elements(self) -> tuple["Node", ...]:
         """The nodes of a list, in order."""
@@ -98,6 +108,16 @@ class Node:
         return node
 
 
+def shorten(text: str) -> str:
+    """A text as error messages show it: cut to 40 characters."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def quote(text: str) -> str:
+    """A shortened text in JSON's quotes."""
+    return json.dumps(shorten(text), ensure_ascii=False)
+
+
 def describe(value: object) -> str:
     """A short name of a JSON value for error messages, such as `the string "abc"`."""
     match value:
@@ -106,9 +126,9 @@ def describe(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f"the string {json.dumps(value if len(value) <= 40 else value[:37] + '...', ensure_ascii=False)}"
+            return f"the string {quote(value)}"
         case int() | float():
-            return f"the number {value!r}" if len(repr(value)) <= 40 else "a very long number"
+            return f"the number {value!r}" if len(repr(value)) <= _SHOWN else "a very long number"
         case list():
             return f"a list of {len(value)}"
         case _:
@@ -118,22 +138,29 @@ def describe(value: object) -> str:
 def read_document(path: Path) -> Node:
     """Read a JSON file into a node.
 
-    Refused, each with file and place: unreadable or missing files, more than 64 MiB, bytes that are not UTF-8, bad syntax, duplicate
-    keys, NaN and infinities, nesting deeper than Python can parse.
+    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are not UTF-8, bad
+    syntax, duplicate keys, NaN, infinities and numbers too large for a float, more than 64 levels of nesting.
     """
     return parse_document(read_bytes(path), file=str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole content of a small file; DocumentError when it cannot be read or is larger than a document may be."""
+    """The whole content of a small regular file; DocumentError when it cannot be read or is larger than a document may be."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise DocumentError(f"{path}: not a regular file")
             data = stream.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
         raise DocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_DOCUMENT_BYTES:
         raise DocumentError(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes, the limit for a document")
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse_document(data: bytes, *, file: str) -> Node:
@@ -147,27 +174,44 @@ def parse_document(data: bytes, *, file: str) -> Node:
         seen: dict[str, Any] = {}
         for key, value in pairs:
             if key in seen:
-                raise DocumentError(f"{file}: the key {json.dumps(key, ensure_ascii=False)} occurs twice in one object")
+                raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
             seen[key] = value
         return seen
 
     def refuse_constant(name: str) -> NoReturn:
         raise DocumentError(f"{file}: {name} is not a JSON number")
 
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            raise DocumentError(f"{file}: the number {digits[:_SHOWN]} is too large")
+        return number
+
     try:
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_float=finite)
     except json.JSONDecodeError as error:
         raise DocumentError(f"{file}: line {error.lineno} column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise DocumentError(f"{file}: nested too deeply") from error
+        raise DocumentError(f"{file}: nested too deeply: more than {MAX_NESTING} levels") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise DocumentError(f"{file}: {error}") from error
+    _check_nesting(value, file)
     if _SURROGATE.search(text) is not None:  # a pair is one character; half of one is no text and could not be written again
         try:
             dump_document(value)
         except UnicodeEncodeError as error:
             raise DocumentError(f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}") from error
     return Node(value=value, file=file)
+
+
+def _check_nesting(value: Any, file: str) -> None:
+    """Refuse what is nested deeper than code that descends into a document may rely on."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_NESTING):
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer) if isinstance(inner, (dict, list))]
+        if not level:
+            return
+    raise DocumentError(f"{file}: nested too deeply: more than {MAX_NESTING} levels")
 
 
 def dump_document(value: object) -> bytes:

@@ -1,16 +1,21 @@
 """The manifest of a family: what is in the folder, how it was chosen, and what was verified. Written last; its presence means verified."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from runtime.documents import Node, dump_document, read_document
+from runtime.documents import Node, dump_document, quote, read_document
 from runtime.errors import DocumentError
 
 FORMAT = "trimoe.family"
 VERSION = 1
 FILE_NAME = "manifest.json"
+_KEYS = ("format", "version", "digest", "trimoe", "source", "choice", "variants", "files")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,8 +116,18 @@ class Manifest:
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
-    """The bytes of manifest.json."""
-    return dump_document({"format": FORMAT, "version": VERSION, **_plain(asdict(manifest))})
+    """The bytes of manifest.json, its own digest among them."""
+    fields = _plain(asdict(manifest))
+    return dump_document({"format": FORMAT, "version": VERSION, "digest": _content_digest(fields), **fields})
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """The digest that manifest.json states of itself: the sha256 of the document, as trimoe writes it, without the digest."""
+    return _content_digest(_plain(asdict(manifest)))
+
+
+def _content_digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(dump_document({"format": FORMAT, "version": VERSION, **fields})).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -124,22 +139,36 @@ def _plain(value: Any) -> Any:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check `folder`/manifest.json. Raises DocumentError with the key path of what is wrong, also for unknown versions."""
+    """Read and check `folder`/manifest.json. Raises DocumentError with the key path of what is wrong, also for unknown versions.
+
+    A file whose content is not what its digest says was edited, and is refused.
+    """
     node = read_document(folder / FILE_NAME)
     if node.require("format").string() != FORMAT:
         node.require("format").fail(f"expected {FORMAT!r}: this is not a trimoe family")
     version = node.require("version").integer()
     if version != VERSION:
         node.require("version").fail(f"this trimoe reads version {VERSION}, the file has {version}")
+    if unknown := [key for key, _ in node.items() if key not in _KEYS]:
+        node.fail(f"{quote(unknown[0])} is not a key of a manifest")
+    source = _source(node.require("source"))
     manifest = Manifest(
         trimoe=node.require("trimoe").string(),
-        source=_source(node.require("source")),
+        source=source,
         choice=_choice(node.require("choice")),
-        variants=tuple(_variant(v) for v in node.require("variants").elements()),
+        variants=tuple(_variant(v, source) for v in node.require("variants").elements()),
         files=tuple(_file(f) for f in node.require("files").elements()),
     )
     _check_references(node, manifest)
+    _check_digest(node)
     return manifest
+
+
+def _check_digest(node: Node) -> None:
+    stated = node.require("digest").sha256()
+    found = _content_digest({key: entry.value for key, entry in node.items() if key not in ("format", "version", "digest")})
+    if stated != found:
+        node.fail(f"was edited: its digest is {stated}, its content gives {found}")
 
 
 def _check_references(node: Node, manifest: Manifest) -> None:
@@ -147,6 +176,8 @@ def _check_references(node: Node, manifest: Manifest) -> None:
     known = set(paths)
     if len(known) != len(paths):
         node.require("files").fail("two entries have the same path")
+    if not manifest.variants:
+        node.require("variants").fail("a family has at least one variant")
     ids = [v.id for v in manifest.variants]
     if len(set(ids)) != len(ids):
         node.require("variants").fail("two variants have the same id")
@@ -167,19 +198,12 @@ def relative_path(node: Node) -> str:
     return text
 
 
-def _digest(node: Node) -> str:
-    text = node.string()
-    if len(text) != 64 or set(text) - set("0123456789abcdef"):
-        node.fail("expected 64 lower-case hexadecimal digits")
-    return text
-
-
 def _file(node: Node) -> FileRecord:
     link = node.require("link_of")
     return FileRecord(
         path=relative_path(node.require("path")),
         size=node.require("size").integer(minimum=0),
-        sha256=_digest(node.require("sha256")),
+        sha256=node.require("sha256").sha256(),
         link_of=None if link.value is None else relative_path(link),
     )
 
@@ -196,7 +220,7 @@ def _source(node: Node) -> SourceRecord:
     return SourceRecord(
         name=node.require("name").string(),
         family=node.require("family").string(),
-        digest=_digest(node.require("digest")),
+        digest=node.require("digest").sha256(),
         blocks=node.require("blocks").integer(minimum=1),
         experts=_optional_integer(node.require("experts")),
         top_k=_optional_integer(node.require("top_k")),
@@ -213,7 +237,7 @@ def _choice(node: Node) -> ChoiceRecord:
                 role=e.require("role").string(),
                 kind=e.require("kind").string(),
                 file=e.require("file").string(),
-                sha256=_digest(e.require("sha256")),
+                sha256=e.require("sha256").sha256(),
             )
             for e in node.require("evidence").elements()
         ),
@@ -231,7 +255,7 @@ def _drop(node: Node) -> DropRecord | None:
     )
 
 
-def _variant(node: Node) -> VariantRecord:
+def _variant(node: Node, source: SourceRecord) -> VariantRecord:
     top_k, golden = node.require("top_k"), node.require("golden")
     variant = VariantRecord(
         id=node.require("id").string(),
@@ -252,4 +276,24 @@ def _variant(node: Node) -> VariantRecord:
     )
     if variant.top_k is not None and len(variant.top_k) != len(variant.layers):
         top_k.fail(f"{len(variant.top_k)} values for {len(variant.layers)} layers")
+    _check_variant(node, variant, source)
     return variant
+
+
+def _check_variant(node: Node, variant: VariantRecord, source: SourceRecord) -> None:
+    """What holds for every variant: a plain id that names its folder, ascending layers from block 0 on, and the rest removed."""
+    if not _PLAIN_NAME.fullmatch(variant.id):
+        node.require("id").fail(f"{quote(variant.id)} is not a plain name of letters, digits, '.', '-' and '_'")
+    if variant.folder != f"variants/{variant.id}":
+        node.require("folder").fail(f"{quote(variant.folder)}, but the folder of this variant is variants/{variant.id}")
+    layers = variant.layers
+    if not layers or layers[0] != 0 or any(after <= before for before, after in pairwise(layers)):
+        node.require("layers").fail(f"{list(layers)} are not ascending source blocks from block 0 on")
+    if layers[-1] >= source.blocks:
+        node.require("layers").fail(f"no block {layers[-1]}: the source has blocks 0–{source.blocks - 1}")
+    if len(layers) + len(variant.removed) != source.blocks or list(variant.removed) != [b for b in range(source.blocks) if b not in layers]:
+        node.require("removed").fail(f"{list(variant.removed)} and the layers {list(layers)} are not the {source.blocks} blocks of the source")
+    if (variant.top_k is None) != (source.top_k is None):
+        node.require("top_k").fail("experts per token, but the source has no experts" if variant.top_k else "missing, but the source has experts")
+    if variant.shared_bytes > variant.bytes:
+        node.require("shared_bytes").fail(f"{variant.shared_bytes} of {variant.bytes} bytes")

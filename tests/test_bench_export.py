@@ -1,6 +1,8 @@
 """The export benchmark: what it asks for, how it measures, and what it prints."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ from click.testing import CliRunner
 from small_family import small_source
 
 from profiles.bench_export import ExportBench, Round, batches, disk_bytes, request_options
+from profiles.bench_export import _run_export as run_export
 from profiles.commands.bench_export import bench_export
-from runtime.errors import PlanError
+from runtime.errors import PlanError, TrimoeError
 
 
 def test_a_round_measures_export_copy_memory_and_disk(tmp_path: Path) -> None:
@@ -63,3 +66,29 @@ def test_files_are_copied_in_batches_and_links_count_once(tmp_path: Path, monkey
     before = disk_bytes(tmp_path)
     (tmp_path / "link").hardlink_to(paths[0])
     assert disk_bytes(tmp_path) == before
+
+
+def use_script(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr("profiles.bench_export._TRIMOE", (sys.executable, "-c", code))
+    monkeypatch.setattr("profiles.bench_export.request_options", lambda _: [])
+
+
+def test_an_export_that_fails_with_a_long_message_is_told_and_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_script(monkeypatch, "import sys; sys.stderr.write('x' * 300_000 + 'the end'); sys.exit(3)")
+    with pytest.raises(TrimoeError, match=r"failed with status 3: x+the end"):
+        run_export(tmp_path / "source", tmp_path / "family")
+
+
+def test_an_interrupt_ends_the_export_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_script(monkeypatch, "import time; time.sleep(60)")
+    started: list[int] = []
+
+    def interrupted(process: int, _: int) -> None:
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "wait4", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_export(tmp_path / "source", tmp_path / "family")
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)

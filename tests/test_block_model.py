@@ -99,7 +99,7 @@ def rewritten(tmp_path: Path, change: dict[str, torch.Tensor | None]) -> BlockMo
 
 def test_a_missing_tensor_of_a_block_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.layers.1.mlp.experts.3.up_proj.weight": None})
-    with pytest.raises(CheckpointError, match=r'1 tensors of layer 1 are missing, the first is "model.layers.1.mlp.experts.3.up_proj.weight"'):
+    with pytest.raises(CheckpointError, match=r'1 tensor of layer 1 missing, first "model.layers.1.mlp.experts.3.up_proj.weight"'):
         model.read_layer(1)
 
 
@@ -117,7 +117,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_embedding_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.embed_tokens.weight": None})
-    with pytest.raises(CheckpointError, match=r'1 tensors are missing, the first is "model.embed_tokens.weight"'):
+    with pytest.raises(CheckpointError, match=r'1 tensor missing, first "model.embed_tokens.weight"'):
         model.place_rest(model.read_rest())
 
 

@@ -175,3 +175,25 @@ def test_a_truncated_shard_is_named_with_the_tensor(tmp_path: Path) -> None:
     assert f"but the file ends at {len(data) - 10}: truncated" in refused(folder)
     (folder / "model.safetensors").write_bytes(raw_file({"a": entry(0, 1)}, b"xy"))
     assert "belong to no tensor" in refused(folder)
+
+
+def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "variants" / "b5")
+    assert open_checkpoint(folder).config
+    (tmp_path / "manifest.json").write_text("{}")
+    assert "a variant of the family" in refused(folder)
+
+
+def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    (folder / "tokenizer_folder").mkdir()
+    assert open_checkpoint(folder).carried == ()
+    link = folder / "tokenizer.json"
+    link.symlink_to("nowhere")
+    assert f"{link}: cannot be read: No such file" in refused(folder)
+    link.unlink()
+    link.symlink_to("tokenizer.json")
+    assert f"{link}: cannot be read: Too many levels" in refused(folder)
+    link.unlink()
+    (folder / "tokenizer_config.json").write_text("[]")
+    assert f"{folder / 'tokenizer_config.json'}: expected an object, found a list of 0" in refused(folder)

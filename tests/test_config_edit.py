@@ -206,3 +206,8 @@ def test_a_reference_to_code_that_does_not_travel_is_dropped() -> None:
 def test_a_processor_file_that_is_no_object_is_refused() -> None:
     with pytest.raises(DocumentError, match=r"tokenizer_config.json: expected an object"):
         edit_carried(OLMOE, "tokenizer_config.json", b"[]")
+
+
+def test_a_source_with_the_key_of_a_variant_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"x/config\.json: top_k_per_layer: a key of trimoe's variants; with a list of 2"):
+        edit_config(OLMOE, tiny_config() | {"top_k_per_layer": [2, 1]}, layers=(0, 1), top_k=(2, 2), file="x/config.json")

@@ -1,6 +1,7 @@
 """Checked JSON: what is read is what stands there, and every refusal names file and place."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ def node(text: str) -> Node:
         (b'{"a": -Infinity}', "a.json: -Infinity is not a JSON number"),
         (b'{"a": "\xff"}', "a.json: byte 7: not UTF-8"),
         (b"[" * 200_000, "a.json: nested too deeply"),
+        (b"[" * 65 + b"]" * 65, "a.json: nested too deeply: more than 64 levels"),
+        (b'{"a": 1e999}', "a.json: the number 1e999 is too large"),
         (b"9" * 5000, "a.json: Exceeds the limit"),
         (b"", "a.json: line 1 column 1:"),
         (b'{"a": "\\ud800"}', "a.json: a string holds half of a surrogate pair, '\\ud800'"),
@@ -43,7 +46,7 @@ def test_bad_json_is_refused_with_file_and_place(data: bytes, message: str) -> N
         ('{"a": 2.0}', lambda n: n.require("a").integer(), "a.json: a: expected an integer, found the number 2.0"),
         ('{"a": 16}', lambda n: n.require("a").integer(maximum=15), "a.json: a: 16 is above the greatest allowed, 15"),
         ('{"a": -1}', lambda n: n.require("a").integer(minimum=0), "a.json: a: -1 is below the least allowed, 0"),
-        ('{"a": 1e400}', lambda n: n.require("a").number(), "a.json: a: expected a finite number, found inf"),
+        ('{"a": 1e400}', lambda n: n.require("a").number(), "a.json: the number 1e400 is too large"),
         ('{"a": null}', lambda n: n.require("a").number(), "a.json: a: expected a number, found null"),
         ('{"a": 1}', lambda n: n.require("b"), 'a.json: the key "b" is missing'),
         ("[]", lambda n: n.require("b"), "a.json: expected an object, found a list of 0"),
@@ -68,6 +71,23 @@ def test_a_missing_file_a_folder_and_an_oversized_file_are_refused(tmp_path: Pat
         stream.truncate(64 * 1024 * 1024 + 1)
     with pytest.raises(DocumentError, match="larger than 67108864 bytes"):
         read_document(big)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(DocumentError, match=r"pipe\.json: not a regular file"):
+        read_document(tmp_path / "pipe.json")
+
+
+def test_64_levels_of_nesting_are_read() -> None:
+    assert node("[" * 64 + "]" * 64).elements()
+
+
+def test_a_long_key_is_cut_in_messages() -> None:
+    entry = next(node(json.dumps({"9" * 5000: 1})).items())[1]
+    with pytest.raises(DocumentError) as caught:
+        entry.string()
+    assert len(str(caught.value)) < 120
 
 
 json_values = st.recursive(

@@ -14,9 +14,10 @@ from small_family import REMOVALS, digests, export_small, small_plan, small_sour
 
 from exporter import export as export_module
 from exporter.export import export_family
+from exporter.progress import NoProgress
 from exporter.staging import staging_path
 from exporter.tensor_digests import read_tensor_digests
-from runtime.errors import SourceChangedError, TargetError, VerificationError
+from runtime.errors import CheckpointError, SourceChangedError, TargetError, VerificationError
 from runtime.manifest import CheckRecord, read_manifest
 
 
@@ -303,3 +304,14 @@ def test_the_identity_of_a_plan_changes_with_all_that_decides_its_bytes(tmp_path
         plan_identity(replace(plan, variants=plan.variants[:-1]), {"tokenizer.json": b"1"}),
     ]
     assert len({identity, *others}) == 5
+
+
+def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    plan = small_plan(small_source(tmp_path / "source"))
+
+    def unbuildable(*, plan: Any) -> None:
+        raise CheckpointError(f"{plan.checkpoint.folder}: cannot be built")
+
+    with pytest.raises(CheckpointError, match="cannot be built"):
+        export_family(plan, tmp_path / "new" / "family", logits=check_nothing, replace=False, progress=NoProgress(), buildable=unbuildable)
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]

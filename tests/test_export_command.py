@@ -1,6 +1,7 @@
 """`trimoe export`: what it prints, how it exits, and how its options go together."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -155,3 +156,34 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, c
     assert "/s" in shown
     assert shown.endswith("\r\x1b[K")
     assert list(bar.seconds) == ["writing"]
+
+
+def test_names_that_are_too_long_are_one_message(source: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    for arguments in (
+        (source, "--out", long, "--no-logits", *REMOVE),
+        (long, "--out", tmp_path / "f", "--no-logits", *REMOVE),
+        (long, "--variant", "b5-k1", "--standalone", tmp_path / "g"),
+        (tmp_path / "family", "--variant", "b5-k1", "--standalone", long),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1, arguments
+        assert result.output.count("\n") == 1
+        assert result.output.startswith("Error: ")
+        assert "File name too long" in result.output
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_a_path_that_is_not_utf_8_is_exported_to_and_printed_escaped(source: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff")
+    result = run(source, "--out", out, "--no-logits", *REMOVE, *extra)
+    assert result.exit_code == 0, result.output
+    assert ("bad\\\\xff" if extra else "bad\\udcff") in result.stdout
+    assert read_manifest(Path(out)).variants
+
+
+def test_a_checkpoint_whose_path_is_not_utf_8_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    result = run(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"), "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    assert result.exit_code == 1
+    assert "bad\\udcff: this path is not UTF-8" in result.output

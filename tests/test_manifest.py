@@ -18,6 +18,7 @@ from runtime.manifest import (
     SourceRecord,
     VariantRecord,
     dump_manifest,
+    manifest_digest,
     read_manifest,
 )
 
@@ -85,6 +86,21 @@ def change(*keys: str | int, to: object) -> Callable[[Any], None]:
         (change("variants", 0, "golden", to="golden/x"), "b2-k2: golden names golden/x, which is not listed"),
         (change("variants", 0, "drop", "mean", to="0.1"), 'variants[0].drop.mean: expected a number, found the string "0.1"'),
         (lambda d: d.pop("choice"), 'the key "choice" is missing'),
+        (lambda d: d.pop("digest"), 'the key "digest" is missing'),
+        (change("more", to=1), '"more" is not a key of a manifest'),
+        (change("variants", to=[]), "variants: a family has at least one variant"),
+        (change("variants", 0, "id", to="../b2"), 'variants[0].id: "../b2" is not a plain name'),
+        (change("variants", 0, "folder", to="variants/b3"), 'variants[0].folder: "variants/b3", but the folder of this variant is variants/b2-k2'),
+        (change("variants", 0, "layers", to=[2, 0]), "variants[0].layers: [2, 0] are not ascending source blocks from block 0 on"),
+        (change("variants", 0, "layers", to=[1, 2]), "variants[0].layers: [1, 2] are not ascending"),
+        (change("variants", 0, "layers", to=[0, 3]), "variants[0].layers: no block 3: the source has blocks 0–2"),
+        (change("variants", 0, "removed", to=[2]), "variants[0].removed: [2] and the layers [0, 2] are not the 3 blocks of the source"),
+        (change("source", "blocks", to=10**30), "variants[0].removed: [1] and the layers [0, 2] are not the"),
+        (change("variants", 0, "top_k", to=None), "variants[0].top_k: missing, but the source has experts"),
+        (change("variants", 0, "shared_bytes", to=41), "variants[0].shared_bytes: 41 of 40 bytes"),
+        (change("choice", "notes", to=[]), "was edited: its digest is "),
+        (change("variants", 0, "parameters", to=11), "was edited: its digest is "),
+        (change("variants", 0, "checks", 0, "outcome", to="skipped"), "was edited: its digest is "),
     ],
 )
 def test_a_wrong_manifest_is_refused_by_key_path(tmp_path: Path, edit: Callable[[Any], None], message: str) -> None:
@@ -101,3 +117,9 @@ def test_an_unknown_variant_is_answered_with_those_there_are() -> None:
     assert MANIFEST.variant("b2-k2").layers == (0, 2)
     with pytest.raises(DocumentError, match="no variant 'b9' in this family; it has b2-k2"):
         MANIFEST.variant("b9")
+
+
+def test_the_manifest_states_the_digest_of_its_own_content(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(dump_manifest(MANIFEST))
+    stated = json.loads(dump_manifest(MANIFEST))["digest"]
+    assert stated == manifest_digest(MANIFEST) == manifest_digest(read_manifest(tmp_path))

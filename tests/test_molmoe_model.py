@@ -290,6 +290,16 @@ def test_half_precision_stays_near_the_reference(folder: Path, dtype: torch.dtyp
     assert model.generate(ids[None], **batched(inputs), max_new_tokens=3, do_sample=False).shape == (1, 14)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_grid_other_than_the_trained_one_is_resized_in_half_precision(dtype: torch.dtype, tmp_path: Path) -> None:
+    model = load(write_tiny_molmoe(tmp_path, n_layers=1, vision_backbone={"image_num_pos": 26}))
+    tower = model.model.vision_backbone.image_vit
+    exact = tower._positions().detach()
+    resized = tower.to(dtype)._positions()
+    assert resized.dtype == dtype and resized.shape == exact.shape
+    assert error(resized.detach(), exact) < 0.02
+
+
 def test_rotary_angles_stay_exact_in_half_precision(model: TrimoeMolmoeForCausalLM) -> None:
     positions = torch.tensor([[0, 499, 30000]])
     exact = model.model._rotary(positions, torch.float32)

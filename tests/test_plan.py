@@ -1,6 +1,7 @@
 """The plan: ids, shards, sizes and configs, on hand-made checkpoints and on random requests."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tiny_checkpoints import block_shapes, tiny_config, tiny_shapes
 from exporter.checkpoint import Checkpoint, SourceFile, TensorRecord
 from exporter.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet
 from exporter.plan import NON_BLOCK, Plan, PlanRequest, make_plan
-from runtime.errors import CheckpointError, PlanError
+from runtime.errors import CheckpointError, DocumentError, PlanError
 from runtime.manifest import DropRecord
 
 
@@ -193,6 +194,7 @@ DAMAGED: list[tuple[str, list[tuple[str, tuple[int, ...]]], str]] = [
     ("a lost expert", [pair for pair in olmoe() if ".layers.1.mlp.experts.3." not in pair[0]], "block 1 lacks expert 3"),
     ("a lost half expert", without(olmoe(), "model.layers.1.mlp.experts.3.up_proj.weight"), "model.layers.1.mlp.experts.3.up_proj.weight"),
     ("an expert too many", [*olmoe(), ("model.layers.0.mlp.experts.4.up_proj.weight", (8, 16))], "block 0 has an expert 4"),
+    ("an index of many digits", [*olmoe(), (f"model.layers.{'9' * 5000}.mlp.gate.weight", (4, 16))], "a number of more than 9 digits is no index"),
     ("fused experts", [pair for pair in olmoe() if ".experts." not in pair[0]], "block 0 lacks expert 0"),
     ("another stack", [*olmoe(), ("model.vision.layers.0.weight", (1,))], "a numbered module that no rule of family olmoe covers"),
     (
@@ -214,6 +216,13 @@ def test_a_checkpoint_whose_tensors_do_not_fit_its_config_is_refused(shapes: Any
         make_plan(checkpoint(shapes=shapes), request=explicit((3,)))
     assert phrase in str(caught.value)
     assert str(caught.value).startswith("paper: ")
+
+
+@pytest.mark.parametrize("experts", [65_537, 10**30])
+def test_more_experts_than_any_model_has_are_refused_at_once(experts: int) -> None:
+    source = checkpoint()
+    with pytest.raises(DocumentError, match=r"num_experts: [0-9]+ is above the greatest allowed, 65536"):
+        make_plan(replace(source, config=source.config | {"num_experts": experts}), request=explicit((3,)))
 
 
 def test_experts_in_a_dense_block_are_refused() -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,73 @@ def test_a_parent_that_cannot_be_written_is_a_target_error(tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(TargetError, match="cannot be written"), Staging(tmp_path / "file" / "family"):
         pass
+
+
+def link_to_a_folder(path: Path) -> Path:
+    victim = path.parent / "victim"
+    victim.mkdir()
+    (victim / "keep").write_text("x", "utf-8")
+    path.symlink_to(victim)
+    return victim / "keep"
+
+
+def file(path: Path) -> Path:
+    path.write_text("x", "utf-8")
+    return path
+
+
+def own_folder_with_a_foreign_file(path: Path) -> Path:
+    stage(path.parent / "family", "plan", "one")
+    return file(path / "notes.txt")
+
+
+def folder_named_family_without_a_lock(path: Path) -> Path:
+    (path / "family").mkdir(parents=True)
+    return file(path / "family" / "keep")
+
+
+def folder_with_a_linked_lock(path: Path) -> Path:
+    path.mkdir()
+    (path / "lock").symlink_to(file(path.parent / "elsewhere"))
+    return path.parent / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "make", [link_to_a_folder, file, own_folder_with_a_foreign_file, folder_named_family_without_a_lock, folder_with_a_linked_lock]
+)
+def test_what_no_export_put_there_is_refused_and_kept(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    kept = make(staging_path(tmp_path / "family"))
+    with pytest.raises(TargetError, match=r"\.family\.staging: (stands where|holds '.*', which no export put there)"), Staging(tmp_path / "family"):
+        pass
+    assert kept.read_text("utf-8") == "x"
+
+
+def test_a_foreign_file_that_appears_later_is_never_deleted(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="full"), Staging(tmp_path / "family") as staging:
+        kept = file(staging.path / "notes.txt")
+        staging.resume("plan")
+        raise TargetError("full")
+    assert kept.exists()
+
+
+def test_a_family_taken_aside_by_a_killed_exchange_comes_back(tmp_path: Path) -> None:
+    target = tmp_path / "family"
+    stage(target, "plan", "one")
+    aside = staging_path(target) / "family.old"
+    aside.mkdir()
+    (aside / "manifest.json").write_text("old", "utf-8")
+    with Staging(target) as staging:
+        assert (target / "manifest.json").read_text("utf-8") == "old"
+        staging.resume("plan")
+        staging.remove()
+    assert [p.name for p in tmp_path.iterdir()] == ["family"]
+
+
+def test_a_replaced_family_is_removed_when_the_new_one_is_in_place(tmp_path: Path) -> None:
+    target = tmp_path / "family"
+    stage(target, "plan", "one")
+    (staging_path(target) / "family.old").mkdir()
+    target.mkdir()
+    with Staging(target) as staging:
+        staging.resume("plan")
+        assert not (staging.path / "family.old").exists()

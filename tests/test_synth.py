@@ -122,6 +122,9 @@ def test_a_number_of_bytes_chooses_the_nearest_hidden_size() -> None:
     [
         ("bench", Sizes(hidden=100), {}, "cannot make hidden size 100: bench needs a multiple of 16"),
         ("bench", Sizes(experts=4), {}, "cannot make 4 experts: bench uses 8 for each token"),
+        ("bench", Sizes(experts=10**9), {}, "cannot make 1000000000 experts: at most 65536"),
+        ("bench", Sizes(blocks=1000, experts=60_000), {}, "cannot make 60000000 experts in all blocks together: at most 1048576"),
+        ("bench", Sizes(hidden=16 << 20), {}, "cannot make hidden size 16777216: at most 131072"),
         ("bench", Sizes(blocks=0), {}, "cannot make 0 blocks: at least 1 is needed"),
         ("bench", Sizes(hidden=64), {"near_bytes": 10**9}, "give a hidden size or a number of bytes, not both"),
         ("molmoe-1b", Sizes(), {"near_bytes": 1000}, "cannot come near that many bytes: molmoe-1b at these sizes has"),

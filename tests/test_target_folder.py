@@ -87,3 +87,17 @@ def test_exchanging_puts_the_new_folder_in_place_and_keeps_the_old_one_aside(
     assert [p.name for p in target.iterdir()] == ["new"]
     assert [p.name for p in staged.iterdir()] == ["old"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["staged", "target"]
+
+
+def test_a_name_that_is_too_long_is_a_target_error(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="xxx: cannot be read: File name too long"):
+        check_target(tmp_path / ("x" * 300), None)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", forbidden)
+    with pytest.raises(TargetError, match=f"{tmp_path}/x/y: cannot be read: Permission denied"):
+        check_target(tmp_path / "x" / "y", None)

@@ -14,12 +14,12 @@ from tiny_transformers import masked_original, write_tiny
 from transformers import AutoModelForCausalLM, dynamic_module_utils
 
 from exporter.checkpoint import open_checkpoint
-from exporter.golden import pick, read_golden, read_inputs
+from exporter.golden import make_golden, pick, read_golden, read_inputs, write_inputs
 from exporter.golden_inputs import make_inputs
 from exporter.load_check import LoadTarget, check_loads
 from exporter.plan import Plan
 from exporter.threads import using_threads
-from exporter.verify import VariantShape, compare_with_source, vocabulary
+from exporter.verify import VariantShape, check_buildable, compare_with_source, vocabulary
 from runtime.errors import CheckpointError, TrimoeError, VerificationError
 from runtime.manifest import read_manifest
 
@@ -84,7 +84,7 @@ def staged(plan: Plan, tmp_path: Path) -> Path:
         (place / "config.json").write_text(json.dumps(variant.config), "utf-8")
         names = {shard.path: [tensor.name for tensor in shard.tensors] for shard in plan.shards}
         weight_map = {name: Path(path).name for path in variant.shards for name in names[path]}
-        (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}), "utf-8")
+        (place / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8")
         for path in variant.shards:
             (place / Path(path).name).hardlink_to(folder / path)
     return folder
@@ -128,7 +128,7 @@ def drop_tensor(folder: Path) -> None:
     path = folder / "model.safetensors.index.json"
     weight_map = json.loads(path.read_text("utf-8"))["weight_map"]
     del weight_map["model.layers.2.mlp.gate.weight"]
-    path.write_text(json.dumps({"weight_map": weight_map}), "utf-8")
+    path.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def drop_tensor(folder: Path) -> None:
         pytest.param(lambda place: edit_config(place, hidden_act="none"), "config.json: no model can be built from it: .*none", id="unbuildable"),
         pytest.param(swap_layers, r"variant b3-k1: layer 1 \(source block 2\): .* max \|Δ\|", id="swapped layers"),
         pytest.param(flip_weight, r"variant b3-k1: layer 2 \(source block 4\): .* max \|Δ\|", id="one weight"),
-        pytest.param(drop_tensor, r'1 tensors of layer 2 are missing, the first is "model.layers.2.mlp.gate.weight"', id="missing tensor"),
+        pytest.param(drop_tensor, r'1 tensor of layer 2 missing, first "model.layers.2.mlp.gate.weight"', id="missing tensor"),
     ],
 )
 def test_a_planted_fault_is_named(fault: Callable[[Path], None], said: str, tmp_path: Path) -> None:
@@ -236,3 +236,87 @@ def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(tmp_path: P
     found = check_loads(folder, [LoadTarget(folder=folder / "variants" / "b4", golden=golden, bytes=10**18)])
     assert found["b4"].outcome == "skipped"
     assert found["b4"].detail.startswith("1000000000000000000 bytes of weights, ")
+
+
+def with_tensors(source: Path, change: dict[str, torch.Tensor | None]) -> Path:
+    """A single-file source with tensors added, replaced or (None) left out."""
+    tensors = {**load_file(source / "model.safetensors"), **change}
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, source / "model.safetensors", {"format": "pt"})
+    return source
+
+
+@pytest.mark.parametrize("family", ["llama", "mixtral"])
+def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(family: str, tmp_path: Path) -> None:
+    source = write_tiny(family, tmp_path / "source", max_shard_size="1GB")
+    names = [*(f"model.layers.{block}.self_attn.rotary_emb.inv_freq" for block in range(5)), "model.rotary_emb.inv_freq"]
+    with_tensors(source, {name: torch.full((4,), 7.0) for name in names})
+    plan = tiny_plan(family, source, removals=((1, 3),))
+    check_buildable(plan=plan)
+    folder = staged(plan, tmp_path)
+    result, _ = compare(plan, folder)
+    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
+    write_inputs(folder, inputs)
+    variant = plan.variants[0]
+    golden = make_golden(variant.id, result[variant.id], inputs)
+    found = check_loads(folder, [LoadTarget(folder=folder / "variants" / variant.id, golden=golden, bytes=variant.bytes)])
+    assert found[variant.id].outcome == "passed"
+    weights = load_file(folder / "variants" / variant.id / Path(variant.shards[-1]).name)
+    assert any("inv_freq" in name and bool((tensor == 7).all()) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: torch.dtype, tmp_path: Path) -> None:
+    plan = tiny_plan("qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12), removals=((1, 2),))
+    folder = staged(plan, tmp_path)
+    result, _ = compare(plan, folder)
+    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
+    write_inputs(folder, inputs)
+    variant = next(v for v in plan.variants if not v.modeling_files)
+    golden = make_golden(variant.id, result[variant.id], inputs)
+    found = check_loads(folder, [LoadTarget(folder=folder / "variants" / variant.id, golden=golden, bytes=variant.bytes)])
+    assert found[variant.id].detail == "Qwen3MoeForCausalLM with experts_implementation 'eager', logits bitwise equal to the golden ones"
+
+
+@pytest.mark.parametrize("family", SOURCES)
+def test_what_can_be_run_is_found_buildable_in_advance(family: str, tmp_path: Path) -> None:
+    check_buildable(plan=tiny_plan(family, write_source(family, tmp_path / "source")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"dtype": "float99"}, r"source/config.json: (refused|no model).*float99", id="type"),
+        pytest.param({"torch_dtype": "float99", "dtype": None}, r"source/config.json: (refused|no model).*float99", id="old type"),
+        pytest.param({"pad_token_id": 999999}, r"source/config.json: (refused|no model).*", id="padding"),
+        pytest.param({"num_attention_heads": 0}, r"source/config.json: (refused|no model).*", id="no heads"),
+        pytest.param({"hidden_act": "none"}, "source/config.json: no model can be built from it: .*none", id="activation"),
+        pytest.param({"hidden_size": 64}, r"has shape \[.*\], the model needs \[.*\]", id="width"),
+        pytest.param({"quantization_config": {"quant_method": "fp8"}}, "give --no-logits", id="quantised"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_advance(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    source = write_source("llama", tmp_path / "source")
+    edit_config(source, **changes)
+    with pytest.raises(CheckpointError, match=said):
+        check_buildable(plan=tiny_plan("llama", source))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"model.norm.weight": None}, '1 tensor missing, first "model.norm.weight"', id="missing"),
+        pytest.param({"model.extra.weight": torch.zeros(2)}, 'tensor "model.extra.weight" is no parameter of the model', id="added"),
+        pytest.param(
+            {f"model.layers.{block}.mlp.extra": torch.zeros(2) for block in range(5)}, r'tensor "model.layers.\d.mlp.extra" is no', id="in a block"
+        ),
+        pytest.param({"lm_head.weight": torch.zeros(3, 32)}, r'"lm_head.weight" has shape \[3, 32\], the model needs \[96, 32\]', id="shape"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_in_advance(change: dict[str, torch.Tensor | None], said: str, tmp_path: Path) -> None:
+    source = with_tensors(write_tiny("llama", tmp_path / "source", max_shard_size="1GB"), change)
+    with pytest.raises(CheckpointError, match=said):
+        check_buildable(plan=tiny_plan("llama", source))
+
+
+def test_a_head_tied_to_the_embeddings_is_not_missing_in_advance(tmp_path: Path) -> None:
+    check_buildable(plan=tiny_plan("llama", write_tiny("llama", tmp_path / "source", tie_word_embeddings=True)))

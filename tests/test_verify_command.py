@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -215,7 +217,7 @@ def add_code(folder: Path) -> None:
 
 def say_other_blocks(folder: Path) -> None:
     manifest = read_manifest(folder)
-    variants = tuple(replace(v, layers=(0, 1, 4)) if v.id == "b3-k1" else v for v in manifest.variants)
+    variants = tuple(replace(v, layers=(0, 1, 4), removed=(2, 3)) if v.id == "b3-k1" else v for v in manifest.variants)
     (folder / "manifest.json").write_bytes(dump_manifest(replace(manifest, variants=variants)))
 
 
@@ -237,11 +239,11 @@ def drop_from_index(folder: Path) -> None:
         ),
         pytest.param(
             lambda f: (f / "weights/more").write_bytes(b""),
-            "files failed 1 files that manifest.json does not list, first weights/more",
+            "files failed 1 file that manifest.json does not list, first weights/more",
             id="extra file",
         ),
         pytest.param(
-            lambda f: (f / "link").symlink_to(f / "weights"), "files failed 1 files that manifest.json does not list, first link", id="extra link"
+            lambda f: (f / "link").symlink_to(f / "weights"), "files failed 1 file that manifest.json does not list, first link", id="extra link"
         ),
         pytest.param(
             lambda f: edit_json(f / VARIANT / "config.json", note=1),
@@ -258,7 +260,9 @@ def drop_from_index(folder: Path) -> None:
         pytest.param(lambda f: edit_config(f, num_experts_per_tok=1), "num_experts_per_tok is 1, the manifest implies 4", id="scalar top_k"),
         pytest.param(lambda f: edit_config(f, auto_map={"AutoConfig": "x.Y"}), "auto_map is .*the manifest implies", id="other code named"),
         pytest.param(drop_from_index, r"tensor model.layers.2.mlp.gate.weight is in .*, the index says no file", id="index lacks a tensor"),
-        pytest.param(swap_shards, "structure failed .*tensors.json does not know this file", id="swapped shards"),
+        pytest.param(
+            swap_shards, r"structure failed .*(tensors.json does not know this file|b3-k4: bytes is \d+, its tensors have)", id="swapped shards"
+        ),
         pytest.param(say_other_blocks, "was cut from model.layers.2..*, but layer 1 is source block 1", id="other blocks claimed"),
         pytest.param(edit_code, "code failed .*modeling_trimoe_per_layer_top_k.py: not the modeling file of trimoe", id="edited code"),
         pytest.param(add_code, "code failed .*Python files .*more.py", id="added code"),
@@ -344,3 +348,45 @@ def test_help_says_what_is_verified() -> None:
 def test_the_command_loads_torch_only_to_run_variants() -> None:
     code = "import sys, exporter.commands.verify; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_added_empty_folder_is_named(family: Path) -> None:
+    (family / "weights" / "more").mkdir()
+    result = run(family, "--no-logits")
+    assert result.exit_code == 1
+    assert "files failed 1 empty folder that manifest.json does not list, first weights/more" in text(result)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path / ("x" * 300))
+    assert result.exit_code == 1
+    assert "cannot be read: File name too long" in text(result)
+
+
+@pytest.mark.parametrize("place", ["", "variants/b3-k1"])
+def test_a_folder_that_must_not_be_read_is_named(place: str, family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = str(family / place) if place else str(family)
+
+    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any = ".", *arguments: Any) -> Any:
+            if str(path).rstrip("/") == closed:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments)
+
+        return call
+
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+    result = run(family, "--no-logits")
+    assert result.exit_code == 1
+    assert f"{place or 'family'}: cannot be read: Permission denied" in text(result)
+
+
+def test_paths_of_the_source_are_not_cut(family: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = shutil.copytree(exported / "source", family.parent / "base2")
+    path = sorted(source.glob("*.safetensors"))[3]
+    flip(path, path.stat().st_size - 1)
+    monkeypatch.chdir(family)
+    result = run(".", "--source", "../base2", "--no-logits")
+    assert result.exit_code == 1
+    assert f"source failed ../base2/{path.name}: tensor " in text(result)

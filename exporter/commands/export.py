@@ -1,5 +1,6 @@
 """`trimoe export`: write a verified family of variants, or copy one variant out of a family."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,14 @@ import click
 
 from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.commands.progress_bar import ProgressBar
-from exporter.export import ExportResult, GraphForm, LogitCheck, export_family
-from exporter.export_report import export_document, show_export
+from exporter.export import ExportResult, export_family
+from exporter.export_report import export_document, show_export, show_path
+from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
 from exporter.graphs.precision import find_precision
 from exporter.plan import Plan, make_plan
 from exporter.plan_table import plan_document, show_bytes, show_plan
 from exporter.standalone import export_standalone
+from exporter.target_folder import looking_at
 from runtime.documents import dump_document
 from runtime.errors import PlanError, TrimoeError
 from runtime.manifest import FILE_NAME, read_manifest
@@ -64,6 +67,8 @@ def export(
         return
     if checkpoint is None or (out is None and not dry_run):
         raise click.UsageError(f"give {'a CHECKPOINT' if checkpoint is None else '--out DIR'}")
+    if "\ufffd" in os.fsencode(checkpoint.absolute()).decode("utf-8", "replace"):
+        raise PlanError(f"{checkpoint}: this path is not UTF-8 and so cannot be named in a manifest; rename it")
     source, request = read_request(checkpoint, options)
     planned = make_plan(source, request=request)
     if variant is not None and variant not in [v.id for v in planned.variants]:
@@ -84,7 +89,9 @@ def _given_family(checkpoint: Path | None, out: Path | None) -> Path | None:
     """The family to copy a variant out of, when no export is asked for."""
     if checkpoint is None:
         return out
-    return checkpoint if out is None and (checkpoint / FILE_NAME).exists() and not (checkpoint / "config.json").exists() else None
+    with looking_at(checkpoint):
+        is_family = out is None and (checkpoint / FILE_NAME).exists() and not (checkpoint / "config.json").exists()
+    return checkpoint if is_family else None
 
 
 def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: bool, *, quiet: bool = False) -> None:
@@ -94,7 +101,7 @@ def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: b
     with _with_notes():
         size = export_standalone(family, manifest, variant, target, progress=ProgressBar())
     if as_json:
-        document = {"format": "trimoe.standalone", "version": 1, "variant": variant, "folder": str(target), "bytes": size}
+        document = {"format": "trimoe.standalone", "version": 1, "variant": variant, "folder": show_path(target), "bytes": size}
         click.echo(dump_document(document).decode(), nl=False)
     elif not quiet:
         click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.")
@@ -102,8 +109,9 @@ def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: b
 
 def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: GraphForm | None) -> tuple[ExportResult, dict[str, float]]:
     progress = ProgressBar()
+    logits, buildable = (None, None) if no_logits else _logit_checks()
     with _with_notes():
-        result = export_family(plan, out, logits=None if no_logits else _logit_check(), replace=replace, progress=progress, graphs=graphs)
+        result = export_family(plan, out, logits=logits, replace=replace, progress=progress, graphs=graphs, buildable=buildable)
     return result, progress.seconds
 
 
@@ -120,10 +128,10 @@ def _graphs(plan: Plan, formats: str, dtypes: str) -> GraphForm | None:
     return GraphExport(plan, [find_precision(name) for name in names])
 
 
-def _logit_check() -> LogitCheck:
-    from exporter.verify import check_logits  # imports torch
+def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
+    from exporter.verify import check_buildable, check_logits  # imports torch
 
-    return check_logits
+    return check_logits, check_buildable
 
 
 @contextmanager

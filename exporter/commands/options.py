@@ -11,6 +11,7 @@ import click
 from exporter.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
+from exporter.evidence_combinations import LEAST_DATASETS
 from exporter.evidence_files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
 from exporter.families import find_family
 from exporter.plan import PlanRequest
@@ -50,7 +51,11 @@ OPTIONS = (
         help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the default), take the best set of "
         "each size (independent), or the best among those tried on enough data sets (robust).",
     ),
-    click.option("--min-datasets", type=click.IntRange(min=1), help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]"),
+    click.option(
+        "--min-datasets",
+        type=click.IntRange(min=LEAST_DATASETS),
+        help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
+    ),
     click.option(
         "--blocks", metavar="LIST", callback=number_ranges, help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]"
     ),

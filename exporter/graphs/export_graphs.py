@@ -16,7 +16,7 @@ from runtime.manifest import CheckRecord
 
 
 class GraphExport:
-    """The graphs of a plan in some precisions (exporter.export.GraphForm)."""
+    """The graphs of a plan in some precisions (exporter.export_seams.GraphForm)."""
 
     def __init__(self, plan: Plan, precisions: Sequence[Precision]) -> None:
         """Read what the graphs need. Raises CheckpointError, PlanError for what has no ONNX form."""

@@ -50,6 +50,14 @@ class TrimoeMolmoePreTrainedModel(PreTrainedModel):
         config.check()  # fields may have been assigned since the configuration was read
         super().__init__(config, *inputs, **kwargs)
 
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the module that embeds token ids."""
+        return self.base_model.transformer.wte  # type: ignore[no-any-return]
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the module that embeds token ids."""
+        self.base_model.transformer.wte = value
+
     @classmethod
     def _can_set_experts_implementation(cls) -> bool:
         return True  # transformers looks for its decorator in this file, but the experts are imported
@@ -89,14 +97,6 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
         self.vision_backbone = TrimoeMolmoeVisionBackbone(config) if config.vision_backbone is not None else None
         self.gradient_checkpointing = False
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the module that embeds token ids."""
-        return self.transformer.wte
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the module that embeds token ids."""
-        self.transformer.wte = value
 
     @merge_with_config_defaults
     @capture_outputs
@@ -198,14 +198,6 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
         if not config.weight_tying:
             self.lm_head = nn.Linear(config.d_model, config.output_size, bias=False)
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the module that embeds token ids."""
-        return self.model.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the module that embeds token ids."""
-        self.model.set_input_embeddings(value)
 
     @can_return_tuple
     def forward(

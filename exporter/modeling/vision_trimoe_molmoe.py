@@ -107,8 +107,9 @@ class TrimoeMolmoeVisionTransformer(nn.Module):
         side = int(patches.shape[0] ** 0.5)
         if (side, side) != self.grid:
             square = patches.reshape(1, side, side, -1).permute(0, 3, 1, 2)
-            resized = F.interpolate(square, size=self.grid, mode="bicubic", align_corners=False, antialias=True)
-            patches = resized.permute(0, 2, 3, 1).flatten(0, 2)
+            # In float32: processors have no bicubic kernel for half types.
+            resized = F.interpolate(square.float(), size=self.grid, mode="bicubic", align_corners=False, antialias=True)
+            patches = resized.to(patches.dtype).permute(0, 2, 3, 1).flatten(0, 2)
         return torch.cat([first, patches])
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
