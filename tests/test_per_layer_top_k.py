@@ -10,7 +10,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import safe_open
 from tiny_transformers import BLOCKS, EXPERT_FAMILIES, EXPERTS, masked_original, write_tiny, write_with_list
-from transformers import AutoModelForCausalLM, PreTrainedModel, dynamic_module_utils
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from exporter.families import FAMILIES
 from exporter.modeling import modeling_trimoe_per_layer_top_k as modeling
@@ -24,11 +24,6 @@ INPUTS = torch.arange(3, 27).reshape(2, 12)
 def one_thread() -> Iterator[None]:
     with using_threads(1):
         yield
-
-
-@pytest.fixture(autouse=True)
-def own_module_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
 
 
 def load(folder: Path) -> PreTrainedModel:

@@ -1,0 +1,94 @@
+"""`trimoe gate`: compare a family's accuracy with a baseline and say pass, fail, or not enough samples to tell."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from profiles.commands.dataset_options import columns_option, dataset_option
+from runtime.errors import DocumentError
+from runtime.manifest import read_manifest
+
+EXIT_UNKNOWN = 3
+
+
+def _points(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[float | None, dict[str, float]]:
+    """`POINTS` for all data sets, `NAME=POINTS` for one: the former and the latter, as fractions."""
+    everywhere: float | None = None
+    named: dict[str, float] = {}
+    for text in values:
+        name, equals, number = text.rpartition("=")
+        try:
+            fraction = float(number) / 100
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is neither POINTS nor NAME=POINTS", context, parameter) from error
+        if equals:
+            named[name] = fraction
+        else:
+            everywhere = fraction
+    return everywhere, named
+
+
+@click.command()
+@click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--baseline",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A baseline written by `trimoe eval`, or the study's drops.",
+)
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("measured.json"),
+    show_default=True,
+    help="FAMILY's own baseline; where the file is missing, FAMILY is measured into it first.",
+)
+@click.option("--variant", "variants", multiple=True, help="Judge only this variant. Repeatable.  [default: every variant of the baseline]")
+@click.option("--engine", type=click.Choice(("torch", "onnx")), help="Judge only scores of this engine  [default: all in the baseline]")
+@click.option("--against", help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]")
+@click.option("--tolerance", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that is allowed, in hundredths.  [default: 0]")
+@click.option("--detect", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that has to be caught.  [default: tolerance + 2]")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance of failing an unchanged variant, over all its data sets.")
+@click.option("--power", type=float, default=0.9, show_default=True, help="Confidence with which passing rules out the drop to be caught.")
+@dataset_option
+@columns_option
+@click.option("--json", "as_json", is_flag=True, help="Print the comparisons as a JSON document.")
+@click.pass_context
+def gate(
+    context: click.Context,
+    family: Path,
+    baseline: Path,
+    measured: Path,
+    variants: tuple[str, ...],
+    engine: str | None,
+    against: str | None,
+    tolerance: tuple[float | None, dict[str, float]],
+    detect: tuple[float | None, dict[str, float]],
+    alpha: float,
+    power: float,
+    data: tuple[str, ...],
+    columns: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Judge FAMILY by a baseline: the same samples, paired tests, the worst data set decides.
+
+    Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell.
+    """
+    from profiles.eval_progress import SampleProgress
+    from profiles.gate import FAIL, PASS
+    from profiles.gate_run import GateRequest, LimitOptions, measure_like, run_gate  # numpy
+
+    manifest = read_manifest(family)
+    options = LimitOptions(tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power)
+    request = GateRequest(
+        family=family, manifest=manifest, baseline=baseline, measured=measured, variants=variants, engine=engine, against=against, limits=options
+    )
+    if not measured.exists():
+        measure_like(request, data, columns, SampleProgress(sys.stderr))
+    elif data:
+        raise DocumentError(f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to measure again")
+    outcome = run_gate(request)
+    click.echo(json.dumps(outcome.document, indent=2) if as_json else outcome.text.rstrip("\n"))
+    context.exit(0 if outcome.verdict == PASS else 1 if outcome.verdict == FAIL else EXIT_UNKNOWN)

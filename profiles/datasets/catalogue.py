@@ -1,0 +1,115 @@
+"""The study's eight data sets: where they come from, how they are asked, which metric judges them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from profiles.datasets.coco_caption import caption_files, load_captions
+from profiles.datasets.coco_vqa import vqa_files, vqa_loader
+from profiles.datasets.dataset import CAPTIONING, CHOICE, COUNTING, DOCUMENT, SCENE_TEXT, VQA, Dataset, Layout, Settings
+from profiles.datasets.doc_qa import doc_qa_files, load_doc_qa
+from profiles.datasets.scene_text import load_scene_text, scene_text_files
+from profiles.datasets.science_qa import load_science_qa, science_qa_files
+from profiles.datasets.tally_qa import load_tally_qa, tally_qa_files
+from profiles.datasets.text_vqa import load_text_vqa, text_vqa_files
+from profiles.errors import DatasetError
+from profiles.metrics.catalogue import ANLS_STUDY, CIDER
+from profiles.metrics.choice import MULTIPLE_CHOICE
+from profiles.metrics.cleanups import MOLMO, STRIP
+from profiles.metrics.exact import EXACT_MATCH
+from profiles.metrics.vqa import VQA_SCORE
+
+_SHORT, _LONG = 16, 64
+_COCO = "images from https://cocodataset.org/#download (2014 Train/Val images)"
+
+
+def _settings(task: str, metric: str, style: str, fields: str = " {question}", *, cleanup: str = MOLMO, tokens: int = _SHORT) -> Settings:
+    """Molmo names the style of the wanted answer before the question."""
+    return Settings(task=task, metric=metric, cleanup=cleanup, prompt=f"{style}:{fields}", max_new_tokens=tokens)
+
+
+_ROWS = (
+    Layout(
+        name="okvqa",
+        settings=_settings(VQA, VQA_SCORE, "okvqa"),
+        splits=("validation", "train"),
+        files=vqa_files(""),
+        load=vqa_loader("", "raw_answer"),
+        download=f"questions and annotations (version 1.1) from https://okvqa.allenai.org/download.html, {_COCO}",
+    ),
+    Layout(
+        name="coco-2014-vqa",
+        settings=_settings(VQA, VQA_SCORE, "vqa2"),
+        splits=("validation", "train"),
+        files=vqa_files("v2_"),
+        load=vqa_loader("v2_", "answer"),
+        download=f"balanced real images, questions and annotations (v2) from https://visualqa.org/download.html, {_COCO}",
+    ),
+    Layout(
+        name="text-vqa",
+        settings=_settings(VQA, VQA_SCORE, "text_vqa"),
+        splits=("validation", "train"),
+        files=text_vqa_files,
+        load=load_text_vqa,
+        download="questions (0.5.1) and the train/validation images from https://textvqa.org/dataset",
+    ),
+    Layout(
+        name="science-qa-img",
+        settings=_settings(CHOICE, MULTIPLE_CHOICE, "science_qa", " {question}\n{options}"),
+        splits=("validation", "test", "train"),
+        files=science_qa_files,
+        load=load_science_qa,
+        download="problems.json and pid_splits.json from https://github.com/lupantech/ScienceQA (data/scienceqa), images as its README says",
+    ),
+    Layout(
+        name="tally-qa",
+        settings=_settings(COUNTING, EXACT_MATCH, "tally_qa"),
+        splits=("test", "train"),
+        files=tally_qa_files,
+        load=load_tally_qa,
+        download=f"tallyqa.zip from https://github.com/manoja328/tallyqa, {_COCO} and Visual Genome images as VG_100K, VG_100K_2",
+    ),
+    Layout(
+        name="st-qa",
+        settings=_settings(SCENE_TEXT, ANLS_STUDY, "st_qa"),
+        splits=("validation", "train"),
+        files=scene_text_files,
+        load=load_scene_text,
+        download="task 3 (training questions and images) from https://rrc.cvc.uab.es/?ch=11",
+    ),
+    Layout(
+        name="doc-qa",
+        settings=_settings(DOCUMENT, ANLS_STUDY, "doc_qa"),
+        splits=("validation", "train"),
+        files=doc_qa_files,
+        load=load_doc_qa,
+        download="task 1 (annotations 1.0 with question types, images) from https://rrc.cvc.uab.es/?ch=17",
+    ),
+    Layout(
+        name="coco-caption",
+        settings=_settings(CAPTIONING, CIDER, "coco_captioning", "", cleanup=STRIP, tokens=_LONG),
+        splits=("validation", "train"),
+        files=caption_files,
+        load=load_captions,
+        download=f"2014 Train/Val annotations and {_COCO}",
+    ),
+)
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def load_layout(layout: Layout, folder: Path, split: str | None) -> Dataset:
+    """A data set from its publisher's files in `folder`; `split` None takes the split that is usually scored.
+
+    Raises DatasetError for an unknown split and when a file is missing, saying what to download; DocumentError for wrong content.
+    """
+    chosen = layout.splits[0] if split is None else split
+    if chosen not in layout.splits:
+        raise DatasetError(f"{layout.name}: no split {chosen!r}; the splits with answers are {', '.join(layout.splits)}")
+    files = layout.files(chosen)
+    for name in files:
+        if not (folder / name).exists():
+            raise DatasetError(
+                f"{layout.name}: {folder / name} is missing; download {layout.download}, and lay it out so that {folder} holds {', '.join(files)}"
+            )
+    return Dataset(name=layout.name, samples=layout.load(folder, chosen), settings=layout.settings)

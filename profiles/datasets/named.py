@@ -1,0 +1,92 @@
+"""Data sets as a command line names them: `demo`, `NAME=PATH` or `NAME:SPLIT=PATH`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from profiles.datasets.catalogue import LAYOUTS, load_layout
+from profiles.datasets.dataset import Dataset
+from profiles.datasets.demo import DEMO_TASKS, demo_dataset
+from profiles.datasets.hugging_face import is_saved_folder, load_hugging_face
+from profiles.datasets.json_lines import load_json_lines
+from profiles.errors import DatasetError
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What a user sets for data sets by name, in place of their own settings."""
+
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    max_new_tokens: int | None = None
+    limit: int | None = None
+
+
+def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:
+    """The data sets, in order, with the changes applied.
+
+    Raises DatasetError for what cannot be read, names given twice and changes to a data set that is not there; MissingToolError and
+    DocumentError as the readers do.
+    """
+    found: list[Dataset] = []
+    for text in texts:
+        found += _demo(text) if text.partition("=")[0].partition(":")[0] == DEMO or text in DEMO_TASKS else [_load(text, changes)]
+    names = [dataset.name for dataset in found]
+    if len(set(names)) != len(names):
+        raise DatasetError(f"two data sets have the name {next(name for name in names if names.count(name) > 1)!r}")
+    for option, given in (("--metric", changes.metrics), ("--prompt", changes.prompts), ("--columns", changes.columns)):
+        for name in given:
+            if name not in names:
+                raise DatasetError(f"{option} {name}=…: no such data set; those given are {', '.join(names)}")
+    return tuple(_changed(dataset, changes) for dataset in found)
+
+
+def _demo(text: str) -> list[Dataset]:
+    if text not in (DEMO, *DEMO_TASKS):
+        raise DatasetError(f"--data {text}: the demo's data sets need no path; give {DEMO} or one of {', '.join(DEMO_TASKS)}")
+    return [demo_dataset(task) for task in (DEMO_TASKS if text == DEMO else (text,))]
+
+
+def _load(text: str, changes: Changes) -> Dataset:
+    label, equals, place = text.partition("=")
+    name, colon, split = label.partition(":")
+    if not equals or not name or not place or (colon and not split):
+        raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
+    path = Path(place)
+    chosen = split if colon else None
+    if path.is_file():
+        if chosen is not None:
+            raise DatasetError(f"--data {text}: a JSON-lines file has no splits")
+        return load_json_lines(name, path)
+    if not path.is_dir():
+        raise DatasetError(f"--data {text}: {path} is neither a file nor a folder")
+    if name in changes.columns or (name not in LAYOUTS and is_saved_folder(path)):
+        return load_hugging_face(name, path, columns(changes.columns.get(name, "")), chosen)
+    if name not in LAYOUTS:
+        raise DatasetError(
+            f"--data {text}: {path} holds no folder of Hugging Face datasets, and {name!r} is none of the known data sets {', '.join(LAYOUTS)}"
+        )
+    return load_layout(LAYOUTS[name], path, chosen)
+
+
+def columns(text: str) -> Mapping[str, str]:
+    """`field:column,field:column` as a mapping. Raises DatasetError."""
+    pairs = [part.partition(":") for part in text.split(",") if part]
+    if any(not field or not column for field, _, column in pairs):
+        raise DatasetError(f"columns {text!r}: give field:column pairs between commas, such as question:query,answers:label")
+    return {field: column for field, _, column in pairs}
+
+
+def _changed(dataset: Dataset, changes: Changes) -> Dataset:
+    fields: dict[str, Any] = {}
+    if dataset.name in changes.metrics:
+        fields["metric"] = changes.metrics[dataset.name]
+    if dataset.name in changes.prompts:
+        fields["prompt"] = changes.prompts[dataset.name]
+    if changes.max_new_tokens is not None:
+        fields["max_new_tokens"] = changes.max_new_tokens
+    return replace(dataset.limited(changes.limit), settings=replace(dataset.settings, **fields))

@@ -1,0 +1,27 @@
+"""TextVQA 0.5.1 as textvqa.org ships it."""
+
+from pathlib import Path
+
+from profiles.datasets.sample import Sample
+from profiles.datasets.sources import identifier, read_source, strings
+
+_NAMES = {"train": "train", "validation": "val"}
+
+
+def text_vqa_files(split: str) -> tuple[str, ...]:
+    """The files of a split; training and validation images share a folder."""
+    return (f"TextVQA_0.5.1_{_NAMES[split]}.json", "train_images")
+
+
+def load_text_vqa(folder: Path, split: str) -> tuple[Sample, ...]:
+    """Questions with ten answers each."""
+    name, images = text_vqa_files(split)
+    return tuple(
+        Sample(
+            id=identifier(entry.require("question_id")),
+            question=entry.require("question").string(),
+            image=folder / images / f"{entry.require('image_id').string()}.jpg",
+            answers=strings(entry.require("answers")),
+        )
+        for entry in read_source(folder / name).require("data").elements()
+    )

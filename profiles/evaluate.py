@@ -1,0 +1,188 @@
+"""Measuring variants on data sets: answers in fixed batches, kept as they come, then scores with intervals in a baseline."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
+from profiles.datasets.sample import digest_samples
+from profiles.eval_batches import make_batches
+from profiles.eval_engine import Engine, EngineOpener, Request
+from profiles.eval_journal import Journal
+from profiles.eval_results import Results, read_results, record_of, write_results
+from profiles.metrics.catalogue import check_samples, find_metric
+from profiles.metrics.cleanups import find_cleanup
+from profiles.statistics import bootstrap_interval
+from runtime.baseline import (
+    Baseline,
+    DatasetRecord,
+    DecodingRecord,
+    DefinitionRecord,
+    FamilyRecord,
+    IntervalRecord,
+    ScoreRecord,
+    SoftwareRecord,
+    dump_baseline,
+)
+from runtime.documents import write_atomically
+from runtime.manifest import Manifest
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+SEED = 0
+GREEDY = "greedy"
+WEIGHTS = "weights/"
+
+
+class EvalProgress(Protocol):
+    """Told about one variant and data set after the other."""
+
+    def begin(self, name: str, total: int, kept: int) -> None:
+        """A part of `total` samples begins, `kept` of which are answered already."""
+
+    def advance(self, count: int) -> None:
+        """`count` more samples are answered."""
+
+    def end(self) -> None:
+        """The part is over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalRequest:
+    """What to measure: variants by id, engines by name with how to open them, data sets, samples a batch."""
+
+    family: FamilyRecord
+    variants: tuple[str, ...]
+    engines: tuple[tuple[str, EngineOpener], ...]
+    datasets: tuple[Dataset, ...]
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Measured:
+    """A data set ready to be answered: its record, prompts, and batches."""
+
+    dataset: Dataset
+    record: DatasetRecord
+    definition: DefinitionRecord
+    decoding: DecodingRecord
+    requests: tuple[Request, ...]
+    batches: tuple[tuple[int, ...], ...]
+
+
+def family_record(manifest: Manifest) -> FamilyRecord:
+    """The family, named by the digest of what it is: the digests of its weight files, and each variant's blocks and experts per token.
+
+    Formats, golden files and the versions that wrote it play no part: the same weights and the same plan give the same digest.
+    """
+    weights = [(file.path, file.sha256) for file in manifest.files if file.path.startswith(WEIGHTS)]
+    variants = [(variant.id, variant.layers, variant.top_k) for variant in manifest.variants]
+    digest = hashlib.sha256(json.dumps([weights, variants]).encode()).hexdigest()
+    return FamilyRecord(name=manifest.source.name, digest=digest, source_digest=manifest.source.digest)
+
+
+def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baseline:
+    """Measure every variant with every engine on every data set and write the baseline to `out`.
+
+    Answers and scores of each sample go to files in `out` without its suffix + `.results`; killed at any moment and run again, the rest is
+    answered and the same files come out. Raises DatasetError, MissingToolError, MeasurementError, and what engines raise.
+    """
+    measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
+    folder = out.with_suffix(".results")
+    software = {"python": platform.python_version()}
+    scores = []
+    for name, opener in request.engines:
+        for variant in request.variants:
+            engine = opener(variant)
+            try:
+                software |= engine.software
+                scores += [_measure(engine, name, variant, one, request.family, folder, progress) for one in measured]
+            finally:
+                engine.close()
+    baseline = Baseline(
+        trimoe=importlib.metadata.version("trimoe"),
+        family=request.family,
+        software=tuple(SoftwareRecord(name=key, version=version) for key, version in sorted(software.items())),
+        scores=tuple(scores),
+    )
+    write_atomically(out, dump_baseline(baseline))
+    return baseline
+
+
+def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
+    settings = dataset.settings
+    metric = find_metric(settings.metric)
+    find_cleanup(settings.cleanup)
+    check_samples(metric, dataset.samples)
+    requests = tuple(Request(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples)
+    return _Measured(
+        dataset=dataset,
+        record=DatasetRecord(name=dataset.name, task=settings.task, samples=len(dataset.samples), digest=digest_samples(dataset.samples)),
+        definition=DefinitionRecord(metric=metric.id, meaning=metric.definition, cleanup=settings.cleanup),
+        decoding=DecodingRecord(
+            prompt=settings.prompt, strategy=GREEDY, max_new_tokens=settings.max_new_tokens, batch_size=min(batch_size, len(requests))
+        ),
+        requests=requests,
+        batches=make_batches(requests, batch_size),
+    )
+
+
+def _measure(engine: Engine, name: str, variant: str, measured: _Measured, family: FamilyRecord, folder: Path, progress: EvalProgress) -> ScoreRecord:
+    settings: dict[str, Any] = {
+        "family": asdict(family),
+        "variant": variant,
+        "engine": name,
+        "dtype": engine.dtype,
+        "dataset": asdict(measured.record),
+        "definition": asdict(measured.definition),
+        "decoding": asdict(measured.decoding),
+        "software": dict(sorted(engine.software.items())),
+    }
+    path = folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl"
+    if not path.is_file():
+        _answer(engine, measured, settings, path, f"{variant} {name} {measured.record.name}", progress)
+    results = read_results(path, settings)
+    values = results.values
+    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED)
+    return ScoreRecord(
+        variant=variant,
+        engine=name,
+        dtype=engine.dtype,
+        dataset=measured.record,
+        definition=measured.definition,
+        decoding=measured.decoding,
+        score=float(values.mean()),
+        interval=IntervalRecord(level=LEVEL, low=low, high=high, resamples=RESAMPLES, seed=SEED),
+        results=record_of(path, folder.parent),
+    )
+
+
+def _answer(engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress) -> None:
+    """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
+    total = len(measured.requests)
+    with Journal(path.with_suffix(".part"), settings) as journal:
+        progress.begin(name, total, len(journal.answers))
+        for batch in measured.batches:
+            if all(place in journal.answers for place in batch):
+                continue
+            texts = engine.generate([measured.requests[place] for place in batch], max_new_tokens=measured.decoding.max_new_tokens)
+            journal.add(batch, texts)
+            progress.advance(len(batch))
+        progress.end()
+        answers = [journal.answers[place] for place in range(total)]
+        write_results(path, settings, score_answers(measured.dataset, answers))
+        journal.remove()
+
+
+def score_answers(dataset: Dataset, answers: Sequence[str]) -> Results:
+    """The score of every answer, cleaned, by the data set's metric. Raises MissingToolError when the metric needs what is not installed."""
+    settings = dataset.settings
+    clean = find_cleanup(settings.cleanup)
+    samples = [scored_sample(settings.prompt, sample) for sample in dataset.samples]
+    scores = find_metric(settings.metric).score(samples, [clean(answer) for answer in answers])
+    return Results(ids=tuple(sample.id for sample in samples), answers=tuple(answers), scores=scores)

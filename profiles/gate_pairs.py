@@ -1,0 +1,63 @@
+"""From two baselines to pairs of scores: the same samples, asked and scored in the same way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiles.errors import MeasurementError
+from profiles.eval_results import recorded_results
+from profiles.gate import Limits, Pair
+from profiles.metrics.catalogue import find_metric
+from runtime.baseline import Baseline, ScoreRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """A baseline and the folder it lies in, where its results are."""
+
+    baseline: Baseline
+    folder: Path
+
+
+def pair_scores(
+    stored: Stored, measured: Stored, *, variant: str, engine: str, dtype: str, against: str | None, limits: Mapping[str, Limits]
+) -> tuple[Pair, ...]:
+    """Pairs of every data set of the baseline for one variant, engine and dtype, `limits` by data set; `against` names the baseline's variant,
+    None the same one.
+
+    Raises MeasurementError when a data set of the baseline was not measured, when samples, prompt, decoding or definition differ, and when
+    results are missing or damaged.
+    """
+    other = variant if against is None else against
+    expected = _scores(stored.baseline, other, engine, dtype)
+    if not expected:
+        have = dict.fromkeys(f"{score.variant} ({score.engine} {score.dtype})" for score in stored.baseline.scores)
+        raise MeasurementError(f"the baseline has no scores of {other} ({engine} {dtype}); it has {', '.join(have)}")
+    found = _scores(measured.baseline, variant, engine, dtype)
+    missing = [name for name in expected if name not in found]
+    if missing:
+        place = f"{variant} ({engine} {dtype})"
+        raise MeasurementError(f"{place}: {', '.join(missing)} of the baseline was not measured, so the worst data set is unknown")
+    return tuple(_pair(stored, measured, expected[name], found[name], limits[name]) for name in expected)
+
+
+def _scores(baseline: Baseline, variant: str, engine: str, dtype: str) -> dict[str, ScoreRecord]:
+    return {score.dataset.name: score for score in baseline.scores if (score.variant, score.engine, score.dtype) == (variant, engine, dtype)}
+
+
+def _pair(stored: Stored, measured: Stored, before: ScoreRecord, now: ScoreRecord, limits: Limits) -> Pair:
+    place = f"{now.variant} ({now.engine}) on {now.dataset.name}"
+    for what, mine, theirs in (
+        ("samples", now.dataset.digest, before.dataset.digest),
+        ("metric", now.definition.metric, before.definition.metric),
+        ("clean-up", now.definition.cleanup, before.definition.cleanup),
+        ("prompt", now.decoding.prompt, before.decoding.prompt),
+        ("limit of new tokens", now.decoding.max_new_tokens, before.decoding.max_new_tokens),
+    ):
+        if mine != theirs:
+            raise MeasurementError(f"{place}: the {what} differ from the baseline's ({mine!r}, there {theirs!r}), so scores cannot be paired")
+    old, new = recorded_results(before, stored.folder), recorded_results(now, measured.folder)
+    if old.ids != new.ids:
+        raise MeasurementError(f"{place}: the results list other samples than the baseline's")
+    metric = find_metric(now.definition.metric)
+    return Pair(dataset=now.dataset.name, task=now.dataset.task, baseline=old.values, measured=new.values, binary=metric.binary, limits=limits)

@@ -1,0 +1,208 @@
+"""Running the gate: measure as the baseline was measured where needed, pair, compare, and put the outcome into words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from profiles.datasets.dataset import Dataset, Settings
+from profiles.datasets.demo import DEMO_TASKS
+from profiles.datasets.named import Changes, load_named
+from profiles.datasets.sample import digest_samples
+from profiles.errors import MeasurementError
+from profiles.eval_openers import open_engines
+from profiles.eval_results import recorded_results
+from profiles.evaluate import EvalProgress, EvalRequest, evaluate, family_record
+from profiles.gate import FAIL, PASS, UNKNOWN, Limits, compare, worst_verdict
+from profiles.gate_pairs import Stored, pair_scores
+from profiles.gate_table import comparison_document, decided, show_comparisons
+from profiles.statistics import Values
+from profiles.study_drops import FORMAT as STUDY_FORMAT
+from profiles.study_drops import DropCheck, check_drop, read_study_drops, show_checks
+from runtime.baseline import ONNX, Baseline, ScoreRecord, read_baseline
+from runtime.documents import read_document
+from runtime.manifest import Manifest
+
+_DETECT_ABOVE_TOLERANCE = 0.02
+_SEVERITY = (PASS, UNKNOWN, FAIL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitOptions:
+    """Tolerance and drop to detect as fractions, for all data sets and by name; None means the default."""
+
+    tolerance: float | None = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    detect: float | None = None
+    detects: Mapping[str, float] = field(default_factory=dict)
+    alpha: float = 0.05
+    power: float = 0.9
+
+    def of(self, dataset: str | None) -> Limits:
+        """The limits of a data set; None gives those of data sets that are not named."""
+        tolerance = self.tolerances.get(dataset or "", self.tolerance or 0.0)
+        detect = self.detects.get(dataset or "", tolerance + _DETECT_ABOVE_TOLERANCE if self.detect is None else self.detect)
+        return Limits(tolerance=tolerance, detect=detect, alpha=self.alpha, power=self.power)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The data sets named."""
+        return frozenset((*self.tolerances, *self.detects))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateRequest:
+    """What to judge by what."""
+
+    family: Path
+    manifest: Manifest
+    baseline: Path
+    measured: Path
+    variants: tuple[str, ...]
+    engine: str | None
+    against: str | None
+    limits: LimitOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The verdict with its reasons, as text and as JSON fields."""
+
+    verdict: str
+    text: str
+    document: dict[str, Any]
+
+
+def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str, str], progress: EvalProgress) -> None:
+    """Measure the family on the baseline's data sets, with its prompts, metrics and engines, into the file `request.measured`.
+
+    The demo's data sets need no --data. Raises MeasurementError when a data set was not given or has other samples.
+    """
+    if _is_study(request.baseline):
+        raise MeasurementError(
+            f"{request.measured}: missing; the study's drops need the family measured first: trimoe eval … --out {request.measured}"
+        )
+    baseline = read_baseline(request.baseline)
+    scores = [score for score in baseline.scores if request.engine in (None, score.engine)]
+    wanted = {score.dataset.name: score for score in scores}
+    names = tuple(data) + tuple(name for name in wanted if name in DEMO_TASKS and not any(text in ("demo", name) for text in data))
+    loaded = {dataset.name: dataset for dataset in load_named(names, Changes(columns=dict(columns)))}
+    for name in wanted:
+        if name not in loaded:
+            raise MeasurementError(f"the baseline has {name}; say where it is: --data {name}=PATH")
+    engines = tuple(dict.fromkeys(score.engine for score in scores))
+    dtypes = tuple(dict.fromkeys(score.dtype for score in scores if score.engine == ONNX))
+    evaluate(
+        EvalRequest(
+            family=family_record(request.manifest),
+            variants=_variants(request, baseline),
+            engines=open_engines(engines, request.family, request.manifest, dtypes=dtypes),
+            datasets=tuple(_as_measured(loaded[name], score) for name, score in wanted.items()),
+            batch_size=max(score.decoding.batch_size for score in scores),
+        ),
+        request.measured,
+        progress,
+    )
+
+
+def _as_measured(dataset: Dataset, score: ScoreRecord) -> Dataset:
+    """The data set cut and asked as the baseline has it."""
+    settings = Settings(
+        task=score.dataset.task,
+        metric=score.definition.metric,
+        cleanup=score.definition.cleanup,
+        prompt=score.decoding.prompt,
+        max_new_tokens=score.decoding.max_new_tokens,
+    )
+    cut = replace(dataset.limited(score.dataset.samples), settings=settings)
+    if digest_samples(cut.samples) != score.dataset.digest:
+        raise MeasurementError(f"{dataset.name}: not the baseline's samples (sha256 {score.dataset.digest[:12]}…): another version, split or order")
+    return cut
+
+
+def _variants(request: GateRequest, baseline: Baseline) -> tuple[str, ...]:
+    """The variants to judge; each must be in the family."""
+    chosen = request.variants or tuple(dict.fromkeys(score.variant for score in baseline.scores))
+    return tuple(request.manifest.variant(variant).id for variant in chosen)
+
+
+def run_gate(request: GateRequest) -> Outcome:
+    """The outcome for every variant and engine. Raises MeasurementError for measurements of another family and what cannot be paired."""
+    measured = Stored(baseline=read_baseline(request.measured), folder=request.measured.parent)
+    digest = family_record(request.manifest).digest
+    if measured.baseline.family.digest != digest:
+        raise MeasurementError(
+            f"{request.measured}: measured another family (digest {measured.baseline.family.digest[:12]}…, {request.family} has {digest[:12]}…)"
+        )
+    return _study_outcome(request, measured) if _is_study(request.baseline) else _paired_outcome(request, measured)
+
+
+def _is_study(path: Path) -> bool:
+    return read_document(path).require("format").string() == STUDY_FORMAT
+
+
+def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
+    stored = Stored(baseline=read_baseline(request.baseline), folder=request.baseline.parent)
+    names = {score.dataset.name for score in stored.baseline.scores}
+    unknown = request.limits.names - names
+    if unknown:
+        raise MeasurementError(f"the baseline has no data set {', '.join(sorted(unknown))}; it has {', '.join(sorted(names))}")
+    limits = {name: request.limits.of(name) for name in names}
+    verdicts, texts, parts = [], [], []
+    for engine, dtype in dict.fromkeys((one.engine, one.dtype) for one in stored.baseline.scores if request.engine in (None, one.engine)):
+        for variant in _variants(request, stored.baseline):
+            pairs = pair_scores(stored, measured, variant=variant, engine=engine, dtype=dtype, against=request.against, limits=limits)
+            comparisons = compare(pairs)
+            verdicts.append(worst_verdict(comparisons))
+            texts.append(show_comparisons(f"{variant} ({engine} {dtype}) against {request.against or variant}", comparisons))
+            parts.append(
+                {
+                    "variant": variant,
+                    "engine": engine,
+                    "dtype": dtype,
+                    "against": request.against or variant,
+                    "verdict": verdicts[-1],
+                    "reason": decided(comparisons),
+                    "comparisons": [comparison_document(one) for one in comparisons],
+                }
+            )
+    return _outcome(verdicts, texts, parts, str(request.baseline))
+
+
+def _outcome(verdicts: Sequence[str], texts: Sequence[str], parts: Sequence[Mapping[str, Any]], baseline: str) -> Outcome:
+    if not verdicts:
+        raise MeasurementError(f"{baseline}: nothing in it can be compared with what was measured")
+    verdict = max(verdicts, key=_SEVERITY.index)
+    counts = ", ".join(f"{verdicts.count(one)} {one}" for one in _SEVERITY if one in verdicts)
+    text = "\n".join(texts) + (f"\n{verdict} ({counts})\n" if len(verdicts) > 1 else f"\n{verdict}\n")
+    return Outcome(verdict=verdict, text=text, document={"verdict": verdict, "parts": list(parts)})
+
+
+def _study_outcome(request: GateRequest, measured: Stored) -> Outcome:
+    """Every reported drop whose removed blocks a variant has, with the source's top_k, against the variant that lacks none."""
+    study = read_study_drops(request.baseline)
+    shapes = {variant.id: variant for variant in request.manifest.variants}
+    engine = request.engine or "torch"
+    uniform = [v for v in shapes.values() if v.top_k is None or set(v.top_k) == {request.manifest.source.top_k}]
+    whole = next((variant.id for variant in uniform if not variant.removed), None)
+    if whole is None:
+        raise MeasurementError("the family has no variant with all blocks and the source's top_k, which drops are measured from")
+    claims = {claim.removed: claim for claim in study.drops}
+    checks: list[DropCheck] = []
+    for variant in uniform:
+        if variant.removed in claims and (not request.variants or variant.id in request.variants):
+            base, pruned = _values(measured, whole, engine), _values(measured, variant.id, engine)
+            checks.append(check_drop(claims[variant.removed], base, pruned, request.limits.of(None)))
+    parts = [
+        {"removed": check.claim.removed, "datasets": check.datasets, "study": check.claim.mean, "measured": check.measured, "verdict": check.verdict}
+        for check in checks
+    ]
+    return _outcome([check.verdict for check in checks], [show_checks(checks)], parts, str(request.baseline))
+
+
+def _values(stored: Stored, variant: str, engine: str) -> dict[str, Values]:
+    return {
+        score.dataset.name: recorded_results(score, stored.folder).values
+        for score in stored.baseline.scores
+        if (score.variant, score.engine) == (variant, engine)
+    }

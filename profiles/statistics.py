@@ -1,0 +1,153 @@
+"""Intervals and paired tests for scores of one list of samples; all random numbers come from a given seed."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+_FEW_VALUES = 64
+_FEW_CHANGES = 20
+_CHUNK = 4_000_000
+_NORMAL = NormalDist()
+
+
+def bootstrap_means(values: Values, *, resamples: int, seed: int) -> Values:
+    """The means of `resamples` samples drawn with replacement from `values` [n], sorted.
+
+    Where few different values occur, only how often each is drawn is random: one multinomial draw a resample instead of n. Raises ValueError
+    without values.
+    """
+    if values.size == 0:
+        raise ValueError("no values to resample")
+    rng = np.random.default_rng(seed)
+    unique, counts = np.unique(values, return_counts=True)
+    if len(unique) <= _FEW_VALUES:
+        means = rng.multinomial(values.size, counts / values.size, size=resamples) @ unique / values.size
+    else:
+        rows = max(1, _CHUNK // values.size)
+        sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
+        means = np.concatenate([values[rng.integers(values.size, size=(size, values.size))].mean(axis=1) for size in sizes])
+    return np.sort(means)
+
+
+def bootstrap_interval(values: Values, *, level: float, resamples: int, seed: int) -> tuple[float, float]:
+    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1."""
+    means = bootstrap_means(values, resamples=resamples, seed=seed)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def drop_p_value(differences: Values, *, tolerance: float, resamples: int, seed: int) -> float:
+    """One-sided p-value of "the mean difference is at least −tolerance" against "the score dropped by more than the tolerance".
+
+    `differences` [n] are measured minus baseline, sample by sample. Studentised paired bootstrap: the t statistic is compared with the t
+    statistics of resamples around the observed mean. Where fewer than 20 samples changed, resampling is too bold, so the p-value is then at
+    least that of the exact sign-flip test. Raises ValueError without differences.
+    """
+    if differences.size == 0:
+        raise ValueError("no differences to test")
+    changed = differences[differences != 0]
+    exact = sign_flip_p_value(changed) if changed.size < _FEW_CHANGES else 0.0
+    mean, spread = float(differences.mean()), float(differences.std())
+    if spread == 0.0:
+        return exact if mean < -tolerance else 1.0
+    resampled = _studentised(differences, resamples=resamples, seed=seed)
+    bootstrap = (np.count_nonzero(resampled <= (mean + tolerance) / spread) + 1) / (resamples + 1)
+    return max(exact, float(bootstrap))
+
+
+def sign_flip_p_value(changed: Values) -> float:
+    """One-sided exact p-value (mid-p) of "a change is as likely up as down": the share of all sign patterns with a smaller sum."""
+    sums = np.zeros(1)
+    for size in np.abs(changed):
+        sums = np.concatenate([sums - size, sums + size])
+    observed, near = float(changed.sum()), 1e-9
+    below = np.count_nonzero(sums < observed - near)
+    return float((below + 0.5 * (np.count_nonzero(sums <= observed + near) - below)) / sums.size) if changed.size else 1.0
+
+
+def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
+    """(mean of a resample − mean) / standard deviation of the resample; a resample without spread counts as infinitely far off."""
+    rng = np.random.default_rng(seed)
+    unique, counts = np.unique(differences, return_counts=True)
+    mean, size = differences.mean(), differences.size
+    if len(unique) <= _FEW_VALUES:
+        drawn = rng.multinomial(size, counts / size, size=resamples) / size
+        means, squares = drawn @ unique, drawn @ unique**2
+    else:
+        rows = max(1, _CHUNK // size)
+        parts = [differences[rng.integers(size, size=(min(rows, resamples - start), size))] for start in range(0, resamples, rows)]
+        means = np.concatenate([part.mean(axis=1) for part in parts])
+        squares = np.concatenate([(part**2).mean(axis=1) for part in parts])
+    offsets, spreads = means - mean, np.sqrt(np.maximum(squares - means**2, 0.0))
+    far = np.where(offsets == 0, 0.0, np.copysign(np.inf, offsets))
+    np.divide(offsets, spreads, out=far, where=spreads > 0)
+    return far
+
+
+def mcnemar_p_value(worse: int, better: int) -> float:
+    """One-sided exact p-value of "as many samples got better as got worse" against "more got worse", for scores of 0 and 1.
+
+    Binomial over the samples that changed, with half the probability of the observed count (mid-p): the plain exact test rejects far less
+    often than its level says when few samples changed. No change: 1.
+    """
+    changed = worse + better
+    if changed == 0:
+        return 1.0
+    logs = [math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1) - changed * math.log(2) for k in range(better + 1)]
+    return min(1.0, sum(math.exp(log) for log in logs[:-1]) + 0.5 * math.exp(logs[-1]))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p-values, in the given order: comparing them with α keeps the chance of any false alarm below α."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return tuple(adjusted)
+
+
+def largest_change(differences: Values) -> float:
+    """The largest change that one sample is taken to be able to make: 1, or what was observed where that is more."""
+    return max(1.0, float(np.abs(differences).max(initial=0.0)))
+
+
+def smoothed(differences: Values) -> tuple[float, float]:
+    """Mean and standard deviation after adding one sample that got wholly worse and one that got wholly better.
+
+    Without it, a few samples that did not change would look like proof that none ever does.
+    """
+    return _smoothed(float(differences.mean()), float((differences**2).mean()), differences.size, largest_change(differences))
+
+
+def _smoothed(mean: float, square: float, size: float, largest: float) -> tuple[float, float]:
+    padded = mean * size / (size + 2)
+    return padded, math.sqrt(max(0.0, (square * size + 2 * largest**2) / (size + 2) - padded**2))
+
+
+def lower_bound(differences: Values, *, confidence: float) -> float:
+    """A value that the true mean difference exceeds with `confidence`, one-sided (normal, smoothed)."""
+    mean, square = float(differences.mean()), float((differences**2).mean())
+    return lower_bound_of(mean, square, differences.size, largest=largest_change(differences), confidence=confidence)
+
+
+def lower_bound_of(mean: float, square: float, size: float, *, largest: float, confidence: float) -> float:
+    """`lower_bound` of `size` differences with this mean and this mean square."""
+    padded, spread = _smoothed(mean, square, size, largest)
+    return padded - _NORMAL.inv_cdf(confidence) * spread / math.sqrt(size + 2)
+
+
+def required_samples(spread: float, *, effect: float, alpha: float, power: float) -> int:
+    """How many paired samples a one-sided test at `alpha` needs to see a mean difference of `effect` with `power`.
+
+    `spread` is the standard deviation of the differences. Raises ValueError when the effect is not positive.
+    """
+    if effect <= 0:
+        raise ValueError(f"the effect to detect must be positive, not {effect}")
+    return max(1, math.ceil(((_NORMAL.inv_cdf(1 - alpha) + _NORMAL.inv_cdf(power)) * spread / effect) ** 2))
