@@ -36,7 +36,8 @@ class Prompts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits [rows, tokens, vocabulary]
-    they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m], router `scores[i]` [rows · n, experts] or None."""
+    they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m], router `scores[i]` [rows · n, experts] or None;
+    `decoded_scores[row]` are the router scores [layers with experts, tokens, experts] of a row's greedy tokens."""
 
     logits: Array
     greedy: Array
@@ -44,6 +45,7 @@ class Answer:
     continuation: Array
     hidden: Array
     scores: tuple[Array | None, ...]
+    decoded_scores: tuple[Array, ...]
 
 
 def read_prompts(inputs: Mapping[str, Array], *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
@@ -79,17 +81,42 @@ def run_decoder(graph: Path, prompts: Prompts, *, sparse: tuple[bool, ...], posi
         greedy.append(ids)
         decoded.append(after)
     chosen = np.stack(greedy)
-    hidden, scores = _look_inside(graph, prompts, sparse, threads)
+    inside = _open_inside(graph, sparse, threads)
+    hidden, scores = _look_inside(inside, prompts, sparse)
+    after_scores = tuple(_decoded_scores(inside, prompts, row, ids, sparse) for row, ids in enumerate(chosen))
     first = chosen[:, :STEPS]
     continuation = first if prompts.embed is None else np.concatenate([prompts.embed(ids[None]) for ids in first])
-    return Answer(logits=logits, greedy=chosen, decoded=np.stack(decoded), continuation=continuation, hidden=hidden, scores=scores)
+    return Answer(
+        logits=logits,
+        greedy=chosen,
+        decoded=np.stack(decoded),
+        continuation=continuation,
+        hidden=hidden,
+        scores=scores,
+        decoded_scores=after_scores,
+    )
 
 
-def _look_inside(graph: Path, prompts: Prompts, sparse: tuple[bool, ...], threads: int) -> tuple[Array, tuple[Array | None, ...]]:
+def _open_inside(graph: Path, sparse: tuple[bool, ...], threads: int) -> OnnxDecoder:
+    """A copy of the graph whose hidden states and router scores are outputs too."""
     layers = range(len(sparse))
     names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
     copy = with_outputs(graph.read_bytes(), names)
-    decoder = OnnxDecoder(open_session(copy, data_folder=graph.parent, threads=threads, spinning=False))
+    return OnnxDecoder(open_session(copy, data_folder=graph.parent, threads=threads, spinning=False))
+
+
+def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:
+    """The router scores [layers with experts, tokens, experts] at the positions that the greedy tokens `ids` [tokens] were chosen at."""
+    length = int(prompts.lengths[row])
+    after = ids[None, :-1] if prompts.embed is None else prompts.embed(ids[None, :-1])
+    values = np.concatenate([prompts.values[row : row + 1, :length], after], 1)
+    outputs = decoder.start(batch=1, capacity=values.shape[1]).run(values, counts=np.array([values.shape[1]]))
+    scores = [outputs[scores_name(layer)][length - 1 :] for layer, with_experts in enumerate(sparse) if with_experts]
+    return np.stack(scores) if scores else np.zeros((0, len(ids), 1), np.float32)
+
+
+def _look_inside(decoder: OnnxDecoder, prompts: Prompts, sparse: tuple[bool, ...]) -> tuple[Array, tuple[Array | None, ...]]:
+    layers = range(len(sparse))
     rows, width = prompts.values.shape[:2]
     outputs = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)
     hidden = np.stack([last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :LAYER_VALUES] for layer in layers])
