@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from exporter.checkpoint import INDEX
 from exporter.family_records import source_record, variant_record
 from exporter.plan import Plan
 from exporter.shard_layout import group_by_data, split_into_chunks
 from exporter.shard_writer import CHUNK_BYTES, Lanes, TensorHasher
 from exporter.source_reader import SourceReader
-from exporter.structure_check import INDEX, as_json
+from exporter.structure_check import as_json
 from exporter.target_folder import looking_at
 from exporter.tensor_digests import read_tensor_digests
 from exporter.variant_folder import variant_index

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from exporter.checkpoint import INDEX
 from exporter.plan import Plan, PlannedShard, PlannedVariant
 from exporter.safetensors_header import read_header
 from runtime.documents import read_document
 from runtime.errors import CheckpointError, DocumentError, VerificationError
 
-INDEX = "model.safetensors.index.json"
 Kind = tuple[str, tuple[int, ...]]
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.aligned_file import AlignedBuffer, SequentialWriter
+from exporter.checkpoint import INDEX
 from exporter.export import writing
 from exporter.family_records import SYNTHETIC_KEY
 from exporter.progress import Progress
 from exporter.shard_layout import header_bytes
 from exporter.shard_writer import CHUNK_BYTES
 from exporter.staging import Staging
-from exporter.structure_check import INDEX
 from exporter.synth_layouts import Sizes, SynthLayout
 from exporter.target_folder import check_space, check_target, make_parent, publish
 from exporter.variant_folder import shard_name

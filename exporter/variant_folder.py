@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from exporter.checkpoint import INDEX
 from exporter.config_edit import edit_carried
 from exporter.plan import Plan, PlannedVariant
-from exporter.structure_check import INDEX, as_json
+from exporter.structure_check import as_json
 from exporter.tensor_digests import ShardDigests
 from runtime.documents import dump_document, read_bytes
 from runtime.manifest import FileRecord
