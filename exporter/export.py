@@ -22,7 +22,7 @@ from exporter.target_folder import check_space, check_target, exchange, make_par
 from exporter.tensor_digests import FILE_NAME as TENSORS
 from exporter.tensor_digests import ShardDigests, dump_tensor_digests
 from exporter.variant_folder import FamilyFiles, can_link, small_files, write_variants
-from runtime.documents import sync_folder, write_atomically
+from runtime.atomic_file import sync_folder, write_atomically
 from runtime.errors import TargetError, VerificationError
 from runtime.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
 

@@ -12,7 +12,8 @@ import transformers
 from safetensors import SafetensorError, safe_open
 
 from exporter.lockstep import Outputs, largest_difference, same_bits
-from runtime.documents import parse_document, write_atomically
+from runtime.atomic_file import write_atomically
+from runtime.documents import parse_document
 from runtime.errors import DocumentError, VerificationError
 
 FOLDER = "golden"

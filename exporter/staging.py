@@ -12,7 +12,8 @@ from types import TracebackType
 
 from exporter.target_folder import REPLACED, remove_tree, target_error
 from exporter.tensor_digests import ShardDigests, dump_shard, read_shard
-from runtime.documents import parse_document, sync_folder
+from runtime.atomic_file import sync_folder
+from runtime.documents import parse_document
 from runtime.errors import DocumentError, TargetError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from exporter.shard_writer import CHUNK_BYTES
 from exporter.staging import Staging
 from exporter.target_folder import check_space, check_target, looking_at, make_parent, publish
 from exporter.variant_folder import clone
-from runtime.documents import sync_folder
+from runtime.atomic_file import sync_folder
 from runtime.errors import TargetError, VerificationError
 from runtime.manifest import FileRecord, Manifest
 

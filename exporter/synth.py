@@ -21,7 +21,8 @@ from exporter.staging import Staging
 from exporter.synth_layouts import Sizes, SynthLayout
 from exporter.target_folder import check_space, check_target, make_parent, publish
 from exporter.variant_folder import shard_name
-from runtime.documents import dump_document, sync_folder, write_atomically
+from runtime.atomic_file import sync_folder, write_atomically
+from runtime.documents import dump_document
 from runtime.errors import PlanError, TargetError
 
 DTYPES: Mapping[str, tuple[str, int]] = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.documents import sync_folder
+from runtime.atomic_file import sync_folder
 from runtime.errors import TargetError
 
 _RENAME_EXCHANGE = 2

@@ -12,8 +12,8 @@ import numpy as np
 from profiles.errors import MeasurementError
 from profiles.eval_journal import check_settings, dump_line
 from profiles.statistics import Values
+from runtime.atomic_file import write_atomically
 from runtime.baseline import ResultsRecord, ScoreRecord
-from runtime.documents import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from profiles.eval_results import Results, read_results, record_of, write_result
 from profiles.metrics.catalogue import check_samples, find_metric
 from profiles.metrics.cleanups import find_cleanup
 from profiles.statistics import bootstrap_interval
+from runtime.atomic_file import write_atomically
 from runtime.baseline import (
     Baseline,
     DatasetRecord,
@@ -29,7 +30,6 @@ from runtime.baseline import (
     SoftwareRecord,
     dump_baseline,
 )
-from runtime.documents import write_atomically
 from runtime.manifest import Manifest
 
 LEVEL = 0.95
@@ -144,7 +144,9 @@ def _measure(engine: Engine, name: str, variant: str, measured: _Measured, famil
         "software": dict(sorted(engine.software.items())),
     }
     path = folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl"
-    if not path.is_file():
+    if path.is_file():
+        _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
+    else:
         _answer(engine, measured, settings, path, f"{variant} {name} {measured.record.name}", progress)
     results = read_results(path, settings)
     values = results.values
@@ -162,10 +164,14 @@ def _measure(engine: Engine, name: str, variant: str, measured: _Measured, famil
     )
 
 
+def _journal_of(path: Path) -> Path:
+    return path.with_suffix(".part")
+
+
 def _answer(engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
     total = len(measured.requests)
-    with Journal(path.with_suffix(".part"), settings) as journal:
+    with Journal(_journal_of(path), settings) as journal:
         progress.begin(name, total, len(journal.answers))
         for batch in measured.batches:
             if all(place in journal.answers for place in batch):

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from runtime.documents import parse_document, write_atomically
+from runtime.atomic_file import write_atomically
+from runtime.documents import parse_document
 from runtime.errors import DocumentError, VerificationError
 
 FORMAT = "trimoe.onnx-golden"

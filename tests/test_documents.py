@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.documents import Node, dump_document, parse_document, read_document, write_atomically
+from runtime.documents import Node, dump_document, parse_document, read_document
 from runtime.errors import DocumentError
 
 
@@ -112,11 +112,3 @@ def test_arbitrary_bytes_give_a_value_or_a_document_error(data: bytes) -> None:
         parse_document(data, file="a.json")
     except DocumentError as error:
         assert str(error).startswith("a.json: ")
-
-
-def test_an_atomic_write_replaces_the_file_and_leaves_no_part(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    path.write_text("old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

@@ -81,6 +81,15 @@ def test_running_again_answers_nothing_and_writes_the_same(tmp_path: Path) -> No
     assert engine.batches == [] and content(tmp_path) == before
 
 
+def test_the_journal_of_a_run_killed_after_its_results_were_written_is_removed(tmp_path: Path) -> None:
+    evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
+    before = content(tmp_path)
+    (results,) = tmp_path.rglob("*.jsonl")
+    results.with_suffix(".part").write_bytes(b"kept answers")
+    evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
+    assert content(tmp_path) == before
+
+
 @pytest.mark.parametrize("limit", range(8))
 def test_interrupted_after_any_batch_the_rest_is_answered_and_the_files_are_the_same(tmp_path: Path, limit: int) -> None:
     (tmp_path / "whole").mkdir()

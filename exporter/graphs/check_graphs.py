@@ -23,7 +23,7 @@ from exporter.plan import Plan, PlannedVariant
 from exporter.tensor_digests import ShardDigests
 from exporter.threads import threads_for, using_threads
 from exporter.verify import vocabulary
-from runtime.documents import write_atomically
+from runtime.atomic_file import write_atomically
 from runtime.errors import VerificationError
 from runtime.manifest import CheckRecord
 from runtime.onnx_golden import GraphGolden, write_graph_golden
