@@ -52,7 +52,7 @@ class GraphForm(Protocol):
         """Write the missing data files and hand each to `record`."""
 
     def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
-        """Write everything else."""
+        """Write everything else. The weight files of all variants are among `files`."""
 
     def check(self, folder: Path, *, answers: bool, progress: Progress) -> Mapping[str, tuple[CheckRecord, ...]]:
         """The checks of each variant by id. Raises VerificationError."""

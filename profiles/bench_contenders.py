@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from runtime.onnx_decoder import OnnxDecoder
 from runtime.onnx_session import CPU, open_session
@@ -58,6 +59,7 @@ class Transformers:
     """The checkpoint in transformers; `top_k` are the experts per token of each layer."""
 
     def __init__(self, checkpoint: Path) -> None:
+        disable_progress_bar()
         self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
     def configure(self, implementation: str, top_k: tuple[int, ...]) -> "Transformers":

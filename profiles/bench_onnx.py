@@ -39,10 +39,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OnnxBench:
-    """All figures, and in milliseconds the medians they come from: (contender, k) → (prefill, per decoded token)."""
+    """All figures, and the medians they come from: (contender, k) → milliseconds (prefill, per decoded token), and bytes read per second."""
 
     figures: tuple[Figure, ...]
     medians: dict[tuple[str, int], tuple[float, float]]
+    read_bandwidth: float
     threads: int
     rounds: int
 
@@ -65,8 +66,8 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
     memory = memory_ratio([graphs[whole.id], *(path for name, path in graphs.items() if name != whole.id)])
     weights = sum(tensor.source.bytes for shard in _unique(plan) for tensor in shard.tensors)
     folder = _disk_bytes(scratch / "onnx")
-    medians = _compare(plan, checkpoint, scratch, graphs, rounds, threads, say)
-    share = _bandwidth_share(source, plan, medians, say)
+    medians, bandwidth = _compare(plan, checkpoint, scratch, graphs, rounds, threads, say)
+    share = active_bytes(source, plan, _variant(plan, 8)) / (medians["onnx", 8][1] / 1e3) / bandwidth
     figures = (
         *_ratios(medians),
         _at_least("fraction of read bandwidth, decode, k 8", share, 0.6),
@@ -74,7 +75,7 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
         _at_most(f"{len(graphs)} graphs loaded, memory over one's", memory, 1.15),
         _at_most("onnx/ over weights", folder / weights, 1.03),
     )
-    return OnnxBench(figures=figures, medians=medians, threads=threads, rounds=rounds)
+    return OnnxBench(figures=figures, medians=medians, read_bandwidth=bandwidth, threads=threads, rounds=rounds)
 
 
 def _unique(plan: Plan) -> list[PlannedShard]:
@@ -93,7 +94,7 @@ def _variant(plan: Plan, k: int) -> PlannedVariant:
 
 def _compare(
     plan: Plan, checkpoint: Path, scratch: Path, graphs: dict[str, Path], rounds: int, threads: int, say: Callable[[str], None]
-) -> dict[tuple[str, int], tuple[float, float]]:
+) -> tuple[dict[tuple[str, int], tuple[float, float]], float]:
     generator = np.random.default_rng(0)
     long, short = (generator.integers(3, 1000, (1, count)) for count in (PREFILL_TOKENS, PROMPT_TOKENS))
     model = Transformers(checkpoint)
@@ -110,14 +111,25 @@ def _compare(
         mobius = Mobius(checkpoint, scratch / "mobius", threads=threads)
         contenders["mobius", COMPARED[0]] = lambda: mobius
     found: dict[tuple[str, int], list[tuple[float, float]]] = {key: [] for key in contenders}
+    large, reads = torch.ones(READ_BYTES // 4), []
     for number in range(rounds + 1):  # the first warms up
         say(f"round {number} of {rounds}")
         for key, make in contenders.items():
             contender = make()
             times = contender.prefill(long), contender.decode(short, DECODED_TOKENS)
+            read = _read_seconds(large)
             if number:
                 found[key].append(times)
-    return {key: (statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)) for key, times in found.items()}
+                reads.append(read)
+    medians = {key: (statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)) for key, times in found.items()}
+    return medians, READ_BYTES / statistics.median(reads)
+
+
+def _read_seconds(large: torch.Tensor) -> float:
+    """Seconds to read an array once, with the same threads: the limit of a decoder that reads its weights once per token."""
+    begin = time.perf_counter()
+    large.sum()
+    return time.perf_counter() - begin
 
 
 def _ratios(medians: dict[tuple[str, int], tuple[float, float]]) -> tuple[Figure, ...]:
@@ -134,18 +146,6 @@ def _ratios(medians: dict[tuple[str, int], tuple[float, float]]) -> tuple[Figure
             figures.append(Figure(name=f"{what} over mobius-onnx, k 8", value="not installed", target=f"≥ {target:g}", met=None))
     figures.append(_at_least("decode, k 2 over k 8", medians["onnx", 8][1] / medians["onnx", 2][1], 2.0))
     return tuple(figures)
-
-
-def _bandwidth_share(source: GraphSource, plan: Plan, medians: dict[tuple[str, int], tuple[float, float]], say: Callable[[str], None]) -> float:
-    """Bytes of active weights per token over the time of a token, against the bandwidth of summing a large array with the same threads."""
-    say("measuring read bandwidth")
-    large, times = torch.ones(READ_BYTES // 4), []
-    for _ in range(7):
-        begin = time.perf_counter()
-        large.sum()
-        times.append(time.perf_counter() - begin)
-    bandwidth = READ_BYTES / statistics.median(times)
-    return active_bytes(source, plan, _variant(plan, 8)) / (medians["onnx", 8][1] / 1e3) / bandwidth
 
 
 def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> float:

@@ -1,8 +1,6 @@
 """Measuring variants on data sets: answers in fixed batches, kept as they come, then scores with intervals in a baseline."""
 
-import hashlib
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,13 +28,13 @@ from runtime.baseline import (
     SoftwareRecord,
     dump_baseline,
 )
+from runtime.family_digest import family_digest
 from runtime.manifest import Manifest
 
 LEVEL = 0.95
 RESAMPLES = 10_000
 SEED = 0
 GREEDY = "greedy"
-WEIGHTS = "weights/"
 
 
 class EvalProgress(Protocol):
@@ -76,13 +74,8 @@ class _Measured:
 
 
 def family_record(manifest: Manifest) -> FamilyRecord:
-    """The family, named by the digest of what it is: the digests of its weight files, and each variant's blocks and experts per token.
-
-    Formats, golden files and the versions that wrote it play no part: the same weights and the same plan give the same digest.
-    """
-    weights = [(file.path, file.sha256) for file in manifest.files if file.path.startswith(WEIGHTS)]
-    variants = [(variant.id, variant.layers, variant.top_k) for variant in manifest.variants]
-    digest = hashlib.sha256(json.dumps([weights, variants]).encode()).hexdigest()
+    """The family, named by the digest of what it is."""
+    digest = family_digest(manifest.files, manifest.variants)
     return FamilyRecord(name=manifest.source.name, digest=digest, source_digest=manifest.source.digest)
 
 

@@ -13,6 +13,7 @@ from tiny_models import write_tiny_molmoe
 from exporter.graphs import weight_file
 from exporter.verify_graphs import verify_graphs
 from runtime.cli import main
+from runtime.family_digest import family_digest
 from runtime.manifest import read_manifest
 
 
@@ -47,8 +48,9 @@ def test_molmoe_is_exported_with_vision_and_embeddings_once(tmp_path: Path) -> N
     names = sorted(path.name for path in (tmp_path / "family" / "onnx" / "float32").iterdir())
     assert names == ["b3-k2.onnx", "embeddings.onnx", "vision.onnx", "weights.float32.bin"]
     metadata = {entry.key: entry.value for entry in _graph(tmp_path / "family", "b3-k2").metadata_props}
-    manifest = read_manifest(tmp_path / "family")
     assert metadata["trimoe.variant"] == "b3-k2"
+    manifest = read_manifest(tmp_path / "family")
+    assert metadata["trimoe.family_digest"] == family_digest(manifest.files, manifest.variants)
     assert metadata["trimoe.removed_blocks"] == "2"
     assert metadata["trimoe.source_digest"] == manifest.source.digest
     again = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None)

@@ -12,6 +12,7 @@ from exporter.plan import Plan
 from exporter.progress import Progress
 from exporter.tensor_digests import ShardDigests
 from exporter.variant_folder import FamilyFiles
+from runtime.family_digest import family_digest
 from runtime.manifest import CheckRecord
 
 
@@ -50,9 +51,10 @@ class GraphExport:
     def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
         """Write the graphs; `small` are the names of the files under carried/. Raises OSError."""
         carried = {name: f"carried/{name}" for name in small if name in self._plan.checkpoint.carried}
+        digest = family_digest(files.records(), self._plan.variants)
         for precision in self.precisions:
             files.add_shard(self._data[precision])
-            write_graphs(self._source, self._plan, precision, files, carried=carried)
+            write_graphs(self._source, self._plan, precision, files, carried=carried, digest=digest)
 
     def check(self, folder: Path, *, answers: bool, progress: Progress) -> dict[str, tuple[CheckRecord, ...]]:
         """Verify all graphs; the checks of each variant by its id. Golden files are written below golden/. Raises VerificationError."""

@@ -78,22 +78,27 @@ def graph_path(precision: Precision, name: str) -> str:
     return f"{FOLDER}/{precision.name}/{name}.onnx"
 
 
-def build_graphs(source: GraphSource, plan: Plan, precision: Precision, tensors: tuple[StoredTensor, ...]) -> Iterator[tuple[str, ir.Model]]:
+def build_graphs(
+    source: GraphSource, plan: Plan, precision: Precision, tensors: tuple[StoredTensor, ...], *, digest: str | None
+) -> Iterator[tuple[str, ir.Model]]:
     """Every graph of the precision with its path relative to the family: one decoder a variant, and the shared ones."""
     weights = {tensor.name: tensor for tensor in tensors}
-    shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": _metadata(source, precision)}
+    metadata = _metadata(source, precision, digest)
+    shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": metadata}
     if source.family.decoder.inputs == "inputs_embeds":
         yield graph_path(precision, EMBEDDINGS), build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared)
     if source.has_vision:
         yield graph_path(precision, VISION), build_vision(source.config, weights, **shared)
     for variant in plan.variants:
-        yield graph_path(precision, variant.id), build_variant(source, variant, precision, weights)
+        yield graph_path(precision, variant.id), build_variant(source, variant, precision, weights, metadata)
 
 
-def build_variant(source: GraphSource, variant: PlannedVariant, precision: Precision, weights: Mapping[str, StoredTensor]) -> ir.Model:
-    """The decoder graph of one variant."""
+def build_variant(
+    source: GraphSource, variant: PlannedVariant, precision: Precision, weights: Mapping[str, StoredTensor], shared: Mapping[str, str]
+) -> ir.Model:
+    """The decoder graph of one variant; `shared` is the metadata that all graphs have."""
     metadata = {
-        **_metadata(source, precision),
+        **shared,
         "trimoe.variant": variant.id,
         "trimoe.layers": " ".join(map(str, variant.layers)),
         "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
@@ -111,8 +116,9 @@ def build_variant(source: GraphSource, variant: PlannedVariant, precision: Preci
     )
 
 
-def _metadata(source: GraphSource, precision: Precision) -> dict[str, str]:
+def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> dict[str, str]:
     return {
+        **({} if digest is None else {"trimoe.family_digest": digest}),
         "trimoe.version": importlib.metadata.version("trimoe"),
         "trimoe.family": source.family.name,
         "trimoe.source_digest": source_digest(source.checkpoint),

@@ -25,13 +25,15 @@ def write_data(source: GraphSource, plan: Plan, precision: Precision, folder: Pa
     return write_weights(source.checkpoint.folder, tensors, folder, data_path(precision), progress)
 
 
-def write_graphs(source: GraphSource, plan: Plan, precision: Precision, files: FamilyFiles, *, carried: Mapping[str, str]) -> None:
-    """Write every graph of a precision beside its data file.
+def write_graphs(
+    source: GraphSource, plan: Plan, precision: Precision, files: FamilyFiles, *, carried: Mapping[str, str], digest: str | None = None
+) -> None:
+    """Write every graph of a precision beside its data file; `digest` is the family's, for their metadata.
 
     A text variant also gets a folder for onnxruntime-genai, which opens nothing outside it: genai_config.json and links to the graph, to the
     data file and to the `carried` tokenizer files (name → path in the family). Raises PlanError, OSError.
     """
-    for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision)):
+    for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=digest):
         files.write(path, to_bytes(model))
     if source.family.decoder.inputs == "inputs_embeds":
         return

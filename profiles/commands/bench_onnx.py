@@ -28,12 +28,19 @@ def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_js
     if as_json:
         figures = [{"name": f.name, "value": f.value, "target": f.target, "met": f.met} for f in bench.figures]
         medians = [{"contender": name, "k": k, "prefill_ms": pre, "decode_ms": dec} for (name, k), (pre, dec) in bench.medians.items()]
-        document = {"threads": bench.threads, "rounds": bench.rounds, "figures": figures, "medians": medians}
+        document = {
+            "threads": bench.threads,
+            "rounds": bench.rounds,
+            "read_bytes_per_s": bench.read_bandwidth,
+            "figures": figures,
+            "medians": medians,
+        }
         click.echo(dump_document(document).decode(), nl=False)
     else:
         click.echo(f"{'median of ' + str(bench.rounds) + ', ' + str(bench.threads) + ' threads':<34}{'prefill 512':>14}{'per token':>14}")
         for (name, k), (prefill_ms, decode_ms) in bench.medians.items():
             click.echo(f"{name + ', k ' + str(k):<34}{prefill_ms:>11.1f} ms{decode_ms:>11.2f} ms")
+        click.echo(f"{'reading memory':<34}{bench.read_bandwidth / 1e9:>21.1f} GB/s")
         click.echo(f"\n{'ratio':<44}{'measured':>14}{'target':>10}")
         for figure in bench.figures:
             verdict = "skipped" if figure.met is None else "met" if figure.met else "MISSED"
