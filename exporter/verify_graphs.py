@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 
-from exporter.block_model import BlockModel
 from exporter.existing_family import graph_types
 from exporter.graphs.census import check_decoder, check_model
-from exporter.graphs.check_graphs import golden_path, judge
+from exporter.graphs.check_graphs import golden_path, judge, repeat
 from exporter.graphs.graph_run import Prompts, read_prompts, run_decoder
-from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path
+from exporter.graphs.graph_set import EMBEDDINGS, FAMILY_DIGEST, VISION, graph_path, variant_metadata
 from exporter.graphs.precision import Precision, find_precision
-from exporter.graphs.reference import Reference
+from exporter.graphs.reference import open_reference
 from exporter.source_shape import read_shape
 from exporter.threads import threads_for, using_threads
 from exporter.verify import read_places
@@ -21,8 +21,8 @@ from exporter.verify_report import FAILED, PASSED, SKIPPED, Check
 from exporter.verify_structure import manifest_family
 from runtime.documents import read_document
 from runtime.errors import TrimoeError, VerificationError
+from runtime.family_digest import family_digest
 from runtime.manifest import Manifest, VariantRecord
-from runtime.self_test import self_test
 
 
 def verify_graphs(
@@ -40,6 +40,7 @@ class _Verification:
     def __init__(self, folder: Path, manifest: Manifest, precision: Precision) -> None:
         self.folder, self.manifest, self.precision = folder, manifest, precision
         self.family = manifest_family(manifest)
+        self.shared_tested = False
 
     def run(self, variants: Sequence[VariantRecord], *, answers: bool, progress: Callable[[int], None]) -> list[Check]:
         kind, prompts = self.precision.name, None
@@ -48,7 +49,7 @@ class _Verification:
             try:
                 positions = self._structure(variant, checks)
                 if not answers or not self._path("inputs").is_file():
-                    because = "--no-logits was given" if not answers else "no golden outputs: nothing that exported it runs this type"
+                    because = "--no-logits was given" if not answers else "no golden outputs: it was exported with --no-logits"
                     checks.append(Check(name=f"onnx {kind} logits", variant=variant.id, outcome=SKIPPED, detail=because))
                     continue
                 prompts = prompts or self._prompts()
@@ -73,26 +74,37 @@ class _Verification:
         detail = check_decoder(self._graph(variant.id), top_k=planned)
         checks.append(Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail))
         model = check_model(self._graph(variant.id))
+        self._check_metadata(model, variant)
         return next(int(tensor.dims[0]) for tensor in model.graph.initializer if tensor.name == "rotary.cos")
+
+    def _check_metadata(self, model: Any, variant: VariantRecord) -> None:
+        """The graph says which variant it is of which family, as programs that see only the graph must know."""
+        found = {entry.key: entry.value for entry in model.metadata_props}
+        digest = family_digest(self.manifest.files, self.manifest.variants)
+        for key, wanted in {**variant_metadata(variant), FAMILY_DIGEST: digest}.items():
+            if found.get(key) != wanted:
+                raise VerificationError(f"{self._graph(variant.id)}: metadata {key} is {found.get(key)!r}, the manifest says {wanted!r}")
 
     def _prompts(self) -> tuple[dict[str, torch.Tensor], Prompts]:
         inputs = safetensors.torch.load_file(self._path("inputs"))
         shared = {name: self._graph(name) for name in (EMBEDDINGS, VISION) if self._graph(name).is_file()}
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
-        inputs.pop("inputs_embeds", None)
+        for computed in ("inputs_embeds", "image_features"):
+            inputs.pop(computed, None)
         threads = torch.get_num_threads()
-        return inputs, read_prompts(arrays, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads)
+        return inputs, read_prompts(arrays, self.precision, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads)
 
     def _answers(self, variant: VariantRecord, prompts: tuple[dict[str, torch.Tensor], Prompts], positions: int, checks: list[Check]) -> None:
-        kind, threads, depth = self.precision.name, torch.get_num_threads(), len(variant.layers)
-        test = self_test(self._graph(variant.id), self._path(variant.id), self._path("inputs"), threads=threads)
-        detail = f"golden outputs repeated within {test.difference:.2g} of the largest logit, allowed {test.limit:.2g}"
-        checks.append(Check(name=f"onnx {kind} self-test", variant=variant.id, outcome=PASSED, detail=detail))
+        threads, depth = torch.get_num_threads(), len(variant.layers)
+        golden, inputs = self._path(variant.id), self._path("inputs")
+        test = repeat(self._graph(variant.id), golden, inputs, self.precision, threads=threads, shared=not self.shared_tested)
+        self.shared_tested = True
+        checks.append(Check(name=test.name, variant=variant.id, outcome=test.outcome, detail=test.detail))
         place = self.folder / variant.folder
         config = {key: node.value for key, node in read_document(place / "config.json").items()}
         places = read_places(place)
-        model = BlockModel(folder=place, config=config, family=self.family, places=places, error=VerificationError, dtype=torch.float32)
+        reference = open_reference(self.precision, folder=place, config=config, family=self.family, places=places, error=VerificationError)
         sparse = read_shape(self.family, config, file=str(place / "config.json")).sparse
-        answer = run_decoder(self._graph(variant.id), prompts[1], sparse=sparse, positions=positions, threads=threads)
-        found = judge(variant.id, answer, Reference(model, self.precision), prompts[0], self.precision, blocks=range(depth), top_k=None)
+        answer = run_decoder(self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads)
+        found = judge(variant.id, answer, reference, prompts[0], self.precision, blocks=range(depth), top_k=None)
         checks += [Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found]

@@ -21,13 +21,20 @@ def check_version(version: str) -> None:
 
 
 def open_session(
-    graph: Path | bytes, *, provider: str = CPU, threads: int | None = None, data_folder: Path | None = None, spinning: bool = True
+    graph: Path | bytes,
+    *,
+    provider: str = CPU,
+    threads: int | None = None,
+    data_folder: Path | None = None,
+    spinning: bool = True,
+    fold_constants: bool = True,
 ) -> onnxruntime.InferenceSession:
     """A session on a graph file, or on the bytes of one whose external data lies in `data_folder`.
 
     Weights stay in the mapped file: packing them for a kernel would make a private copy for each variant. `threads` None means one for each
-    core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are shared. Raises VerificationError for an old
-    runtime and for a provider that this build lacks.
+    core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are shared. Without `fold_constants` what a graph
+    makes of its weights is made anew in each run and dropped after its use: slower, but not all of it is in memory at once. Raises
+    VerificationError for an old runtime and for a provider that this build lacks.
     """
     check_version(onnxruntime.__version__)
     if provider not in onnxruntime.get_available_providers():
@@ -37,10 +44,11 @@ def open_session(
     options.log_severity_level = 3
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.enable_mem_pattern = fold_constants  # a plan of all buffers would be kept for each shape of the inputs
     if threads is not None:
         options.intra_op_num_threads = threads
-    if isinstance(graph, bytes):
-        if data_folder is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data_folder))
-        return onnxruntime.InferenceSession(graph, options, providers=[provider])
-    return onnxruntime.InferenceSession(str(graph), options, providers=[provider])
+    if isinstance(graph, bytes) and data_folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data_folder))
+    source = graph if isinstance(graph, bytes) else str(graph)
+    disabled = [] if fold_constants else ["ConstantFolding"]
+    return onnxruntime.InferenceSession(source, options, providers=[provider], disabled_optimizers=disabled)

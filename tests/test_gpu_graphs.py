@@ -5,9 +5,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from tiny_graphs import export_graphs, mask_blocks, reference_logits, write_model
+from test_graph_checks import check
+from tiny_graphs import Exported, export_graphs, mask_blocks, reference_logits, write_model
+from tiny_models import write_tiny_molmoe
 
+from exporter.graphs.check_graphs import golden_path
+from exporter.graphs.precision import find_precision
+from runtime.onnx_decoder import NUMPY
 from runtime.onnx_session import CUDA, open_session
+from runtime.self_test import self_test
 
 TOLERANCES = {"float32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -31,6 +37,39 @@ def test_a_variant_on_cuda_computes_what_transformers_computes(case: str, precis
     logits = run_on_cuda(session, row)
     expected = reference_logits(mask_blocks(model, variant), row.tolist())
     np.testing.assert_allclose(logits, expected, rtol=0, atol=TOLERANCES[precision] * np.abs(expected).max())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", ["olmoe", "olmoe clipped", "mixtral", "qwen2_moe", "qwen3_moe", "llama"])
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cuda(case: str, precision: str, tmp_path: Path) -> None:
+    require_reading(precision)
+    write_model(tmp_path / "source", case)
+    self_test_on_cuda(
+        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2, precision=precision)
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_vision_and_embeddings_pass_the_self_test_on_cuda(precision: str, tmp_path: Path) -> None:
+    require_reading(precision)
+    write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
+    self_test_on_cuda(export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision))
+
+
+def require_reading(precision: str) -> None:
+    require_cuda()
+    if f"tensor({precision})" not in NUMPY:
+        pytest.skip(f"OnnxDecoder reads {', '.join(NUMPY)}: not {precision}")
+
+
+def self_test_on_cuda(exported: Exported) -> None:
+    """Golden outputs by the CPU, of the graph widened to float32; then the graph itself on CUDA."""
+    check(exported)
+    variant, precision = exported.plan.variants[0].id, find_precision(exported.precision)
+    golden, inputs = (exported.folder / golden_path(precision, name) for name in (variant, "inputs"))
+    assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, "CUDA rounds: nothing was computed there"
 
 
 def run_on_cuda(session: onnxruntime.InferenceSession, row: np.ndarray) -> np.ndarray:

@@ -64,6 +64,23 @@ def test_rotary_tables_that_change_with_the_length_are_refused(tmp_path: Path) -
         export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
 
 
+def test_a_partial_rotary_factor_is_without_effect_as_in_transformers(tmp_path: Path) -> None:
+    rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+    model = write_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+    variant, ids = exported.plan.variants[0], np.arange(3, 12)
+    expected = reference_logits(mask_blocks(model, variant), ids.tolist())
+    logits = exported.decoder(variant).start(batch=1, capacity=9).run(ids[None])["logits"][0]
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_rotary_tables_that_do_not_fill_the_heads_are_refused(tmp_path: Path) -> None:
+    rope = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0, "partial_rotary_factor": 0.5}
+    write_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
+    with pytest.raises(PlanError, match="rope_type 'linear' gives 8 rotary frequencies: heads of width 32 take 16"):
+        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+
+
 def test_an_activation_other_than_silu_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe", hidden_act="gelu")
     with pytest.raises(PlanError, match="hidden_act is 'gelu'"):

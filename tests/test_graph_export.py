@@ -32,10 +32,8 @@ def test_a_text_family_is_exported_in_three_types_and_verified_again(tmp_path: P
     manifest = read_manifest(tmp_path / "family")
     found = {check.name: check.outcome for check in manifest.variants[0].checks if check.name.startswith("onnx")}
     passed = ("structure", "logits", "greedy", "experts", "self-test")
-    assert found == {f"onnx {kind} {name}": "passed" for kind in ("float32", "int4") for name in passed} | {
-        "onnx bfloat16 structure": "passed",
-        "onnx bfloat16 logits": "skipped",
-    }
+    expected = {f"onnx {kind} {name}": "passed" for kind in ("float32", "int4", "bfloat16") for name in passed}
+    assert found == expected | {"onnx bfloat16 self-test": "skipped"}
     again = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None)
     assert {check.name: check.outcome for check in again} == found
     assert all(check.outcome != "failed" for check in again)
@@ -110,6 +108,19 @@ def test_verify_names_the_graph_that_was_changed(tmp_path: Path) -> None:
     assert "layers.2: 4 experts per token, planned are 2" in checks[0].detail
     report = json.loads(run("verify", tmp_path / "family", "--no-logits", "--json").output)
     assert "b3-k2.onnx" in json.dumps(report)
+
+
+def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "llama")
+    more = ("--remove", "1", "--no-logits", "--format", "safetensors,onnx")
+    assert run("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", *more).exit_code == 0
+    manifest = read_manifest(tmp_path / "family")
+    first, second = (tmp_path / "family" / "onnx" / "float32" / f"{variant.id}.onnx" for variant in manifest.variants)
+    first.unlink()
+    first.write_bytes(second.read_bytes())
+    checks = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None)
+    failed = [check.detail for check in checks if check.outcome == "failed"]
+    assert len(failed) == 1 and f"metadata trimoe.variant is '{manifest.variants[1].id}'" in failed[0]
 
 
 @pytest.mark.parametrize(

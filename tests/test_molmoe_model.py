@@ -11,6 +11,7 @@ from tiny_models import tiny_molmoe_config, write_tiny_molmoe
 from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from exporter.golden_inputs import make_inputs
 from exporter.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
 from exporter.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM, TrimoeMolmoeModel
 
@@ -370,6 +371,15 @@ def test_logits_to_keep_and_the_hubs_last_logits_only_agree(model: TrimoeMolmoeF
     with torch.no_grad():
         assert torch.equal(model(ids, last_logits_only=True).logits, model(ids, logits_to_keep=1).logits)
         assert model(ids, logits_to_keep=2).logits.shape == (1, 2, 128)
+
+
+@pytest.mark.parametrize("pooling", ["attention-meanq", "attention", "stack"])
+def test_weights_that_want_gradients_give_the_same_bits_as_those_that_do_not(pooling: str, tmp_path: Path) -> None:
+    model = TrimoeMolmoeForCausalLM.from_pretrained(write_tiny_molmoe(tmp_path, n_layers=2, image_pooling_2d=pooling)).eval()
+    inputs = make_inputs(tiny_molmoe_config(image_pooling_2d=pooling), vocabulary=100)
+    with torch.no_grad():
+        expected = model(**inputs).logits
+        assert torch.equal(model.requires_grad_(False)(**inputs).logits, expected)
 
 
 def test_a_model_without_vision_reads_text_and_refuses_images(tmp_path: Path) -> None:

@@ -122,10 +122,14 @@ def write_model(folder: Path, case: str, *, seed: int = 0, **overrides: Any) -> 
     return model
 
 
-def export_graphs(source: Path, folder: Path, *, removed: tuple[int, ...], top_k: int | None, precision: str = "float32") -> Exported:
-    """The graphs of one variant of the checkpoint at `source`, written below `folder`."""
+def export_graphs(
+    source: Path, folder: Path, *, removed: tuple[int, ...], top_k: int | tuple[int, ...] | None, precision: str = "float32"
+) -> Exported:
+    """The graphs of one variant of the checkpoint at `source`, written below `folder`; `top_k` may be one for each source block."""
     checkpoint = open_checkpoint(source)
-    request = PlanRequest(chosen=ExplicitRemovals(sets=(removed,)), top_ks=None if top_k is None else (top_k,))
+    chosen = ExplicitRemovals(sets=(removed,))
+    top_ks = (top_k,) if isinstance(top_k, int) else None
+    request = PlanRequest(chosen=chosen, top_ks=top_ks, top_k_list=top_k if isinstance(top_k, tuple) else None)
     plan = make_plan(checkpoint, request=request)
     found, kind = read_source(plan), find_precision(precision)
     folder.mkdir()

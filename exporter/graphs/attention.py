@@ -83,7 +83,8 @@ def _heads(
 
 
 def _clip(graph: GraphBuilder, value: ir.Value, name: str) -> ir.Value:
-    return graph.one("Clip", value, graph.weight("clip.low"), graph.weight("clip.high"), name=name)
+    # Not a Clip node: CUDA has no bfloat16 kernel of it.
+    return graph.one("Min", graph.one("Max", value, graph.weight("clip.low"), name=f"{name}_low"), graph.weight("clip.high"), name=name)
 
 
 def _head_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, heads: int, name: str) -> ir.Value:

@@ -53,10 +53,18 @@ def _undecided(scores: Array, top_k: Sequence[int]) -> Array:
     """Which tokens [tokens] have, at some layer, a last chosen and a first unchosen expert with the same score but for rounding."""
     found = np.zeros(scores.shape[1], bool)
     for layer, k in zip(scores, top_k, strict=True):
-        if k < layer.shape[-1]:
-            ordered = -np.sort(-layer, -1)
-            found |= ordered[:, k - 1] - ordered[:, k] <= UNDECIDED * np.abs(layer).max(-1)
+        found |= routing_margin(layer, k) <= UNDECIDED
     return found
+
+
+def routing_margin(scores: Array, k: int) -> Array:
+    """How far the last chosen expert of each token is ahead of the first unchosen one, as a share of its largest |score|: [tokens] of router
+    `scores` [tokens, experts]; infinite where all are chosen."""
+    if k >= scores.shape[-1]:
+        return np.full(len(scores), np.inf)
+    ordered = -np.sort(-scores.astype(np.float64), -1)
+    margin: Array = (ordered[:, k - 1] - ordered[:, k]) / np.maximum(np.abs(ordered).max(-1), np.finfo(np.float64).tiny)
+    return margin
 
 
 def _compare_tokens(place: str, found: Array, expected: Array, tie: float) -> None:

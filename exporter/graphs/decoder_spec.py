@@ -97,7 +97,7 @@ def _window(config: Any, block: int) -> int | None:
 def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Cosine and sine of every position, float32 [positions, head_dim / 2], by transformers' own frequency rules.
 
-    Raises PlanError for rules whose frequencies depend on the length of the input.
+    Raises PlanError for rules whose frequencies depend on the length of the input, or do not fill the heads.
     """
     import torch
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
@@ -106,12 +106,14 @@ def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], 
     kind = parameters.get("rope_type", "default")
     scaling = 1.0
     if kind == "default":
-        width = int(head_dim * parameters.get("partial_rotary_factor", 1.0))
-        frequencies = 1.0 / (parameters["rope_theta"] ** (torch.arange(0, width, 2, dtype=torch.int64).float() / width))
+        # These families turn whole heads: a partial_rotary_factor in their config is without effect.
+        frequencies = 1.0 / (parameters["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim))
     elif kind in ("linear", "llama3", "yarn"):
         frequencies, scaling = ROPE_INIT_FUNCTIONS[kind](config, None)
     else:
         raise PlanError(f"rope_type {kind!r}: its rotary frequencies change with the length of the input, which a graph cannot hold")
+    if len(frequencies) != head_dim // 2:
+        raise PlanError(f"rope_type {kind!r} gives {len(frequencies)} rotary frequencies: heads of width {head_dim} take {head_dim // 2}")
     positions = min(getattr(config, "max_position_embeddings", None) or MAX_POSITIONS, MAX_POSITIONS)
     angles = torch.arange(positions).float()[:, None] * frequencies[None, :].float()
     return (angles.cos() * scaling).numpy(), (angles.sin() * scaling).numpy()

@@ -28,8 +28,12 @@ def build_embeddings(
 
 
 def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Value:
-    """Scatter with a spare position in front of each row, which takes the features that stand nowhere."""
-    features = graph.input("image_features", graph.dtype, [BATCH, "image_tokens", hidden])
+    """Scatter with a spare position in front of each row, which takes the features that stand nowhere.
+
+    Added in float32 and rounded once, as a half-precision sum would be: providers have kernels for no other type of it, or not all.
+    """
+    features = graph.cast(graph.input("image_features", graph.dtype, [BATCH, "image_tokens", hidden]), ir.DataType.FLOAT, name="image/features")
+    embeds = graph.cast(embeds, ir.DataType.FLOAT, name="image/words")
     places = graph.input("image_input_idx", ir.DataType.INT64, [BATCH, "crops", "tokens"])
     spared = graph.one("Pad", embeds, graph.constant("one_in_front", [0, 1, 0, 0, 0, 0]), name="image/spare", mode="constant")
     flat = graph.one("Reshape", places, graph.constant("by_row", [0, -1]), name="image/places")
@@ -45,4 +49,4 @@ def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Valu
     indices = graph.one("Concat", *parts, name="image/indices", axis=-1)
     added = graph.one("ScatterND", spared, indices, features, name="image/added", reduction="add")
     ends = (graph.constant("one_1d", [1]), graph.constant("to_the_end", [2**62]), graph.constant("axis_1", [1]))
-    return graph.one("Slice", added, *ends, name="image/embeds")
+    return graph.cast(graph.one("Slice", added, *ends, name="image/embeds"), graph.dtype, name="image/rounded")

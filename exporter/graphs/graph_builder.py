@@ -90,6 +90,15 @@ class GraphBuilder:
         """Append a node with one output and return that."""
         return self.node(kind, inputs, name=name, domain=domain, **attributes)[0]
 
+    def cast(self, value: ir.Value, dtype: ir.DataType, *, name: str) -> ir.Value:
+        """The value in another type; in a float32 graph, whose floating-point values have one type, as it is."""
+        return value if self.dtype == ir.DataType.FLOAT else self.one("Cast", value, name=name, to=int(dtype))
+
+    def in_float32(self, kind: str, value: ir.Value, *inputs: ir.Value, name: str, **attributes: Any) -> ir.Value:
+        """Append a node that computes in float32 and rounds to the graph's type: for kinds that CUDA has no bfloat16 kernel of."""
+        wide = self.cast(value, ir.DataType.FLOAT, name=f"{name}/float32")
+        return self.cast(self.one(kind, wide, *inputs, name=name, **attributes), self.dtype, name=f"{name}/rounded")
+
     def linear(self, value: ir.Value, stem: str, *, name: str) -> ir.Value:
         """value · weightᵀ (+ bias): `stem`.weight as the source's [out, in] rows, transposed or quantised, and `stem`.bias where there is one."""
         weight, bias = f"{stem}.weight", f"{stem}.bias"

@@ -1,6 +1,6 @@
 """Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what goes on inside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exporter.graphs.float32_twin import float32_twin
+from exporter.graphs.precision import Precision
 from runtime.graph_outputs import hidden_name, scores_name, with_outputs
 from runtime.onnx_decoder import OnnxDecoder
 from runtime.onnx_session import open_session
 from runtime.self_test import STEPS, last_rows
 
 GREEDY_TOKENS = 128
+WIDENED_TOKENS = STEPS + 1  # what a self-test reads: each token widens all weights once more
 LAYER_VALUES = 32
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompts:
-    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the right."""
+    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the right; `features` of the
+    images, [rows, image tokens, hidden], where there are any."""
 
     inputs: Mapping[str, Array]
+    features: Array | None
     values: Array
     embed: Callable[[Array], Array] | None
 
@@ -48,15 +53,24 @@ class Answer:
     decoded_scores: tuple[Array, ...]
 
 
-def read_prompts(inputs: Mapping[str, Array], *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
+def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
+    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few at a time."""
+    if not precision.half and not outputs:
+        return open_session(graph, threads=threads, spinning=False)
+    model = graph.read_bytes()
+    model = with_outputs(float32_twin(model) if precision.half else model, outputs)
+    return open_session(model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half)
+
+
+def read_prompts(inputs: Mapping[str, Array], precision: Precision, *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
     """The prompts, by way of the shared graphs where there are any."""
     if embeddings is None:
-        return Prompts(inputs=inputs, values=inputs["input_ids"], embed=None)
-    session, features = open_session(embeddings, threads=threads, spinning=False), {}
+        return Prompts(inputs=inputs, features=None, values=inputs["input_ids"], embed=None)
+    session, features = open_graph(embeddings, precision, threads=threads), {}
     if vision is not None:
         images = {name: inputs[name] for name in ("images", "image_masks")}
         features = {
-            "image_features": open_session(vision, threads=threads, spinning=False).run(None, images)[0],
+            "image_features": open_graph(vision, precision, threads=threads).run(None, images)[0],
             "image_input_idx": inputs["image_input_idx"],
         }
     none = {name: value[:1, :0] for name, value in features.items()}
@@ -66,22 +80,22 @@ def read_prompts(inputs: Mapping[str, Array], *, embeddings: Path | None, vision
         return embedded
 
     values = session.run(None, {"input_ids": inputs["input_ids"], **features})[0]
-    return Prompts(inputs=inputs, values=values, embed=embed)
+    return Prompts(inputs=inputs, features=features.get("image_features"), values=values, embed=embed)
 
 
-def run_decoder(graph: Path, prompts: Prompts, *, sparse: tuple[bool, ...], positions: int, threads: int) -> Answer:
+def run_decoder(graph: Path, prompts: Prompts, precision: Precision, *, sparse: tuple[bool, ...], positions: int, threads: int) -> Answer:
     """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a row may become."""
-    decoder = OnnxDecoder(open_session(graph, threads=threads, spinning=False))
+    decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
     rows, width = prompts.values.shape[:2]
     logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
-    tokens = max(1, min(GREEDY_TOKENS, positions - width))
+    tokens = max(1, min(WIDENED_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
     greedy, decoded = [], []
     for row, length in enumerate(prompts.lengths):
         ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)
         greedy.append(ids)
         decoded.append(after)
     chosen = np.stack(greedy)
-    inside = _open_inside(graph, sparse, threads)
+    inside = _open_inside(graph, precision, sparse, threads)
     hidden, scores = _look_inside(inside, prompts, sparse)
     after_scores = tuple(_decoded_scores(inside, prompts, row, ids, sparse) for row, ids in enumerate(chosen))
     first = chosen[:, :STEPS]
@@ -97,12 +111,11 @@ def run_decoder(graph: Path, prompts: Prompts, *, sparse: tuple[bool, ...], posi
     )
 
 
-def _open_inside(graph: Path, sparse: tuple[bool, ...], threads: int) -> OnnxDecoder:
+def _open_inside(graph: Path, precision: Precision, sparse: tuple[bool, ...], threads: int) -> OnnxDecoder:
     """A copy of the graph whose hidden states and router scores are outputs too."""
     layers = range(len(sparse))
     names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
-    copy = with_outputs(graph.read_bytes(), names)
-    return OnnxDecoder(open_session(copy, data_folder=graph.parent, threads=threads, spinning=False))
+    return OnnxDecoder(open_graph(graph, precision, threads=threads, outputs=names))
 
 
 def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:

@@ -21,9 +21,11 @@ from exporter.graphs.weight_layout import decoder_tensors
 from exporter.model_class import read_model_config
 from exporter.plan import Plan, PlannedVariant
 from runtime.errors import CheckpointError
+from runtime.manifest import VariantRecord
 
 FOLDER = "onnx"
 VISION, EMBEDDINGS = "vision", "embeddings"
+FAMILY_DIGEST = "trimoe.family_digest"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,13 +99,6 @@ def build_variant(
     source: GraphSource, variant: PlannedVariant, precision: Precision, weights: Mapping[str, StoredTensor], shared: Mapping[str, str]
 ) -> ir.Model:
     """The decoder graph of one variant; `shared` is the metadata that all graphs have."""
-    metadata = {
-        **shared,
-        "trimoe.variant": variant.id,
-        "trimoe.layers": " ".join(map(str, variant.layers)),
-        "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
-        "trimoe.top_k": " ".join(map(str, variant.top_k or ())),
-    }
     return build_decoder(
         source.family,
         source.spec,
@@ -112,13 +107,23 @@ def build_variant(
         top_k=variant.top_k,
         data_file=data_file(precision),
         dtype=precision.dtype,
-        metadata=metadata,
+        metadata={**shared, **variant_metadata(variant)},
     )
+
+
+def variant_metadata(variant: PlannedVariant | VariantRecord) -> dict[str, str]:
+    """What a decoder graph says of its variant."""
+    return {
+        "trimoe.variant": variant.id,
+        "trimoe.layers": " ".join(map(str, variant.layers)),
+        "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
+        "trimoe.top_k": " ".join(map(str, variant.top_k or ())),
+    }
 
 
 def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> dict[str, str]:
     return {
-        **({} if digest is None else {"trimoe.family_digest": digest}),
+        **({} if digest is None else {FAMILY_DIGEST: digest}),
         "trimoe.version": importlib.metadata.version("trimoe"),
         "trimoe.family": source.family.name,
         "trimoe.source_digest": source_digest(source.checkpoint),

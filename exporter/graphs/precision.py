@@ -13,6 +13,11 @@ class Precision:
     dtype: str
     bits: int | None = None
 
+    @property
+    def half(self) -> bool:
+        """Whether activations have 16 bits, for which the CPU has no kernels or not all."""
+        return self.dtype != "float32"
+
 
 PRECISIONS: tuple[Precision, ...] = (
     Precision(name="float32", dtype="float32"),

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from exporter.block_model import BlockModel
+from exporter.block_weights import Places
 from exporter.checkpoint import Checkpoint
 from exporter.families import Family
 from exporter.graphs.precision import Precision, block_size
 from exporter.graphs.quantise import dequantise, quantise
+from exporter.graphs.rounded_model import RoundedModel
 from exporter.graphs.stored_tensor import Quantisation
-from runtime.errors import CheckpointError
+from runtime.errors import CheckpointError, TrimoeError
 
 Tensors = Mapping[str, torch.Tensor]
 ROUTERS = ("gate.weight", "shared_expert_gate.weight")
@@ -30,13 +34,21 @@ class Expected:
 def source_reference(checkpoint: Checkpoint, family: Family, precision: Precision) -> "Reference":
     """The source as a reference. Raises CheckpointError."""
     places = {name: checkpoint.folder / record.file for name, record in checkpoint.tensors.items()}
-    folder, config = checkpoint.folder, checkpoint.config
-    model = BlockModel(folder=folder, config=config, family=family, places=places, error=CheckpointError, dtype=torch.float32)
-    return Reference(model, precision)
+    return open_reference(precision, folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError)
+
+
+def open_reference(
+    precision: Precision, *, folder: Path, config: Mapping[str, Any], family: Family, places: Places, error: type[TrimoeError]
+) -> "Reference":
+    """A model folder as a reference for graphs of that precision; see BlockModel. Raises `error`."""
+    if precision.half:
+        kind = getattr(torch, precision.dtype)
+        return Reference(RoundedModel(folder=folder, config=config, family=family, places=places, error=error, kind=kind), precision)
+    return Reference(BlockModel(folder=folder, config=config, family=family, places=places, error=error, dtype=torch.float32), precision)
 
 
 class Reference:
-    """A model in float32; for a quantised precision with weights that went through the same rounding."""
+    """A model in float32, a RoundedModel for a half precision; for a quantised one its matrices go through the same rounding here."""
 
     def __init__(self, model: BlockModel, precision: Precision) -> None:
         """Read everything of `model`, which computes in float32, but the blocks. Raises the model's error."""

@@ -30,7 +30,7 @@ class _Vision:
         images = graph.input("images", float32, [BATCH, "crops", self.patches, pixels])
         masks = graph.input("image_masks", float32, [BATCH, "crops", self.patches])
         flat = self._reshape(images, [-1, self.patches, pixels], "images/flat")
-        features = graph.one("Mul", self._tower(self._cast(flat, "images/cast")), self._present(flat), name="features/present")
+        features = graph.one("Mul", self._tower(graph.cast(flat, graph.dtype, name="images/cast")), self._present(flat), name="features/present")
         if self.config.image_padding_embed is not None:
             features = self._mark_padding(features, self._reshape(masks, [-1, self.patches, 1], "image_masks/flat"))
         projected = self._project(self._pool(features))
@@ -43,9 +43,6 @@ class _Vision:
     def _reshape(self, value: ir.Value, shape: Sequence[int], name: str) -> ir.Value:
         return self.graph.one("Reshape", value, self.graph.constant(f"{name}_shape", shape), name=name)
 
-    def _cast(self, value: ir.Value, name: str) -> ir.Value:
-        return value if self.graph.dtype == ir.DataType.FLOAT else self.graph.one("Cast", value, name=name, to=int(self.graph.dtype))
-
     def _flag(self, value: ir.Value, name: str) -> ir.Value:
         """True and false as 1 and 0."""
         return self.graph.one("Cast", value, name=name, to=int(self.graph.dtype))
@@ -54,8 +51,9 @@ class _Vision:
         """1 for each crop that has a pixel other than −1, else 0: [crops, 1, 1]."""
         graph = self.graph
         absent = graph.one("Equal", images, graph.number("absent", -1.0), name="images/absent")
-        there = self._flag(graph.one("Not", absent, name="images/there"), "images/there_as_number")
-        return graph.one("ReduceMax", there, graph.constant("axes_1_2", [1, 2]), name="images/present", keepdims=1)
+        there = graph.one("Cast", graph.one("Not", absent, name="images/there"), name="images/there_as_number", to=int(ir.DataType.FLOAT))
+        present = graph.one("ReduceMax", there, graph.constant("axes_1_2", [1, 2]), name="images/present", keepdims=1)
+        return graph.cast(present, graph.dtype, name="images/present_cast")
 
     def _norm(self, value: ir.Value, stem: str, name: str) -> ir.Value:
         graph = self.graph
@@ -101,7 +99,7 @@ class _Vision:
         graph, kind = self.graph, self.config.image_padding_embed
         table = graph.weight(f"{BACKBONE}pad_embed")
         if kind == "regress":
-            share = self._cast(graph.one("Max", masks, graph.number("nothing", 0.0), name="padding/share"), "padding/cast")
+            share = graph.cast(graph.one("Max", masks, graph.number("nothing", 0.0), name="padding/share"), graph.dtype, name="padding/cast")
             return graph.one("Add", features, graph.one("Mul", share, table, name="padding/scaled"), name="padding/sum")
         empty = graph.one("Equal", masks, graph.number("nothing", 0.0), name="padding/empty")
         wholly = self._flag(empty, "padding/wholly")
@@ -121,7 +119,7 @@ class _Vision:
         if kind in ("none", "stack"):
             return graph.one("Flatten", windows, name="pool/stacked", axis=1)
         if kind == "attention-meanq":
-            query = graph.one("ReduceMean", windows, graph.constant("axis_1", [1]), name="pool/mean", keepdims=1)
+            query = graph.in_float32("ReduceMean", windows, graph.constant("axis_1", [1]), name="pool/mean", keepdims=1)
         else:
             first = graph.constant("first", [0])
             query = graph.one("Slice", windows, first, graph.constant("one_1d", [1]), graph.constant("axis_1", [1]), name="pool/first")
@@ -140,7 +138,7 @@ class _Vision:
         below, right = -rows % height, -columns % width
         if below or right:
             pads = self.graph.constant("pool/pads", [0, 0, 0, 0, 0, below, right, 0])
-            grid = self.graph.one("Pad", grid, pads, name="pool/padded", mode="constant")
+            grid = self.graph.in_float32("Pad", grid, pads, name="pool/padded", mode="constant")
         split = [-1, (rows + below) // height, height, (columns + right) // width, width, wide]
         apart = self.graph.one("Transpose", self._reshape(grid, split, "pool/split"), name="pool/apart", perm=[0, 1, 3, 2, 4, 5])
         return self._reshape(apart, [-1, height * width, wide], "pool/windows")

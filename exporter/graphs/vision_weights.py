@@ -28,7 +28,7 @@ def vision_tensors(checkpoint: Checkpoint, config: Any, dtype: str) -> Iterator[
     `config` is a TrimoeMolmoeConfig with a vision backbone. Raises PlanError for activations and attention heads that no published MolmoE has.
     """
     _check(checkpoint, config)
-    positions = _positions(checkpoint, config)
+    positions = _positions(checkpoint, config, dtype)
     yield StoredTensor(name=POSITIONS, dtype=dtype, shape=positions.shape, values=positions)
     for name, record in checkpoint.tensors.items():
         if not name.startswith(BACKBONE) or name == f"{TOWER}positional_embedding":
@@ -51,10 +51,10 @@ def _check(checkpoint: Checkpoint, config: Any) -> None:
         raise PlanError(f"{file}: vision_backbone.image_num_key_value_heads: {heads} have no ONNX form here; equal numbers have")
 
 
-def _positions(checkpoint: Checkpoint, config: Any) -> npt.NDArray[np.float32]:
-    """The positional embeddings of the class token and the grid [1 + patches, width], resized as the model does for another grid."""
+def _positions(checkpoint: Checkpoint, config: Any, dtype: str) -> npt.NDArray[np.float32]:
+    """The positional embeddings of the class token and the grid [1 + patches, width], resized as a model in `dtype` does for another grid."""
     record = checkpoint.tensors[f"{TOWER}positional_embedding"]
-    trained = torch.from_numpy(read_tensor(checkpoint.folder, record))
+    trained = torch.from_numpy(read_tensor(checkpoint.folder, record)).to(getattr(torch, dtype)).float()
     first, patches = trained[:1], trained[1:]
     side = isqrt(patches.shape[0])
     if (side, side) != config.vision.grid:

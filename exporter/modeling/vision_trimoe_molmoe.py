@@ -220,6 +220,7 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
         windows = windows.flatten(3, 4).flatten(0, 2)  # [crops·tokens, dh·dw, c]
         if self.image_pooling_2d is None:
             return windows.reshape(crops, tokens, -1)
-        query = windows.mean(dim=1, keepdim=True) if self.pooling == "attention-meanq" else windows[:, :1]
+        # Contiguous: of strided input, torch computes other last bits for weights that want gradients than for those that do not.
+        query = windows.mean(dim=1, keepdim=True) if self.pooling == "attention-meanq" else windows[:, :1].contiguous()
         pooled: torch.Tensor = self.image_pooling_2d(query, windows)
         return pooled.reshape(crops, tokens, -1)
