@@ -1,6 +1,6 @@
 """Samples in batches of about the same length, the same batches every time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from profiles.eval_engine import Request
 
@@ -13,6 +13,11 @@ def make_batches(requests: Sequence[Request], size: int) -> tuple[tuple[int, ...
     """
     order = sorted(range(len(requests)), key=lambda place: (_length(requests[place]), -place), reverse=True)
     return tuple(tuple(order[start : start + size]) for start in range(0, len(order), size))
+
+
+def with_following(batches: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Each batch with the one after it, which is empty after the last."""
+    return zip(batches, (*batches[1:], ()), strict=False)
 
 
 def _length(request: Request) -> tuple[int, int, int]:

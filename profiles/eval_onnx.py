@@ -1,37 +1,42 @@
 """The ONNX engine of evaluation: a variant's graphs run by ONNX Runtime, batches padded on the right, greedy decoding."""
 
 import importlib.metadata
+import itertools
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from exporter.families import Family
 from profiles.eval_engine import Request
+from profiles.eval_onnx_answers import OnnxAnswerer
 from profiles.eval_prompts import PromptReader, find_named_family
 from runtime.documents import Node, read_document
 from runtime.errors import DocumentError
 from runtime.manifest import Manifest, VariantRecord
-from runtime.onnx_decoder import Array, Cache, OnnxDecoder
-from runtime.onnx_session import CPU, open_session
+from runtime.onnx_session import CPU
 
-_VISION, _EMBEDDINGS = "vision", "embeddings"
+LEAST_ROWS = 8
 
 
 class OnnxEngine:
-    """One variant in one precision on one provider. `graphs` is the folder of the precision, `folder` the variant's own."""
+    """One variant in one precision on one provider. `graphs` is the folder of the precision, `folder` the variant's own.
+
+    On the CPU a large batch is cut into parts that run side by side, each with its share of the threads: the kernels for a few thousand
+    small matrices gain little from more threads within one run, and one part's images are prepared while another part is answered.
+    """
 
     def __init__(self, folder: Path, graphs: Path, variant: str, family: Family, *, precision: str, provider: str, threads: int) -> None:
         """Open the decoder and, for models that take images, the shared graphs in front of it. Raises VerificationError as sessions do."""
         self._precision, self._provider, self._threads = precision, provider, threads
         self._prompts = PromptReader(folder, family)
-        self._ends = frozenset(_end_ids(folder, self._prompts.tokenizer.eos_token_id))
-        self._decoder = OnnxDecoder(open_session(graphs / f"{variant}.onnx", provider=provider, threads=threads))
-        opened = {name: _optional_session(graphs / f"{name}.onnx", provider, threads) for name in (_VISION, _EMBEDDINGS)}
-        self._vision, self._embeddings = opened[_VISION], opened[_EMBEDDINGS]
+        self._open = partial(OnnxAnswerer, graphs, variant, _end_ids(folder, self._prompts.tokenizer.eos_token_id), provider=provider)
+        self._answerers = {1: (self._open(threads=threads),)}
+        self._ahead: tuple[tuple[Sequence[Request], Mapping[str, Any]], ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -48,68 +53,54 @@ class OnnxEngine:
             "transformers": importlib.metadata.version("transformers"),
         }
 
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int) -> list[str]:
-        """The greedy answers of a batch."""
-        inputs = self._prompts.read(requests, side="right", kind="np")
-        values, features = self._values(inputs)
-        lengths = inputs["attention_mask"].sum(axis=1)
-        cache = self._decoder.start(batch=len(requests), capacity=values.shape[1] + max_new_tokens)
-        first = int(lengths.min()) - 1
-        logits = cache.run(values, counts=lengths, first_logits=first)["logits"]
-        ids = logits[np.arange(len(lengths)), lengths - 1 - first].argmax(axis=-1)
-        return self._prompts.texts(self._continue(cache, ids, features, max_new_tokens))
+    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
+        """The greedy answers of a batch. A large batch's `following` is prepared while its parts run."""
+        parts = self._cut(requests)
+        if len(parts) == 1:
+            (answerer,) = self._answerers[1]
+            return self._prompts.texts(answerer.answer(self._read(requests), max_new_tokens=max_new_tokens))
+        if len(parts) not in self._answerers:
+            self._answerers[len(parts)] = tuple(self._open(threads=self._threads // len(parts)) for _ in parts)
+        with ThreadPoolExecutor(len(parts)) as pool:
+            # The tokenizer is not for several threads at once: everything is read here.
+            futures: list[Future[list[list[int]]]] = [
+                pool.submit(answerer.answer, self._prepared(part), max_new_tokens=max_new_tokens)
+                for part, answerer in zip(parts, self._answerers[len(parts)], strict=True)
+            ]
+            self._ahead = tuple((part, self._read(part)) for part in self._cut(following) if part)
+            return [text for future in futures for text in self._prompts.texts(future.result())]
 
     def close(self) -> None:
         """Drop the sessions."""
-        del self._decoder, self._vision, self._embeddings
+        self._answerers.clear()
+        self._ahead = ()
 
-    def _continue(self, cache: Cache, ids: Array, no_images: Mapping[str, Array], count: int) -> list[list[int]]:
-        """Rows of new tokens, each up to its end token; rows that ended are fed on with the others and ignored."""
-        rows: list[list[int]] = [[int(token)] for token in ids]
-        for _ in range(count - 1):
-            if all(row[-1] in self._ends for row in rows):
-                break
-            step = ids[:, None].astype(np.int64)
-            values = step if self._embeddings is None else self._embeddings.run(None, {"input_ids": step, **no_images})[0]
-            ids = cache.run(values)["logits"][:, -1].argmax(axis=-1)
-            for row, token in zip(rows, ids, strict=True):
-                if row[-1] not in self._ends:
-                    row.append(int(token))
-        return rows
+    def _cut(self, requests: Sequence[Request]) -> list[Sequence[Request]]:
+        """The parts of a batch that run side by side."""
+        count = part_count(len(requests), self._threads) if self._provider == CPU else 1
+        bounds = [len(requests) * part // count for part in range(count + 1)]
+        return [requests[first:last] for first, last in itertools.pairwise(bounds)]
 
-    def _values(self, inputs: Mapping[str, Array]) -> tuple[Array, Mapping[str, Array]]:
-        """What the decoder takes for the prompts, and the empty image inputs of the later steps."""
-        ids = inputs["input_ids"].astype(np.int64)
-        if self._embeddings is None:
-            return ids, {}
-        features: dict[str, Array] = {}
-        if self._vision is not None:
-            features = self._features(inputs, len(ids))
-        values: Array = self._embeddings.run(None, {"input_ids": ids, **features})[0]
-        return values, {name: value[:, :0] for name, value in features.items()}
+    def _prepared(self, requests: Sequence[Request]) -> Mapping[str, Any]:
+        return next((inputs for ahead, inputs in self._ahead if ahead == requests), None) or self._read(requests)
 
-    def _features(self, inputs: Mapping[str, Array], batch: int) -> dict[str, Array]:
-        if "images" not in inputs:
-            sizes = {value.name: value for value in self._embeddings.get_inputs()}
-            width, kind = sizes["image_features"].shape[-1], np.float16 if "float16" in sizes["image_features"].type else np.float32
-            return {"image_features": np.zeros((batch, 0, width), kind), "image_input_idx": np.zeros((batch, 0, 1), np.int64)}
-        names = {value.name for value in self._vision.get_inputs()}
-        images = {name: inputs[name].astype(np.float32) for name in ("images", "image_masks") if name in names}
-        return {"image_features": self._vision.run(None, images)[0], "image_input_idx": inputs["image_input_idx"].astype(np.int64)}
+    def _read(self, requests: Sequence[Request]) -> Mapping[str, Any]:
+        return self._prompts.read(requests, side="right", kind="np")
 
 
-def _optional_session(graph: Path, provider: str, threads: int) -> Any:
-    return open_session(graph, provider=provider, threads=threads) if graph.is_file() else None
+def part_count(rows: int, threads: int) -> int:
+    """In how many parts a batch runs: one a thread, but none of fewer than `LEAST_ROWS` rows."""
+    return max(1, min(threads, rows // LEAST_ROWS))
 
 
-def _end_ids(folder: Path, default: int | None) -> list[int]:
+def _end_ids(folder: Path, default: int | None) -> frozenset[int]:
     """The tokens that end an answer: of generation_config.json, else of config.json, else the tokenizer's."""
     for name in ("generation_config.json", "config.json"):
         if (folder / name).is_file():
             node = read_document(folder / name).get("eos_token_id")
             if node is not None and node.value is not None:
-                return [one.integer(minimum=0) for one in _listed(node)]
-    return [] if default is None else [default]
+                return frozenset(one.integer(minimum=0) for one in _listed(node))
+    return frozenset(() if default is None else (default,))
 
 
 def _listed(node: Node) -> tuple[Node, ...]:

@@ -47,8 +47,8 @@ class TorchEngine:
         }
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int) -> list[str]:
-        """The greedy answers of a batch, padded on the left."""
+    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
+        """The greedy answers of a batch, padded on the left; nothing is prepared for `following`."""
         inputs = {name: self._placed(value) for name, value in self._prompts.read(requests, side="left", kind="pt").items()}
         output = self._model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, pad_token_id=self._prompts.pad_id)
         return self._prompts.texts(output[:, inputs["input_ids"].shape[1] :])

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.datasets.sample import digest_samples
-from profiles.eval_batches import make_batches
+from profiles.eval_batches import make_batches, with_following
 from profiles.eval_engine import Engine, EngineOpener, Request
 from profiles.eval_journal import Journal
 from profiles.eval_results import Results, read_results, record_of, write_results
@@ -166,10 +166,10 @@ def _answer(engine: Engine, measured: _Measured, settings: Mapping[str, Any], pa
     total = len(measured.requests)
     with Journal(_journal_of(path), settings) as journal:
         progress.begin(name, total, len(journal.answers))
-        for batch in measured.batches:
-            if all(place in journal.answers for place in batch):
-                continue
-            texts = engine.generate([measured.requests[place] for place in batch], max_new_tokens=measured.decoding.max_new_tokens)
+        left = [batch for batch in measured.batches if not all(place in journal.answers for place in batch)]
+        for batch, following in with_following(left):
+            requests, ahead = ([measured.requests[place] for place in places] for places in (batch, following))
+            texts = engine.generate(requests, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
             journal.add(batch, texts)
             progress.advance(len(batch))
         progress.end()

@@ -13,6 +13,7 @@ class EchoEngine:
     reply: Callable[[str], str]
     limit: int | None = None
     batches: list[int] = field(default_factory=list)
+    following: list[int] = field(default_factory=list)
     version: str = "1"
     dtype: str = "float32"
 
@@ -20,10 +21,11 @@ class EchoEngine:
     def software(self) -> Mapping[str, str]:
         return {"echo": self.version}
 
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int) -> list[str]:
+    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
         if self.limit is not None and len(self.batches) >= self.limit:
             raise KeyboardInterrupt
         self.batches.append(len(requests))
+        self.following.append(len(following))
         return [self.reply(request.prompt)[:max_new_tokens] for request in requests]
 
     def close(self) -> None:

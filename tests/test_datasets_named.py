@@ -13,6 +13,8 @@ from PIL import Image
 
 from profiles.datasets.dataset import Dataset, Settings, fill_prompt, scored_sample
 from profiles.datasets.demo import DEMO_TASKS, SAMPLES, demo_dataset
+from profiles.datasets.hugging_face import parquet_splits
+from profiles.datasets.hugging_face_rows import read_row, read_texts
 from profiles.datasets.json_lines import load_json_lines
 from profiles.datasets.named import Changes, columns, load_named
 from profiles.datasets.sample import Sample, digest_samples
@@ -167,17 +169,27 @@ class Rows(list):
     def __init__(self, rows: list[dict]) -> None:
         super().__init__(rows)
         self.column_names = list(rows[0])
-        self.features: dict = {}
+        self.features = {name: SimpleNamespace() for name in self.column_names}
+
+    def select_columns(self, names: list[str]) -> "Rows":
+        return self
 
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("datasets")
-    module.Image = type("Image", (), {})  # type: ignore[attr-defined]
+    module.Image = type("Image", (), {"__init__": lambda self, decode=True: None})  # type: ignore[attr-defined]
     rows = Rows([{"query": "Q?", "label": [{"answer": "a"}, {"answer": "b"}], "picture": {"bytes": bitmap(), "path": None}, "key": 4}])
     module.load_from_disk = lambda folder: {"validation": rows, "train": rows}  # type: ignore[attr-defined]
-    module.Dataset = SimpleNamespace(from_parquet=lambda files, keep_in_memory: rows)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "datasets", module)
+    module.Dataset = lambda table: rows  # type: ignore[attr-defined]
+    module.table = SimpleNamespace(InMemoryTable=lambda table: table)  # type: ignore[attr-defined]
+    arrow = ModuleType("pyarrow")
+    arrow.ArrowException = type("ArrowException", (Exception,), {})  # type: ignore[attr-defined]
+    arrow.concat_tables = list  # type: ignore[attr-defined]
+    arrow.parquet = ModuleType("pyarrow.parquet")  # type: ignore[attr-defined]
+    arrow.parquet.read_table = lambda path, partitioning: path
+    for name, one in (("datasets", module), ("pyarrow", arrow), ("pyarrow.parquet", arrow.parquet)):
+        monkeypatch.setitem(sys.modules, name, one)
     return module
 
 
@@ -194,6 +206,92 @@ def test_parquet_files_are_read(tmp_path: Path, package: ModuleType) -> None:
     (tmp_path / "validation-0.parquet").write_bytes(b"")
     (dataset,) = load_named([f"mine={tmp_path}"], Changes(columns={"mine": MAPPING}))
     assert isinstance(dataset, Dataset) and dataset.samples[0].question == "Q?"
+
+
+def test_splits_of_parquet_files_are_what_stands_before_their_numbers_or_their_folders(tmp_path: Path) -> None:
+    names = (
+        "data/train-00000-of-00002.parquet",
+        "data/train-00001-of-00002-0a1b.parquet",
+        "data/dev.parquet",
+        "test/0000.parquet",
+        "test/0001.parquet",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = {split: [path.relative_to(tmp_path).as_posix() for path in paths] for split, paths in parquet_splits(tmp_path).items()}
+    assert found == {"dev": [names[2]], "train": list(names[:2]), "test": list(names[3:])}
+
+
+def test_splits_of_parquet_files_are_never_mixed(tmp_path: Path, package: ModuleType) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}-00000-of-00001.parquet").write_bytes(b"")
+    with pytest.raises(DatasetError, match="has the splits train, validation; name one as mine:SPLIT="):
+        load_named([f"mine={tmp_path}"], Changes(columns={"mine": MAPPING}))
+    assert load_named([f"mine:train={tmp_path}"], Changes(columns={"mine": MAPPING}))[0].name == "mine"
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, package: ModuleType) -> None:
+    def fail(folder: str) -> None:
+        raise FileNotFoundError("no arrow file")
+
+    package.load_from_disk = fail  # type: ignore[attr-defined]
+    (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"mine: .* cannot be read: no arrow file"):
+        load_named([f"mine={tmp_path}"], Changes())
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "expected"),
+    [
+        (None, (), ()),
+        ("a", (), ("a",)),
+        (3, (), ("3",)),
+        (["a", 2], (), ("a", "2")),
+        ([{"answer": "a", "answer_id": 1}, {"answer": "b", "answer_id": 2}], (), ("a", "b")),
+        ({"answer": ["a", "b"], "answer_id": [1, 2]}, (), ("a", "b")),
+        (1, ("cat", "dog"), ("dog",)),
+        ([1, 0, -1], ("cat", "dog"), ("dog", "cat")),
+    ],
+)
+def test_cells_hold_texts_in_the_shapes_that_data_sets_have(value: object, names: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert read_texts("row 0: answers", value, names) == expected
+
+
+@pytest.mark.parametrize("value", [1.5, True, ["a", 2.0], {"text": ["a"]}, {"bytes": b"x", "path": None}, [["a"]]])
+def test_cells_that_are_no_texts_are_refused(value: object) -> None:
+    with pytest.raises(DatasetError, match="row 0: answers: expected texts, found "):
+        read_texts("row 0: answers", value)
+
+
+def test_a_list_of_images_is_taken_when_it_has_one() -> None:
+    mapping = {"question": "q", "image": "images"}
+    row = {"q": "?", "images": [{"bytes": b"x", "path": None}]}
+    assert read_row("row 0", row, mapping, {}, 0).image == b"x"
+    with pytest.raises(DatasetError, match="row 0: image: expected one image, found 2"):
+        read_row("row 0", row | {"images": row["images"] * 2}, mapping, {}, 0)
+
+
+def test_folders_that_the_package_itself_writes_are_read(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "question": datasets.Value("string"),
+            "answers": datasets.Sequence(datasets.Value("string")),
+            "kind": datasets.ClassLabel(names=["cat", "dog"]),
+        }
+    )
+    values = {"image": [Image.new("RGB", (3, 2))] * 2, "question": ["a?", "b?"], "answers": [["x"] * 3] * 2, "kind": [1, 0]}
+    rows = datasets.Dataset.from_dict(values, features=features)
+    rows.save_to_disk(tmp_path / "saved")
+    (tmp_path / "parquet").mkdir()
+    rows.to_parquet(tmp_path / "parquet" / "test-00000-of-00001.parquet")
+    saved, parquet = (load_named([f"mine={tmp_path / name}"], Changes())[0] for name in ("saved", "parquet"))
+    assert digest_samples(saved.samples) == digest_samples(parquet.samples)
+    assert saved.samples[0].image_size() == (3, 2)
+    labels = load_named([f"mine={tmp_path / 'saved'}"], Changes(columns={"mine": "answers:kind"}))[0]
+    assert [sample.answers for sample in labels.samples] == [("dog",), ("cat",)]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +315,7 @@ def test_wrong_columns_and_splits_are_named(tmp_path: Path, package: ModuleType,
 def test_without_the_package_a_hugging_face_folder_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingToolError, match="the package `datasets` is missing: pip install datasets"):
+    with pytest.raises(MissingToolError, match="the package datasets is missing: pip install datasets"):
         load_named([f"mine={tmp_path}"], Changes())
 
 

@@ -81,6 +81,14 @@ def test_running_again_answers_nothing_and_writes_the_same(tmp_path: Path) -> No
     assert engine.batches == [] and content(tmp_path) == before
 
 
+def test_an_engine_is_told_the_batch_that_follows_and_none_that_is_answered(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(request(EchoEngine(reply, limit=4)), tmp_path / "out.json", SilentProgress())
+    engine = EchoEngine(reply)
+    evaluate(request(engine), tmp_path / "out.json", SilentProgress())
+    assert (engine.batches, engine.following) == ([8, 8, 2], [8, 2, 0])
+
+
 def test_the_journal_of_a_run_killed_after_its_results_were_written_is_removed(tmp_path: Path) -> None:
     evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
     before = content(tmp_path)

@@ -159,6 +159,14 @@ def test_without_data_the_command_asks_for_it(molmoe: Path) -> None:
     assert result.exit_code == 2 and "'em' is not NAME=VALUE" in result.output
 
 
+@pytest.mark.parametrize(("rows", "threads", "parts"), [(1, 2, 1), (15, 2, 1), (16, 2, 2), (32, 1, 1), (32, 2, 2), (32, 16, 4), (256, 16, 16)])
+def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, threads: int, parts: int) -> None:
+    pytest.importorskip("onnxruntime")
+    from profiles.eval_onnx import part_count
+
+    assert part_count(rows, threads) == parts
+
+
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from exporter.graphs.export_graphs import GraphExport
@@ -179,6 +187,11 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
         assert engine.generate(requests[7:], max_new_tokens=6) == expected[7:]
         assert engine.dtype == "float32" and engine.software["onnxruntime threads"] == "1"
         engine.close()
+        parts = OnnxOpener(tmp_path / "family", manifest, dtype="float32", threads=2)(variant.id)
+        many, fewer = requests * 2 + requests[:3], requests[::-1] * 2
+        assert parts.generate(many, max_new_tokens=6, following=fewer) == expected * 2 + expected[:3]
+        assert parts.generate(fewer, max_new_tokens=6, following=requests) == expected[::-1] * 2
+        assert parts.generate(requests[:1], max_new_tokens=6) == expected[:1]
     with pytest.raises(TrimoeError, match="no ONNX graphs in int8; the family has float32"):
         OnnxOpener(tmp_path / "family", manifest, dtype="int8")
 

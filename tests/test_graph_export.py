@@ -110,6 +110,27 @@ def test_verify_names_the_graph_that_was_changed(tmp_path: Path) -> None:
     assert "b3-k2.onnx" in json.dumps(report)
 
 
+def test_a_dry_run_says_what_the_graphs_add_and_refuses_what_has_none(tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "llama")
+    arguments = ("export", tmp_path / "source", "--remove", "2", "--dry-run", "--format", "safetensors,onnx", "--dtype", "float32,int8")
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "ONNX graphs of every variant in float32, int8: " in result.output
+    assert json.loads(run(*arguments, "--json").output)["onnx"]["dtypes"] == ["float32", "int8"]
+    write_model(tmp_path / "odd", "llama", intermediate_size=45)
+    refused = run("export", tmp_path / "odd", *arguments[2:])
+    assert refused.exit_code == 1 and "the width must be a multiple of 16" in refused.output
+
+
+def test_a_copy_of_a_variant_says_that_its_graph_stays(tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "llama")
+    more = ("--no-logits", "--format", "safetensors,onnx")
+    assert run("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", *more).exit_code == 0
+    copy = ("export", tmp_path / "family", "--variant", "b3", "--standalone", tmp_path / "copy")
+    assert "--format belongs to an export" in run(*copy, "--format", "safetensors,onnx").output
+    assert "Its ONNX graph is not copied" in run(*copy).output
+
+
 def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "llama")
     more = ("--remove", "1", "--no-logits", "--format", "safetensors,onnx")
@@ -126,6 +147,7 @@ def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--dtype", "int8"), "--dtype is the type of ONNX weights: give --format safetensors,onnx too"),
         (("--format", "onnx"), "--format onnx: there are safetensors, and safetensors,onnx"),
         (("--format", "safetensors,onnx", "--dtype", "float8"), 'unknown dtype "float8"; there are float32, float16, bfloat16, int8, int4'),
     ],

@@ -110,7 +110,15 @@ def test_unknown_ids_are_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a\nb\n\n", "b"), ("so Answer: a  b Answer: c", "a  b"), ("  x   y ", "x y"), ("\n \n", ""), ("", "")],
+    [
+        ("a\nb\n\n", "b"),
+        ("so Answer: a  b Answer: c", "a  b"),
+        ("  x   y ", "x y"),
+        ("a\nb  c\n", "b  c"),
+        ("x  y\n", "x  y"),
+        ("\n \n", ""),
+        ("", ""),
+    ],
 )
 def test_the_studys_clean_up_takes_the_last_line_that_is_not_blank(text: str, expected: str) -> None:
     assert CLEANUPS["cleanup/study"](text) == expected

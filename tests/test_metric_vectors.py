@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from profiles.metrics.anls import anls
 from profiles.metrics.anls_lmms import anls_lmms
 from profiles.metrics.choice import multiple_choice
+from profiles.metrics.choice_study import multiple_choice_study
 from profiles.metrics.cider import cider_scores
 from profiles.metrics.exact import exact_match
 from profiles.metrics.ptb import find_ptb_tokenizer, ptb_tokenize
@@ -45,9 +47,10 @@ def test_scores_of_answers_equal_the_reference_implementation(name: str) -> None
         assert ANSWERED[name](case["answers"], case["prediction"]) == pytest.approx(case["score"], abs=1e-9), case
 
 
-def test_scores_of_choices_equal_the_reference_implementation() -> None:
-    for case in cases("mc_molmo"):
-        assert multiple_choice(case["options"], case["answer_index"], case["prediction"]) == case["score"], case
+@pytest.mark.parametrize(("name", "function"), [("mc_molmo", multiple_choice), ("mc_study", multiple_choice_study)])
+def test_scores_of_choices_equal_the_reference_implementation(name: str, function: Callable[[list[str], int, str], float]) -> None:
+    for case in cases(name):
+        assert function(case["options"], case["answer_index"], case["prediction"]) == case["score"], case
 
 
 def test_cider_equals_pycocoevalcap_image_by_image() -> None:

@@ -5,6 +5,7 @@ import pytest
 from profiles.metrics.anls import anls
 from profiles.metrics.caption import caption_match
 from profiles.metrics.choice import choose_option, multiple_choice
+from profiles.metrics.choice_study import choose_option_study
 from profiles.metrics.cleanup import clean_prediction
 from profiles.metrics.editing import edit_distance
 from profiles.metrics.exact import exact_match
@@ -104,6 +105,23 @@ def test_the_option_is_the_equal_one_the_only_one_containing_it_or_the_nearest(p
 def test_multiple_choice_compares_the_chosen_index() -> None:
     assert multiple_choice(["A", "B"], 1, "b") == 1.0
     assert multiple_choice(["A", "B"], 0, "b") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "options", "expected"),
+    [
+        ("b.", ["A", "B"], 1),
+        ("the answer is (B)", ["A", "B"], 1),
+        ("it is a dog", ["cat", "dog"], 0),
+        ("I see a dog", ["dog", "cat"], 0),
+        ("dog", ["cat", "dog"], 1),
+        ("B2", ["A", "B2"], 1),
+        ("_B_", ["A", "B"], 1),
+        ("z a", ["cat", "a dog"], 0),
+    ],
+)
+def test_the_studys_choice_is_the_first_letter_standing_alone_if_there_is_such_an_option(prediction: str, options: list[str], expected: int) -> None:
+    assert choose_option_study(prediction, options) == expected
 
 
 @pytest.mark.parametrize(

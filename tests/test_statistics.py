@@ -17,6 +17,7 @@ from profiles.statistics import (
     required_samples,
     sign_flip_p_value,
     smoothed,
+    t_p_value,
 )
 
 
@@ -99,6 +100,36 @@ def test_no_difference_is_no_drop_and_a_sure_drop_is_one() -> None:
 def test_few_changed_samples_are_judged_no_bolder_than_by_the_exact_test() -> None:
     differences = np.array([-1.0] * 4 + [0.0] * 196)
     assert drop_p_value(differences, tolerance=0.0, resamples=500, seed=0) == pytest.approx(1 / 32)
+
+
+@pytest.mark.parametrize(
+    ("count", "statistic", "expected"),
+    [(5, -2.132, 0.05), (10, -1.833, 0.05), (10, 2.821, 0.99), (30, -2.462, 0.01), (200, 0.0, 0.5), (1000, -1.646, 0.05)],
+)
+def test_the_t_test_has_the_quantiles_of_its_table(count: int, statistic: float, expected: float) -> None:
+    values = np.array([(-1.0) ** place for place in range(count)])
+    values = values - values.mean()
+    values += statistic * values.std(ddof=1) / math.sqrt(count)
+    assert t_p_value(values, tolerance=0.0) == pytest.approx(expected, abs=0.001)
+    assert t_p_value(values - 0.3, tolerance=0.3) == pytest.approx(t_p_value(values, tolerance=0.0))
+
+
+def test_scores_without_a_bound_are_judged_no_bolder_than_by_the_t_test() -> None:
+    differences = np.random.default_rng(0).standard_t(3, size=100) - 0.35
+    assert np.abs(differences).max() > 1
+    assert drop_p_value(differences, tolerance=0.0, resamples=500, seed=0) >= t_p_value(differences, tolerance=0.0) > 0.001
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [100, 400])
+def test_the_drop_test_of_long_tailed_scores_rejects_no_more_often_than_its_level(count: int) -> None:
+    rng = np.random.default_rng(11)
+    p_values = []
+    for seed in range(1500):
+        differences = np.where(rng.random(count) < 0.3, rng.standard_t(4, size=count), 0.0)
+        p_values.append(drop_p_value(differences, tolerance=0.0, resamples=1000, seed=seed))
+    assert 0.03 <= np.mean(np.array(p_values) <= 0.05) <= 0.07
+    assert np.mean(np.array(p_values) <= 0.05 / 8) <= 0.011  # Holm's strictest step of eight
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.02])

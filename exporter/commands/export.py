@@ -12,7 +12,7 @@ from exporter.commands.progress_bar import ProgressBar
 from exporter.export import ExportResult, export_family
 from exporter.export_report import export_document, show_export, show_path
 from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
-from exporter.graphs.precision import find_precision
+from exporter.graphs.precision import Precision, find_precision
 from exporter.plan import Plan, make_plan
 from exporter.plan_table import plan_document, show_bytes, show_plan
 from exporter.standalone import export_standalone
@@ -61,8 +61,11 @@ def export(
     """
     if (variant is None) != (standalone is None):
         raise click.UsageError("--variant and --standalone belong together")
+    onnx = _onnx_types(formats, dtypes)
     family = _given_family(checkpoint, out)
     if family is not None and not options.given and not (dry_run or no_logits or replace):
+        if onnx or _was_given("formats"):
+            raise click.UsageError("--format belongs to an export; a copy has the variant's safetensors only")
         _copy_out(family, variant, standalone, as_json)
         return
     if checkpoint is None or (out is None and not dry_run):
@@ -73,10 +76,10 @@ def export(
     planned = make_plan(source, request=request)
     if variant is not None and variant not in [v.id for v in planned.variants]:
         raise PlanError(f"no variant {variant!r} in this plan; it has {', '.join(v.id for v in planned.variants)}")
+    graphs = _graphs(planned, onnx)
     if out is None or dry_run:
-        click.echo(dump_document(plan_document(planned)).decode() if as_json else show_plan(planned), nl=not as_json)
+        _show_plan(planned, graphs, as_json)
         return
-    graphs = _graphs(planned, formats, dtypes)
     result, seconds = _export(planned, out, no_logits=no_logits, replace=replace, graphs=graphs)
     click.echo(
         dump_document(export_document(planned, result, seconds)).decode() if as_json else show_export(planned, result, seconds), nl=not as_json
@@ -104,7 +107,9 @@ def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: b
         document = {"format": "trimoe.standalone", "version": 1, "variant": variant, "folder": show_path(target), "bytes": size}
         click.echo(dump_document(document).decode(), nl=False)
     elif not quiet:
-        click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.")
+        graphs = any(file.path.startswith("onnx/") for file in manifest.files)
+        note = " Its ONNX graph is not copied: the graphs of a type stand in onnx/<type>/ with their weights." if graphs else ""
+        click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.{note}")
 
 
 def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: GraphForm | None) -> tuple[ExportResult, dict[str, float]]:
@@ -115,17 +120,39 @@ def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: Gr
     return result, progress.seconds
 
 
-def _graphs(plan: Plan, formats: str, dtypes: str) -> GraphForm | None:
-    """What writes the graphs, or None. Raises UsageError for formats that are not, PlanError for unknown types."""
-    asked = [name.strip() for name in formats.split(",")]
-    if sorted(asked) == ["safetensors"]:
-        return None
-    if sorted(asked) != ["onnx", "safetensors"]:
+def _was_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+
+
+def _onnx_types(formats: str, dtypes: str) -> tuple[Precision, ...]:
+    """The types of the graphs asked for. Raises UsageError for formats that are not and for types without graphs, PlanError for unknown types."""
+    asked = sorted(name.strip() for name in formats.split(","))
+    if asked == ["safetensors"]:
+        if _was_given("dtypes"):
+            raise click.UsageError("--dtype is the type of ONNX weights: give --format safetensors,onnx too (safetensors keep the source's)")
+        return ()
+    if asked != ["onnx", "safetensors"]:
         raise click.UsageError(f"--format {formats}: there are safetensors, and safetensors,onnx")
+    return tuple(find_precision(name) for name in dict.fromkeys(name.strip() for name in dtypes.split(",")))
+
+
+def _graphs(plan: Plan, types: tuple[Precision, ...]) -> GraphForm | None:
+    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form."""
+    if not types:
+        return None
     from exporter.graphs.export_graphs import GraphExport  # imports torch and onnx
 
-    names = dict.fromkeys(name.strip() for name in dtypes.split(","))
-    return GraphExport(plan, [find_precision(name) for name in names])
+    return GraphExport(plan, types)
+
+
+def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
+    if as_json:
+        onnx = {} if graphs is None else {"onnx": {"dtypes": list(graphs.names), "data_bytes": graphs.needed_bytes({})}}
+        click.echo(dump_document({**plan_document(plan), **onnx}).decode(), nl=False)
+        return
+    click.echo(show_plan(plan))
+    if graphs is not None:
+        click.echo(f"\nONNX graphs of every variant in {', '.join(graphs.names)}: {show_bytes(graphs.needed_bytes({}))} of weights more.")
 
 
 def _logit_checks() -> tuple[LogitCheck, BuildCheck]:

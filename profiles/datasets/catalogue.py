@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from profiles.datasets.coco_caption import caption_files, load_captions
+from profiles.datasets.coco_caption import KARPATHY, caption_files, load_captions
 from profiles.datasets.coco_vqa import vqa_files, vqa_loader
 from profiles.datasets.dataset import CAPTIONING, CHOICE, COUNTING, DOCUMENT, SCENE_TEXT, VQA, Dataset, Layout, Settings
 from profiles.datasets.doc_qa import doc_qa_files, load_doc_qa
 from profiles.datasets.scene_text import load_scene_text, scene_text_files
 from profiles.datasets.science_qa import load_science_qa, science_qa_files
+from profiles.datasets.sources import first_present
 from profiles.datasets.tally_qa import load_tally_qa, tally_qa_files
 from profiles.datasets.text_vqa import load_text_vqa, text_vqa_files
 from profiles.errors import DatasetError
@@ -59,7 +60,7 @@ _ROWS = (
         splits=("validation", "test", "train"),
         files=science_qa_files,
         load=load_science_qa,
-        download="problems.json and pid_splits.json from https://github.com/lupantech/ScienceQA (data/scienceqa), images as its README says",
+        download="problems.json, pid_splits.json (data/scienceqa) and the images of train.zip, val.zip, test.zip from https://github.com/lupantech/ScienceQA",
     ),
     Layout(
         name="tally-qa",
@@ -67,7 +68,7 @@ _ROWS = (
         splits=("test", "train"),
         files=tally_qa_files,
         load=load_tally_qa,
-        download=f"tallyqa.zip from https://github.com/manoja328/tallyqa, {_COCO} and Visual Genome images as VG_100K, VG_100K_2",
+        download=f"tallyqa.zip from https://github.com/manoja328/TallyQA_dataset, {_COCO} and Visual Genome images as VG_100K, VG_100K_2",
     ),
     Layout(
         name="st-qa",
@@ -75,7 +76,7 @@ _ROWS = (
         splits=("validation", "train"),
         files=scene_text_files,
         load=load_scene_text,
-        download="task 3 (training questions and images) from https://rrc.cvc.uab.es/?ch=11",
+        download="task 3 (training questions, and images beside them or in train_imgs) from https://rrc.cvc.uab.es/?ch=11",
     ),
     Layout(
         name="doc-qa",
@@ -83,15 +84,15 @@ _ROWS = (
         splits=("validation", "train"),
         files=doc_qa_files,
         load=load_doc_qa,
-        download="task 1 (annotations 1.0 with question types, images) from https://rrc.cvc.uab.es/?ch=17",
+        download="task 1 (spdocvqa_qas.zip and spdocvqa_images.tar.gz) from https://rrc.cvc.uab.es/?ch=17",
     ),
     Layout(
         name="coco-caption",
         settings=_settings(CAPTIONING, CIDER, "coco_captioning", "", cleanup=STRIP, tokens=_LONG),
-        splits=("validation", "train"),
+        splits=("validation", "train", *KARPATHY),
         files=caption_files,
         load=load_captions,
-        download=f"2014 Train/Val annotations and {_COCO}",
+        download=f"2014 Train/Val annotations (for Karpathy's splits dataset_coco.json of his caption_datasets.zip) and {_COCO}",
     ),
 )
 
@@ -101,15 +102,20 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType({row.name: row for row in _ROWS
 def load_layout(layout: Layout, folder: Path, split: str | None) -> Dataset:
     """A data set from its publisher's files in `folder`; `split` None takes the split that is usually scored.
 
-    Raises DatasetError for an unknown split and when a file is missing, saying what to download; DocumentError for wrong content.
+    Raises DatasetError for an unknown split and when a file or a folder of images is missing, saying what to download; DocumentError for
+    wrong content.
     """
     chosen = layout.splits[0] if split is None else split
     if chosen not in layout.splits:
         raise DatasetError(f"{layout.name}: no split {chosen!r}; the splits with answers are {', '.join(layout.splits)}")
     files = layout.files(chosen)
-    for name in files:
-        if not (folder / name).exists():
-            raise DatasetError(
-                f"{layout.name}: {folder / name} is missing; download {layout.download}, and lay it out so that {folder} holds {', '.join(files)}"
-            )
-    return Dataset(name=layout.name, samples=layout.load(folder, chosen), settings=layout.settings)
+    wanted = ", ".join(" or ".join(names) for names in files)
+    todo = f"download {layout.download}, and lay it out so that {folder} holds {wanted}"
+    for names in files:
+        if not first_present(folder, names).exists():
+            raise DatasetError(f"{layout.name}: {folder / names[0]} is missing; {todo}")
+    samples = layout.load(folder, chosen)
+    for place in dict.fromkeys(sample.image.parent for sample in samples if isinstance(sample.image, Path)):
+        if not place.is_dir():
+            raise DatasetError(f"{layout.name}: the folder of images {place} is missing; {todo}, and images where the questions name them")
+    return Dataset(name=layout.name, samples=samples, settings=layout.settings)

@@ -14,12 +14,12 @@ def coco_image(folder: Path, subset: str, image_id: int) -> Path:
     return folder / subset / f"COCO_{subset}_{image_id:012d}.jpg"
 
 
-def vqa_files(prefix: str) -> Callable[[str], tuple[str, ...]]:
+def vqa_files(prefix: str) -> Callable[[str], tuple[tuple[str, ...], ...]]:
     """The files of a split; `prefix` stands before their names (`v2_` for VQA-v2)."""
 
-    def files(split: str) -> tuple[str, ...]:
+    def files(split: str) -> tuple[tuple[str, ...], ...]:
         subset = SUBSETS[split]
-        return (f"{prefix}OpenEnded_mscoco_{subset}_questions.json", f"{prefix}mscoco_{subset}_annotations.json", subset)
+        return ((f"{prefix}OpenEnded_mscoco_{subset}_questions.json",), (f"{prefix}mscoco_{subset}_annotations.json",), (subset,))
 
     return files
 
@@ -28,7 +28,7 @@ def vqa_loader(prefix: str, answer: str) -> Callable[[Path, str], tuple[Sample, 
     """A loader of questions with ten answers each; `answer` is the key of an answer's text."""
 
     def load(folder: Path, split: str) -> tuple[Sample, ...]:
-        questions, annotations, subset = vqa_files(prefix)(split)
+        (questions,), (annotations,), (subset,) = vqa_files(prefix)(split)
         answers = {
             entry.require("question_id").integer(): tuple(one.require(answer).string() for one in entry.require("answers").elements())
             for entry in read_source(folder / annotations).require("annotations").elements()

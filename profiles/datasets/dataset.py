@@ -67,13 +67,14 @@ class Dataset:
 class Layout:
     """A public data set as its publisher ships it.
 
-    `files` are needed, relative to the folder, for a split; `load` reads them. `download` says where to get them and how to lay them out.
+    `files` are needed, relative to the folder, for a split, each under one of several names; `load` reads them. `download` says where to get
+    them and how to lay them out.
     """
 
     name: str
     settings: Settings
     splits: tuple[str, ...]
-    files: Callable[[str], tuple[str, ...]]
+    files: Callable[[str], tuple[tuple[str, ...], ...]]
     load: Callable[[Path, str], tuple[Sample, ...]]
     download: str
 

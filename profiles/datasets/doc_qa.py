@@ -1,27 +1,36 @@
-"""DocVQA, task 1, as its challenge ships it."""
+"""DocVQA, task 1, as its challenge ships it: today in folders `spdocvqa_…`, earlier in one folder a split."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from profiles.datasets.sample import Sample
-from profiles.datasets.sources import identifier, read_source, strings
+from profiles.datasets.sources import first_present, identifier, read_source, strings
 from runtime.manifest import relative_path
 
 _NAMES = {"train": "train", "validation": "val"}
+_FLAT = "spdocvqa_images"
 
 
-def doc_qa_files(split: str) -> tuple[str, ...]:
+def doc_qa_files(split: str) -> tuple[tuple[str, ...], ...]:
     """The files of a split."""
-    return (f"{_NAMES[split]}_v1.0_withQT.json", "documents")
+    name = _NAMES[split]
+    questions = (f"{name}_v1.0_withQT.json", f"spdocvqa_qas/{name}_v1.0_withQT.json", f"{name}_v1.0.json", f"{name}/{name}_v1.0.json")
+    return (questions, ("documents", _FLAT, f"{name}/documents"))
 
 
 def load_doc_qa(folder: Path, split: str) -> tuple[Sample, ...]:
     """Questions about scanned pages with their accepted answers."""
-    return tuple(
-        Sample(
-            id=identifier(entry.require("questionId")),
-            question=entry.require("question").string(),
-            image=folder / relative_path(entry.require("image")),
-            answers=strings(entry.require("answers")),
+    questions, images = doc_qa_files(split)
+    place = first_present(folder, images)
+    root = place if place.name == _FLAT else place.parent
+    samples = []
+    for entry in read_source(first_present(folder, questions)).require("data").elements():
+        image = PurePosixPath(relative_path(entry.require("image")))  # documents/NAME.png
+        samples.append(
+            Sample(
+                id=identifier(entry.require("questionId")),
+                question=entry.require("question").string(),
+                image=root / (image.name if place.name == _FLAT else image),
+                answers=strings(entry.require("answers")),
+            )
         )
-        for entry in read_source(folder / doc_qa_files(split)[0]).require("data").elements()
-    )
+    return tuple(samples)

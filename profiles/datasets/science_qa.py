@@ -3,19 +3,21 @@
 from pathlib import Path
 
 from profiles.datasets.sample import Sample
-from profiles.datasets.sources import read_source, strings
+from profiles.datasets.sources import first_present, read_source, strings
+from runtime.manifest import relative_path
 
 _NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
-def science_qa_files(split: str) -> tuple[str, ...]:
+def science_qa_files(split: str) -> tuple[tuple[str, ...], ...]:
     """The files of a split."""
-    return ("problems.json", "pid_splits.json", f"images/{_NAMES[split]}")
+    return (("problems.json",), ("pid_splits.json",), (f"images/{_NAMES[split]}", _NAMES[split]))
 
 
 def load_science_qa(folder: Path, split: str) -> tuple[Sample, ...]:
     """Questions with their options; a hint stands on lines before its question."""
     name = _NAMES[split]
+    images = first_present(folder, science_qa_files(split)[-1])
     problems = read_source(folder / "problems.json")
     samples = []
     for number in strings(read_source(folder / "pid_splits.json").require(name)):
@@ -29,7 +31,7 @@ def load_science_qa(folder: Path, split: str) -> tuple[Sample, ...]:
             Sample(
                 id=number,
                 question=f"{hint}\n{question}" if hint else question,
-                image=folder / "images" / name / number / image.string(),
+                image=images / number / relative_path(image),
                 options=options,
                 answer_index=entry.require("answer").integer(minimum=0, maximum=len(options) - 1),
             )

@@ -1,6 +1,7 @@
 """Reading what a publisher ships: JSON files of any size, as checked nodes."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from profiles.errors import DatasetError
@@ -17,6 +18,11 @@ def read_source(path: Path) -> Node:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DatasetError(f"{path}: not a JSON file: {error}") from error
     return Node(value=value, file=str(path))
+
+
+def first_present(folder: Path, names: Sequence[str]) -> Path:
+    """The first of `names` that there is in `folder`; the first of all where there is none."""
+    return next((folder / name for name in names if (folder / name).exists()), folder / names[0])
 
 
 def strings(node: Node) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from profiles.metrics.anls import ANLS, anls
 from profiles.metrics.anls_lmms import ANLS_LMMS, anls_lmms
 from profiles.metrics.caption import CAPTION_MATCH, caption_match
 from profiles.metrics.choice import MULTIPLE_CHOICE, multiple_choice
+from profiles.metrics.choice_study import MULTIPLE_CHOICE_STUDY, multiple_choice_study
 from profiles.metrics.cider import cider_scores
 from profiles.metrics.exact import EXACT_MATCH, exact_match
 from profiles.metrics.exact_study import EXACT_MATCH_COUNTS, EXACT_MATCH_STUDY, exact_match_counts, exact_match_study
@@ -49,10 +50,12 @@ def _each(function: Callable[[Sequence[str], str], float], field: str) -> Scorer
     return score
 
 
-def _choices(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]:
-    return tuple(
-        multiple_choice(one.options, -1 if one.answer_index is None else one.answer_index, text) for one, text in zip(samples, texts, strict=True)
-    )
+def _choices(function: Callable[[Sequence[str], int, str], float]) -> Scorer:
+    def score(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]:
+        pairs = zip(samples, texts, strict=True)
+        return tuple(function(one.options, -1 if one.answer_index is None else one.answer_index, text) for one, text in pairs)
+
+    return score
 
 
 def _cider(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]:
@@ -123,7 +126,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 MULTIPLE_CHOICE,
                 "the option equal to the answer, else the only one containing it, else the nearest by edit distance, is the right one",
                 "options",
-                _choices,
+                _choices(multiple_choice),
+                binary=True,
+            ),
+            _row(
+                MULTIPLE_CHOICE_STUDY,
+                "the option of the first letter standing alone in the answer is the right one; no such letter or option: as mc/molmo",
+                "options",
+                _choices(multiple_choice_study),
                 binary=True,
             ),
             _row(

@@ -14,12 +14,17 @@ _MARK = "Answer:"
 
 
 def clean_study(text: str) -> str:
-    """The answer as the pruning study takes it: what follows `Answer:`, else the last line that is not blank, white space collapsed."""
-    text = text.strip()
+    """The answer as the pruning study takes it.
+
+    1. `Answer:` occurs: what stands between it and a second `Answer:`, inner white space kept.
+    2. A line end occurs, if only at the end: the last line that is not blank, inner white space kept.
+    3. Else: the text with white space collapsed.
+    """
     if _MARK in text:
         return text.split(_MARK)[1].strip()
-    lines = [line for line in text.split("\n") if line.strip()]
-    return " ".join(lines[-1].split()) if lines else ""
+    if "\n" in text:
+        return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "")
+    return " ".join(text.split())
 
 
 CLEANUPS: Mapping[str, Callable[[str], str]] = MappingProxyType({MOLMO: clean_prediction, STUDY: clean_study, STRIP: str.strip})
