@@ -1,19 +1,21 @@
 """Verify the ONNX form of a finished family again: structure, census, golden outputs, and logits against the safetensors variants."""
 
-from collections.abc import Callable, Sequence
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 
 from exporter.existing_family import graph_types
-from exporter.graphs.census import check_decoder, check_model
-from exporter.graphs.check_graphs import golden_path, judge, repeat
+from exporter.graphs.census import check_decoder, check_model, metadata
+from exporter.graphs.check_graphs import judge, repeat
 from exporter.graphs.graph_run import Prompts, read_prompts, run_decoder
-from exporter.graphs.graph_set import EMBEDDINGS, FAMILY_DIGEST, VISION, graph_path, variant_metadata
+from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path, variant_metadata
 from exporter.graphs.precision import Precision, find_precision
+from exporter.graphs.rebuilt_graphs import RebuiltGraphs
 from exporter.graphs.reference import open_reference
+from exporter.graphs.same_graph import check_same_graph
 from exporter.source_shape import read_shape
 from exporter.threads import threads_for, using_threads
 from exporter.verify import read_places
@@ -22,7 +24,11 @@ from exporter.verify_structure import manifest_family
 from runtime.documents import read_document
 from runtime.errors import TrimoeError, VerificationError
 from runtime.family_digest import family_digest
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, check_metadata
 from runtime.manifest import Manifest, VariantRecord
+from runtime.onnx_golden import golden_path, read_arrays
+from runtime.onnx_session import naming
+from runtime.shared_graphs import PIXELS
 
 
 def verify_graphs(
@@ -40,11 +46,19 @@ class _Verification:
     def __init__(self, folder: Path, manifest: Manifest, precision: Precision) -> None:
         self.folder, self.manifest, self.precision = folder, manifest, precision
         self.family = manifest_family(manifest)
+        self.rebuilt = RebuiltGraphs(folder, manifest, self.family, precision)
+        listed = {record.path for record in manifest.files}
+        self.shared = {name: self._graph(name) for name in (EMBEDDINGS, VISION) if graph_path(precision, name) in listed}
+        self.version = importlib.metadata.version("trimoe")
         self.shared_tested = False
 
     def run(self, variants: Sequence[VariantRecord], *, answers: bool, progress: Callable[[int], None]) -> list[Check]:
         kind, prompts = self.precision.name, None
         checks: list[Check] = []
+        try:
+            self._check_shared()
+        except TrimoeError as error:
+            checks.append(Check(name=f"onnx {kind}", outcome=FAILED, detail=str(error)))
         for variant in variants:
             try:
                 positions = self._structure(variant, checks)
@@ -60,39 +74,53 @@ class _Verification:
         return checks
 
     def _path(self, name: str) -> Path:
-        return self.folder / golden_path(self.precision, name)
+        return self.folder / golden_path(self.precision.name, name)
 
     def _graph(self, name: str) -> Path:
         return self.folder / graph_path(self.precision, name)
 
     def _structure(self, variant: VariantRecord, checks: list[Check]) -> int:
         """Check the graph; returns the number of positions it has."""
-        config = self.folder / variant.folder / "config.json"
+        config, path = self.folder / variant.folder / "config.json", self._graph(variant.id)
         document = {key: node.value for key, node in read_document(config).items()}
         sparse = read_shape(self.family, document, file=str(config)).sparse
+        if len(sparse) != len(variant.layers):
+            raise VerificationError(f"{config}: {len(sparse)} layers, the manifest says {len(variant.layers)}")
         planned = [k if has_experts else None for k, has_experts in zip(variant.top_k or (None,) * len(sparse), sparse, strict=True)]
-        detail = check_decoder(self._graph(variant.id), top_k=planned)
-        checks.append(Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail))
-        model = check_model(self._graph(variant.id))
-        self._check_metadata(model, variant)
-        return next(int(tensor.dims[0]) for tensor in model.graph.initializer if tensor.name == "rotary.cos")
-
-    def _check_metadata(self, model: Any, variant: VariantRecord) -> None:
-        """The graph says which variant it is of which family, as programs that see only the graph must know."""
-        found = {entry.key: entry.value for entry in model.metadata_props}
+        detail = check_decoder(path, top_k=planned)
+        model = check_model(path)
         digest = family_digest(self.manifest.files, self.manifest.variants)
-        for key, wanted in {**variant_metadata(variant), FAMILY_DIGEST: digest}.items():
-            if found.get(key) != wanted:
-                raise VerificationError(f"{self._graph(variant.id)}: metadata {key} is {found.get(key)!r}, the manifest says {wanted!r}")
+        self._check_metadata(path, model, {**variant_metadata(variant), FAMILY_DIGEST: digest})
+        graph, spec = self.rebuilt.build(variant)
+        if self.manifest.trimoe == self.version:
+            check_same_graph(path, model, graph)
+        else:  # a later version may plan the same computation as other nodes
+            detail = f"{detail}; not compared node by node: written by trimoe {self.manifest.trimoe}, this is {self.version}"
+        checks.append(Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail))
+        return len(spec.cos)
+
+    def _check_metadata(self, path: Path, model: Any, wanted: Mapping[str, str]) -> None:
+        """The graph says which variant it is of which family, as programs that see only the graph must know."""
+        found = {FAMILY_DIGEST: "", **metadata(model)}
+        check_metadata(path, found, {**wanted, PRECISION: self.precision.name}, source="the manifest")
+
+    def _check_shared(self) -> None:
+        """Check the graphs in front of the decoders, where there are any."""
+        digest = family_digest(self.manifest.files, self.manifest.variants)
+        for path in self.shared.values():
+            self._check_metadata(path, check_model(path), {FAMILY_DIGEST: digest})
 
     def _prompts(self) -> tuple[dict[str, torch.Tensor], Prompts]:
-        inputs = safetensors.torch.load_file(self._path("inputs"))
-        shared = {name: self._graph(name) for name in (EMBEDDINGS, VISION) if self._graph(name).is_file()}
-        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
-        for computed in ("inputs_embeds", "image_features"):
-            inputs.pop(computed, None)
-        threads = torch.get_num_threads()
-        return inputs, read_prompts(arrays, self.precision, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads)
+        path = self._path("inputs")
+        arrays, _ = read_arrays(path)
+        needed = ("input_ids", "attention_mask", *((*PIXELS, "image_input_idx") if VISION in self.shared else ()))
+        absent = [name for name in needed if name not in arrays]
+        if absent:
+            raise VerificationError(f"{path}: the tensors {', '.join(absent)} are missing")
+        inputs = {name: torch.from_numpy(value) for name, value in arrays.items() if name not in ("inputs_embeds", "image_features")}
+        embeddings, vision, threads = self.shared.get(EMBEDDINGS), self.shared.get(VISION), torch.get_num_threads()
+        with naming(str(path)):
+            return inputs, read_prompts(arrays, self.precision, embeddings=embeddings, vision=vision, threads=threads)
 
     def _answers(self, variant: VariantRecord, prompts: tuple[dict[str, torch.Tensor], Prompts], positions: int, checks: list[Check]) -> None:
         threads, depth = torch.get_num_threads(), len(variant.layers)
@@ -105,6 +133,7 @@ class _Verification:
         places = read_places(place)
         reference = open_reference(self.precision, folder=place, config=config, family=self.family, places=places, error=VerificationError)
         sparse = read_shape(self.family, config, file=str(place / "config.json")).sparse
-        answer = run_decoder(self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads)
+        with naming(str(self._graph(variant.id))):
+            answer = run_decoder(self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads)
         found = judge(variant.id, answer, reference, prompts[0], self.precision, blocks=range(depth), top_k=None)
         checks += [Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import itertools
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,9 +19,12 @@ from profiles.eval_prompts import PromptReader, find_named_family
 from runtime.documents import Node, read_document
 from runtime.errors import DocumentError
 from runtime.manifest import Manifest, VariantRecord
+from runtime.onnx_golden import golden_path
 from runtime.onnx_session import CPU
+from runtime.self_test import self_test
 
 LEAST_ROWS = 8
+_log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
@@ -117,6 +121,7 @@ class OnnxOpener:
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
         self._family = find_named_family(manifest.source.family, folder)
         self._graphs = folder / "onnx" / dtype
+        self._shared_tested = False
         if not self._graphs.is_dir():
             found = sorted(path.name for path in (folder / "onnx").glob("*") if path.is_dir())
             raise DocumentError(
@@ -124,6 +129,16 @@ class OnnxOpener:
             )
 
     def __call__(self, variant: str) -> OnnxEngine:
-        """The engine of a variant."""
+        """The engine of a variant, once its graphs have passed their self-test here. Raises VerificationError when they do not."""
+        self._self_test(variant)
         folder = self._folder / self._variants[variant].folder
         return OnnxEngine(folder, self._graphs, variant, self._family, precision=self._dtype, provider=self._provider, threads=self._threads)
+
+    def _self_test(self, variant: str) -> None:
+        golden, inputs = (self._folder / golden_path(self._dtype, name) for name in (variant, "inputs"))
+        if not golden.is_file():
+            _log.warning("%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits", self._folder)
+            return
+        graph = self._graphs / f"{variant}.onnx"
+        self_test(graph, golden, inputs, provider=self._provider, threads=self._threads, shared=not self._shared_tested)
+        self._shared_tested = True

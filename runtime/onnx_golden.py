@@ -27,7 +27,8 @@ class GraphGolden:
 
     `logits` [rows, n, vocabulary] at `positions` [rows, n] of the prompts; `greedy` [rows, tokens] the ids that follow each prompt;
     `continuation` [rows, steps, …] what the first of them are to the graph, ids or embeddings; `layers` [layers, rows, m] the first values of
-    each layer's hidden state at the prompt's last token. `tolerance` is relative to the largest |logit|.
+    each layer's hidden state at the prompt's last token. `tolerance` is relative to the largest |logit|. `family_digest` is that of the
+    family the graph belongs to, None where it was not known.
     """
 
     variant: str
@@ -35,11 +36,17 @@ class GraphGolden:
     provider: str
     onnxruntime: str
     tolerance: float
+    family_digest: str | None
     logits: Array
     positions: Array
     greedy: Array
     continuation: Array
     layers: Array
+
+
+def golden_path(precision: str, name: str) -> str:
+    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU provider made them."""
+    return f"golden/onnx-{precision}-cpu/{name}.safetensors"
 
 
 def write_graph_golden(path: Path, golden: GraphGolden) -> None:
@@ -52,6 +59,7 @@ def write_graph_golden(path: Path, golden: GraphGolden) -> None:
         "provider": golden.provider,
         "onnxruntime": golden.onnxruntime,
         "tolerance": golden.tolerance,
+        **({} if golden.family_digest is None else {"family_digest": golden.family_digest}),
     }
     tensors = {name: getattr(golden, name) for name in ARRAYS}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,12 +75,14 @@ def read_graph_golden(path: Path) -> GraphGolden:
         node = parse_document(header.encode(), file=f"{path}: metadata")
         if node.require("format").string() != FORMAT or node.require("version").integer() != VERSION:
             node.fail(f"this trimoe reads {FORMAT} version {VERSION}")
+        digest = node.get("family_digest")
         return GraphGolden(
             variant=node.require("variant").string(),
             precision=node.require("precision").string(),
             provider=node.require("provider").string(),
             onnxruntime=node.require("onnxruntime").string(),
             tolerance=node.require("tolerance").number(),
+            family_digest=None if digest is None else digest.string(),
             **{name: tensors[name] for name in ARRAYS},
         )
     except DocumentError as error:

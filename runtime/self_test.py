@@ -10,10 +10,11 @@ import numpy.typing as npt
 import onnxruntime
 
 from runtime.errors import VerificationError
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, VARIANT, check_metadata
 from runtime.graph_outputs import hidden_name, with_outputs
 from runtime.onnx_decoder import Cache, OnnxDecoder
-from runtime.onnx_golden import GraphGolden, read_arrays, read_graph_golden
-from runtime.onnx_session import CPU, CUDA, open_session
+from runtime.onnx_golden import ARRAYS, GraphGolden, read_arrays, read_graph_golden
+from runtime.onnx_session import CPU, CUDA, naming, open_session
 from runtime.shared_graphs import find_shared_difference
 
 STEPS = 8
@@ -50,29 +51,39 @@ def self_test(
     prefill over a first.
 
     Before that, where prompts are images or embeddings, the vision and embeddings graphs beside the decoder (`shared` False: another variant's
-    test has run them on this provider). `decoder` is a session already open on that graph, where there is one. Raises VerificationError
-    naming the variant, the graph and row or the first layer that differs, and the runtime's version and provider.
+    test has run them on this provider). `decoder` is a session already open on that graph, where there is one. First of all, the graph's metadata
+    must name the variant, type and family (where both know it) of the golden outputs. Raises VerificationError naming the variant, the graph
+    and row or the first layer that differs, and the runtime's version and provider; or the graph and what the runtime says of it.
     """
     expected, prompts = read_graph_golden(golden), _read_prompts(inputs)
     limit = _limit(expected, provider)
-    if shared:
-        different = find_shared_difference(graph.parent, inputs, prompts.tensors, expected, provider=provider, threads=threads, limit=limit)
-        if different is not None:
-            raise _failure(expected, provider, different)
-    opened = decoder or OnnxDecoder(open_session(graph, provider=provider, threads=threads))
+    with naming(str(graph)):
+        opened = decoder or OnnxDecoder(open_session(graph, provider=provider, threads=threads))
     if opened.provider != provider:
         raise VerificationError(f"variant {expected.variant}: asked to test {provider}, but the session runs on {opened.provider}")
-    scale = float(np.abs(expected.logits).max())
-    cache = opened.start(batch=len(prompts.lengths), capacity=prompts.values.shape[1] + STEPS)
-    logits = cache.run(prompts.values.astype(opened.input_dtype), counts=prompts.lengths)["logits"].astype(np.float32)
-    found = logits[np.arange(len(logits))[:, None], expected.positions]
-    difference = _largest(found - expected.logits) / scale
-    if not difference <= limit:  # also for NaN
-        place = _first_layer(graph, expected, prompts, provider, threads, limit)
-        raise _failure(expected, provider, f"{place}; max |Δ| of the logits is {difference:.3g} of the largest, allowed {limit:.3g}")
-    _decode(cache, opened, expected, provider, limit * scale)
-    _prefill_again(opened, expected, prompts, provider, limit * scale)
+    _check_graph(graph, opened, expected, golden)
+    with naming(f"{graph}: self-test"):
+        if shared:
+            different = find_shared_difference(graph.parent, inputs, prompts.tensors, expected, provider=provider, threads=threads, limit=limit)
+            if different is not None:
+                raise _failure(expected, provider, different)
+        scale = _scale(expected, provider)
+        cache = opened.start(batch=len(prompts.lengths), capacity=prompts.values.shape[1] + STEPS)
+        difference = _prefill(cache, opened, expected, prompts, provider) / scale
+        if not difference <= limit:  # also for NaN
+            place = _first_layer(graph, expected, prompts, provider, threads, limit)
+            raise _failure(expected, provider, f"{place}; max |Δ| of the logits is {difference:.3g} of the largest, allowed {limit:.3g}")
+        _decode(cache, opened, expected, provider, limit * scale)
+        _prefill_again(opened, expected, prompts, provider, limit * scale)
     return SelfTest(variant=expected.variant, difference=difference, limit=limit)
+
+
+def _check_graph(graph: Path, decoder: OnnxDecoder, expected: GraphGolden, golden: Path) -> None:
+    """That the session is on the very graph the golden outputs are of: another variant's may be within every limit of a half precision."""
+    wanted = {VARIANT: expected.variant, PRECISION: expected.precision, FAMILY_DIGEST: expected.family_digest}
+    check_metadata(graph, decoder.session.get_modelmeta().custom_metadata_map, wanted, source=str(golden))
+    if decoder.layers != len(expected.layers):
+        raise VerificationError(f"{graph}: {decoder.layers} layers, {golden} has outputs of {len(expected.layers)}")
 
 
 def _limit(expected: GraphGolden, provider: str) -> float:
@@ -82,6 +93,14 @@ def _limit(expected: GraphGolden, provider: str) -> float:
     if expected.precision not in TOLERANCES:
         raise _failure(expected, provider, f"the type {expected.precision!r} is unknown; there are {', '.join(TOLERANCES)}")
     return expected.tolerance if provider == expected.provider else TOLERANCES[expected.precision]
+
+
+def _scale(expected: GraphGolden, provider: str) -> float:
+    """The largest |logit|."""
+    scale = _largest(expected.logits)
+    if not 0 < scale < np.inf:
+        raise _failure(expected, provider, f"the largest golden logit is {scale:.3g}, so that nothing can be compared with it")
+    return scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +116,23 @@ def _read_prompts(path: Path) -> _Prompts:
         raise VerificationError(f"{path}: input_ids or attention_mask is missing")
     values = tensors.get("inputs_embeds", tensors["input_ids"])
     return _Prompts(values=values, lengths=tensors["attention_mask"].sum(1), tensors=tensors)
+
+
+def _prefill(cache: Cache, decoder: OnnxDecoder, expected: GraphGolden, prompts: _Prompts, provider: str) -> float:
+    """The largest difference of the logits after all rows at once."""
+    logits = cache.run(prompts.values.astype(decoder.input_dtype), counts=prompts.lengths)["logits"].astype(np.float32)
+    if not _fits(expected, *logits.shape):
+        shapes = ", ".join(f"{name} {list(getattr(expected, name).shape)}" for name in ARRAYS)
+        raise _failure(expected, provider, f"the golden outputs do not fit the graph's logits of shape {list(logits.shape)}: {shapes}")
+    return _largest(logits[np.arange(len(logits))[:, None], expected.positions] - expected.logits)
+
+
+def _fits(expected: GraphGolden, rows: int, length: int, vocabulary: int) -> bool:
+    """Whether the golden arrays have the shapes, positions and ids that logits [rows, length, vocabulary] can be compared with."""
+    shapes = expected.logits.shape == (*expected.positions.shape, vocabulary) and expected.positions.ndim == expected.greedy.ndim == 2
+    counts = {len(expected.positions), len(expected.greedy), len(expected.continuation), expected.layers.shape[1]} == {rows}
+    inside = expected.positions.min() >= 0 and expected.positions.max() < length
+    return bool(shapes and counts and inside and expected.greedy.min() >= 0 and expected.greedy.max() < vocabulary)
 
 
 def _decode(cache: Cache, decoder: OnnxDecoder, expected: GraphGolden, provider: str, limit: float) -> None:
@@ -138,12 +174,17 @@ def _first_layer(graph: Path, expected: GraphGolden, prompts: _Prompts, provider
     decoder = OnnxDecoder(open_session(copy, provider=provider, threads=threads, data_folder=graph.parent))
     cache = decoder.start(batch=len(prompts.lengths), capacity=prompts.values.shape[1])
     outputs = cache.run(prompts.values.astype(decoder.input_dtype), counts=prompts.lengths)
+    differences = []
     for layer in range(layers):
         found = last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :width]
-        difference = _largest(found - expected.layers[layer]) / float(np.abs(expected.layers[layer]).max())
-        if not difference <= limit:
-            return f"layer {layer} is the first that differs, by {difference:.3g} of its largest value"
-    return "no layer differs when its output is read, so memory is shared that must not be, or the head is wrong"
+        differences.append(_largest(found - expected.layers[layer]) / (_largest(expected.layers[layer]) or 1.0))
+        if not differences[-1] <= limit:
+            return f"layer {layer} is the first that differs, by {differences[-1]:.3g} of its largest value"
+    largest = int(np.argmax(differences))
+    return (
+        f"no layer differs by more than is allowed when its output is read, most does layer {largest}, by {differences[largest]:.3g} of its largest "
+        "value: either small differences add up, or memory is shared that must not be, or the head is wrong"
+    )
 
 
 def last_rows(hidden: Array, lengths: Array) -> Array:

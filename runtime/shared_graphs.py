@@ -10,6 +10,7 @@ import onnxruntime
 
 from runtime.bfloat16 import NAME, read, to_bits, value_of
 from runtime.errors import VerificationError
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, check_metadata
 from runtime.onnx_decoder import NUMPY
 from runtime.onnx_golden import GraphGolden
 from runtime.onnx_session import open_session
@@ -26,20 +27,20 @@ def find_shared_difference(
     """Run the shared graphs in `folder` on the tensors `prompts` of the golden file `inputs`: what differs, and in which graph and row.
 
     Embeddings are made from the golden features, so that an error of the vision graph is not taken for theirs. `limit` is relative to the
-    largest value of each output. Raises VerificationError for a graph or a golden tensor that is missing.
+    largest value of each output. Raises VerificationError for a graph or a golden tensor that is missing, and for a graph of another family.
     """
     if "images" in prompts:
         absent = [name for name in (*PIXELS, *FEATURES, "inputs_embeds") if name not in prompts]
         if absent:
             raise VerificationError(f"{inputs}: {', '.join(absent)} of prompts with images missing; export the family again")
-        vision = _open(folder, VISION, inputs, provider, threads)
+        vision = _open(folder, VISION, inputs, expected, provider, threads)
         found = _run(VISION, vision, {name: prompts[name] for name in PIXELS})
         different = _compare(VISION, "image_features", found, prompts["image_features"], limit)
         if different is not None:
             return different
     if "inputs_embeds" not in prompts:
         return None
-    embeddings = _open(folder, EMBEDDINGS, inputs, provider, threads)
+    embeddings = _open(folder, EMBEDDINGS, inputs, expected, provider, threads)
     features = {name: prompts[name] for name in FEATURES if name in prompts}
     found = _run(EMBEDDINGS, embeddings, {"input_ids": prompts["input_ids"], **features})
     none = {name: value[:, :0] for name, value in features.items()}
@@ -48,11 +49,14 @@ def find_shared_difference(
     return different or _compare(EMBEDDINGS, "inputs_embeds of what follows the prompt", following, expected.continuation, limit)
 
 
-def _open(folder: Path, name: str, inputs: Path, provider: str, threads: int | None) -> onnxruntime.InferenceSession:
+def _open(folder: Path, name: str, inputs: Path, expected: GraphGolden, provider: str, threads: int | None) -> onnxruntime.InferenceSession:
     path = folder / f"{name}.onnx"
     if not path.is_file():
         raise VerificationError(f"{path}: missing; the golden prompts {inputs} go through it")
-    return open_session(path, provider=provider, threads=threads)
+    session = open_session(path, provider=provider, threads=threads)
+    wanted = {PRECISION: expected.precision, FAMILY_DIGEST: expected.family_digest}
+    check_metadata(path, session.get_modelmeta().custom_metadata_map, wanted, source=f"the golden file of {expected.variant}")
+    return session
 
 
 def _run(name: str, session: onnxruntime.InferenceSession, values: Mapping[str, Array]) -> Array:

@@ -9,8 +9,7 @@ from test_graph_checks import check
 from tiny_graphs import Exported, export_graphs, mask_blocks, reference_logits, write_model
 from tiny_models import write_tiny_molmoe
 
-from exporter.graphs.check_graphs import golden_path
-from exporter.graphs.precision import find_precision
+from runtime.onnx_golden import golden_path
 from runtime.onnx_session import CUDA, open_session
 from runtime.self_test import self_test
 
@@ -60,7 +59,7 @@ def test_half_precision_vision_and_embeddings_pass_the_self_test_on_cuda(precisi
 def self_test_on_cuda(exported: Exported) -> None:
     """Golden outputs by the CPU, of the graph widened to float32; then the graph itself on CUDA."""
     check(exported)
-    variant, precision = exported.plan.variants[0].id, find_precision(exported.precision)
+    variant, precision = exported.plan.variants[0].id, exported.precision
     golden, inputs = (exported.folder / golden_path(precision, name) for name in (variant, "inputs"))
     assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, "CUDA rounds: nothing was computed there"
 

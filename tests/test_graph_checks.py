@@ -12,7 +12,7 @@ from tiny_models import write_tiny_molmoe
 
 from exporter.graphs import feed_forward
 from exporter.graphs.census import check_decoder, check_model
-from exporter.graphs.check_graphs import check_graphs, golden_path
+from exporter.graphs.check_graphs import check_graphs
 from exporter.graphs.golden_outputs import graph_golden
 from exporter.graphs.graph_run import Answer, Prompts
 from exporter.graphs.graph_set import data_path, plan_tensors
@@ -21,7 +21,7 @@ from exporter.graphs.weight_file import write_weights
 from exporter.tensor_digests import ShardDigests
 from runtime.errors import VerificationError
 from runtime.manifest import CheckRecord
-from runtime.onnx_golden import read_graph_golden, write_graph_golden
+from runtime.onnx_golden import golden_path, read_graph_golden, write_graph_golden
 from runtime.self_test import SelfTest, self_test
 
 VARIANT = "b3-k2"
@@ -50,7 +50,7 @@ def _digest(exported: Exported) -> str:
 
 def run_self_test(exported: Exported, golden_of: Exported) -> SelfTest:
     precision = find_precision(golden_of.precision)
-    golden, inputs = (golden_of.folder / golden_path(precision, name) for name in (VARIANT, "inputs"))
+    golden, inputs = (golden_of.folder / golden_path(precision.name, name) for name in (VARIANT, "inputs"))
     return self_test(exported.path(VARIANT), golden, inputs, threads=1)
 
 
@@ -179,7 +179,7 @@ def test_the_self_test_names_the_first_layer_whose_weights_were_changed(tmp_path
 def test_decoding_that_goes_wrong_is_named_with_its_step(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
-    path = exported.folder / golden_path(find_precision("float32"), VARIANT)
+    path = exported.folder / golden_path("float32", VARIANT)
     golden = read_graph_golden(path)
     greedy = golden.greedy.copy()
     greedy[1, 3] = (greedy[1, 3] + 1) % 128

@@ -29,6 +29,20 @@ def test_a_provider_that_this_build_lacks_is_named(tmp_path: Path) -> None:
         open_session(tmp_path / "any.onnx", provider="NoSuchProvider")
 
 
+@pytest.mark.parametrize("content", [b"\x00\x01garbage", b"", None])
+def test_a_file_that_is_no_graph_is_refused_with_the_runtimes_words(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "broken.onnx").write_bytes(content)
+    with pytest.raises(VerificationError, match=r"broken\.onnx: onnxruntime 1\.\S+: \S+") as caught:
+        open_session(tmp_path / "broken.onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_in_memory_that_is_refused_names_the_folder_of_its_data(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=rf"{tmp_path}: a graph in memory: onnxruntime 1\."):
+        open_session(b"\x00\x01garbage", data_folder=tmp_path)
+
+
 def test_added_outputs_leave_the_others_as_they_are(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "llama")
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)

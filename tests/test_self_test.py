@@ -1,6 +1,7 @@
 """The self-test that a loader runs: what it calls the faults of the graphs in front of a decoder, and of the session it is given."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from test_graph_checks import VARIANT, check, edit_graph, exported_olmoe, run_se
 from tiny_graphs import Exported, export_graphs
 from tiny_models import write_tiny_molmoe
 
-from exporter.graphs.check_graphs import golden_path
 from exporter.graphs.graph_set import EMBEDDINGS, VISION
-from exporter.graphs.precision import find_precision
 from runtime.errors import VerificationError
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION
 from runtime.onnx_decoder import OnnxDecoder
+from runtime.onnx_golden import GraphGolden, golden_path, read_graph_golden, write_graph_golden
 from runtime.self_test import self_test
 
 Arrays = dict[str, np.ndarray]
@@ -36,7 +37,7 @@ def checked_molmoe(tmp_path: Path, **overrides: Any) -> Exported:
 
 
 def inputs_path(exported: Exported) -> Path:
-    return exported.folder / golden_path(find_precision(exported.precision), "inputs")
+    return exported.folder / golden_path(exported.precision, "inputs")
 
 
 def edit_inputs(exported: Exported, edit: Callable[[Arrays], object]) -> None:
@@ -124,14 +125,14 @@ def test_a_family_of_text_alone_has_its_embeddings_tested(tmp_path: Path) -> Non
 
 def test_the_shared_graphs_may_be_left_to_another_variants_test(molmoe: Exported) -> None:
     molmoe.path(VISION).unlink()
-    golden = molmoe.folder / golden_path(find_precision("float32"), VARIANT)
+    golden = molmoe.folder / golden_path("float32", VARIANT)
     assert self_test(molmoe.path(VARIANT), golden, inputs_path(molmoe), threads=1, shared=False).difference == 0
 
 
 def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
-    golden = exported.folder / golden_path(find_precision("float32"), VARIANT)
+    golden = exported.folder / golden_path("float32", VARIANT)
     decoder = exported.decoder(exported.plan.variants[0])
     with pytest.raises(VerificationError, match="variant b3-k2: asked to test CUDAExecutionProvider, but the session runs on CPUExecutionProvider"):
         self_test(exported.path(VARIANT), golden, inputs_path(exported), provider="CUDAExecutionProvider", decoder=decoder)
@@ -149,4 +150,99 @@ def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path,
 
     monkeypatch.setattr(OnnxDecoder, "feed", wrong)
     with pytest.raises(VerificationError, match=r"fails its self-test: a second prefill over a first: max \|Δ\| of the logits is"):
+        run_self_test(exported, golden_of=exported)
+
+
+def golden_file(exported: Exported) -> Path:
+    return exported.folder / golden_path(exported.precision, VARIANT)
+
+
+def edit_golden(exported: Exported, edit: Callable[[GraphGolden], GraphGolden]) -> None:
+    write_graph_golden(golden_file(exported), edit(read_graph_golden(golden_file(exported))))
+
+
+def say(path: Path, key: str, value: str | None) -> None:
+    """Change a graph's metadata; None takes the key away."""
+
+    def edit(model: Any) -> None:
+        others = {entry.key: entry.value for entry in model.metadata_props if entry.key != key}
+        onnx.helper.set_model_props(model, others if value is None else others | {key: value})
+
+    edit_graph(path, edit)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("opened", [False, True])
+def test_another_variants_graph_is_refused_before_anything_runs(precision: str, opened: bool, tmp_path: Path, monkeypatch: Any) -> None:
+    """Its outputs may be within the limit of a half precision, where a variant has fewer experts in one layer."""
+    exported = exported_olmoe(tmp_path, precision=precision)
+    check(exported)
+    other = export_graphs(tmp_path / "source", tmp_path / "other", removed=(2,), top_k=3, precision=precision)
+    graph = other.path("b3-k3")
+    decoder = other.decoder(other.plan.variants[0]) if opened else None
+    monkeypatch.setattr(OnnxDecoder, "feed", None)
+    with pytest.raises(VerificationError, match=r"b3-k3\.onnx: metadata trimoe\.variant is 'b3-k3', .*b3-k2\.safetensors says 'b3-k2'"):
+        self_test(graph, golden_file(exported), inputs_path(exported), threads=1, decoder=decoder)
+
+
+def test_a_graph_of_another_type_is_refused(tmp_path: Path) -> None:
+    exported = exported_olmoe(tmp_path)
+    check(exported)
+    say(exported.path(VARIANT), PRECISION, "int8")
+    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is 'int8', .* says 'float32'"):
+        run_self_test(exported, golden_of=exported)
+    say(exported.path(VARIANT), PRECISION, None)
+    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is missing, .* says 'float32'"):
+        run_self_test(exported, golden_of=exported)
+
+
+@pytest.mark.parametrize("name", [VARIANT, VISION, EMBEDDINGS])
+def test_a_graph_of_another_family_is_refused_where_both_know_theirs(name: str, molmoe: Exported) -> None:
+    say(molmoe.path(name), FAMILY_DIGEST, "one")
+    assert read_graph_golden(golden_file(molmoe)).family_digest is None
+    assert run_self_test(molmoe, golden_of=molmoe).difference == 0
+    edit_golden(molmoe, lambda golden: replace(golden, family_digest="other"))
+    with pytest.raises(VerificationError, match=rf"{name}\.onnx: metadata trimoe\.family_digest is 'one', .* says 'other'"):
+        run_self_test(molmoe, golden_of=molmoe)
+
+
+def test_golden_outputs_of_another_depth_are_told_before_anything_runs(tmp_path: Path) -> None:
+    exported = exported_olmoe(tmp_path)
+    check(exported)
+    edit_golden(exported, lambda golden: replace(golden, layers=golden.layers[:2]))
+    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: 3 layers, .*b3-k2\.safetensors has outputs of 2"):
+        run_self_test(exported, golden_of=exported)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda golden: replace(golden, positions=golden.positions + 10**6), "the golden outputs do not fit the graph's logits of shape"),
+        (lambda golden: replace(golden, greedy=golden.greedy + 10**6), "the golden outputs do not fit the graph's logits of shape"),
+        (lambda golden: replace(golden, logits=golden.logits[..., :-1]), "the golden outputs do not fit the graph's logits of shape"),
+        (lambda golden: replace(golden, logits=0 * golden.logits), "the largest golden logit is 0, so that nothing can be compared"),
+    ],
+)
+def test_damaged_golden_outputs_are_a_failure_and_no_traceback(edit: Callable[[GraphGolden], GraphGolden], message: str, tmp_path: Path) -> None:
+    exported = exported_olmoe(tmp_path)
+    check(exported)
+    edit_golden(exported, edit)
+    with pytest.raises(VerificationError, match=rf"variant b3-k2 \(float32\) fails its self-test: {message}"):
+        run_self_test(exported, golden_of=exported)
+
+
+def test_what_the_runtime_refuses_while_it_runs_names_the_graph_and_the_runtime(tmp_path: Path) -> None:
+    exported = exported_olmoe(tmp_path)
+    check(exported)
+    edit_inputs(exported, lambda tensors: tensors.update(input_ids=tensors["input_ids"] + 10**6))
+    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: self-test: onnxruntime 1\.\S+: .*indices element out of data bounds"):
+        run_self_test(exported, golden_of=exported)
+
+
+def test_a_head_that_differs_is_told_with_the_layer_that_differs_most(tmp_path: Path) -> None:
+    exported = exported_olmoe(tmp_path)
+    check(exported)
+    edit_graph(exported.path(VARIANT), scale_by(1.01, "logits"))
+    message = r"no layer differs by more than is allowed .* most does layer 0, by 0 of its largest value: .* or the head is wrong"
+    with pytest.raises(VerificationError, match=message):
         run_self_test(exported, golden_of=exported)

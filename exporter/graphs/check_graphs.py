@@ -8,27 +8,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 import onnxruntime
 import safetensors.numpy
 import torch
 
 from exporter.golden_inputs import make_inputs
-from exporter.graphs.census import check_decoder, check_model
+from exporter.graphs.census import check_decoder, check_model, metadata, read_model
 from exporter.graphs.compare import compare_answers
 from exporter.graphs.golden_outputs import graph_golden
 from exporter.graphs.graph_run import Answer, read_prompts, run_decoder
-from exporter.graphs.graph_set import EMBEDDINGS, VISION, GraphSource, graph_path
+from exporter.graphs.graph_set import EMBEDDINGS, VISION, GraphSource, build_graphs, graph_path, plan_tensors, variant_metadata
 from exporter.graphs.precision import Precision
 from exporter.graphs.reference import Reference, source_reference
+from exporter.graphs.same_graph import check_same_graph
 from exporter.plan import Plan, PlannedVariant
 from exporter.tensor_digests import ShardDigests
 from exporter.threads import threads_for, using_threads
 from exporter.verify import vocabulary
 from runtime.atomic_file import write_atomically
 from runtime.errors import VerificationError
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, check_metadata
 from runtime.manifest import CheckRecord
 from runtime.onnx_decoder import OnnxDecoder
-from runtime.onnx_golden import write_graph_golden
+from runtime.onnx_golden import golden_path, write_graph_golden
 from runtime.onnx_session import CPU, open_session
 from runtime.self_test import LACKING, self_test
 
@@ -44,25 +47,21 @@ class GraphResult:
     checks: tuple[CheckRecord, ...]
 
 
-def golden_path(precision: Precision, name: str) -> str:
-    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU provider made them."""
-    return f"golden/onnx-{precision.name}-cpu/{name}.safetensors"
-
-
 def check_graphs(
     source: GraphSource, plan: Plan, precision: Precision, *, data: ShardDigests, folder: Path, answers: bool, progress: Callable[[int], None]
 ) -> dict[str, GraphResult]:
     """Check every graph of the precision below the family `folder`; `data` is the record of its data file.
 
-    Structure, node census, ranges and the data file's digest always; with `answers` also logits, greedy tokens and experts, which are compared
-    with transformers in float32, and golden files are written and self-tested. Half precisions run on the CPU widened to float32.
-    `progress` is told bytes of weights, once the plan's in all. Raises VerificationError naming what differs.
+    Node census, equality with the planned graphs node by node, ranges and the data file's digest always; with `answers` also logits, greedy
+    tokens and experts, which are compared with transformers in float32, and golden files are written and self-tested. Half
+    precisions run on the CPU widened to float32. `progress` is told bytes of weights, once the plan's in all. Raises VerificationError naming
+    what differs.
     """
     if not same_digest(folder / data.path, data):
         raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
     structure = {variant.id: _check_structure(source, variant, precision, folder) for variant in plan.variants}
-    for name in _shared(source):
-        check_model(folder / graph_path(precision, name))
+    for path, planned in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=None):
+        check_same_graph(folder / path, check_model(folder / path), ir.to_proto(planned))
     if not answers:
         skipped = CheckRecord(name=f"onnx {precision.name} logits", outcome="skipped", detail="--no-logits was given")
         return {variant: GraphResult(golden=None, checks=(check, skipped)) for variant, check in structure.items()}
@@ -86,7 +85,9 @@ def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Pr
     top_k = tuple(
         variant.top_k[layer] if variant.top_k is not None and source.spec.blocks[block].sparse else None for layer, block in enumerate(variant.layers)
     )
-    detail = check_decoder(folder / graph_path(precision, variant.id), top_k=top_k)
+    path = folder / graph_path(precision, variant.id)
+    detail = check_decoder(path, top_k=top_k)
+    check_metadata(path, metadata(read_model(path)), {**variant_metadata(variant), PRECISION: precision.name}, source="the plan")
     return CheckRecord(name=f"onnx {precision.name} structure", outcome="passed", detail=detail)
 
 
@@ -127,7 +128,7 @@ class _Runner:
             tensors["inputs_embeds"] = self.prompts.values
         if self.prompts.features is not None:
             tensors["image_features"] = self.prompts.features
-        path = self.folder / golden_path(self.precision, "inputs")
+        path = self.folder / golden_path(self.precision.name, "inputs")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}))
 
@@ -137,9 +138,11 @@ class _Runner:
         sparse = tuple(spec.blocks[block].sparse for block in variant.layers)
         answer = run_decoder(graph, self.prompts, self.precision, sparse=sparse, positions=len(spec.cos), threads=self.threads)
         checks = judge(variant.id, answer, self.reference, self.inputs, self.precision, blocks=variant.layers, top_k=variant.top_k)
-        path = golden_path(self.precision, variant.id)
-        write_graph_golden(self.folder / path, graph_golden(variant.id, self.precision, self.prompts, answer, top_k=variant.top_k))
-        inputs = self.folder / golden_path(self.precision, "inputs")
+        digest = metadata(read_model(graph)).get(FAMILY_DIGEST)
+        golden = graph_golden(variant.id, self.precision, self.prompts, answer, top_k=variant.top_k, family_digest=digest)
+        path = golden_path(self.precision.name, variant.id)
+        write_graph_golden(self.folder / path, golden)
+        inputs = self.folder / golden_path(self.precision.name, "inputs")
         test = repeat(graph, self.folder / path, inputs, self.precision, threads=self.threads, shared=not self.shared_tested)
         self.shared_tested = True
         return path, (*checks, test)

@@ -1,5 +1,6 @@
 """What a decoder computes, read once from its config and tensor shapes: sizes, norms, rotary tables, routing, the kind of each block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.checkpoint import Checkpoint, TensorRecord
+from exporter.decoder_layout import DecoderLayout
 from exporter.families import Family
 from runtime.errors import PlanError
 
@@ -45,8 +47,9 @@ class DecoderSpec:
     blocks: tuple[BlockSpec, ...]
 
 
-def read_decoder(family: Family, checkpoint: Checkpoint, config: Any) -> DecoderSpec:
-    """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it.
+def read_decoder(family: Family, checkpoint: Checkpoint, config: Any, *, layers: Sequence[int] | None = None) -> DecoderSpec:
+    """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it, or that of a variant whose layer i
+    is the source block `layers[i]`.
 
     Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the length.
     """
@@ -54,11 +57,12 @@ def read_decoder(family: Family, checkpoint: Checkpoint, config: Any) -> Decoder
     activation = getattr(config, "hidden_act", "silu")
     if activation not in ("silu", "swish"):
         raise PlanError(f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu")
-    by_block: list[dict[str, TensorRecord]] = [{} for _ in range(config.num_hidden_layers)]
+    layer_of = {block: layer for layer, block in enumerate(range(config.num_hidden_layers) if layers is None else layers)}
+    by_block: dict[int, dict[str, TensorRecord]] = {block: {} for block in layer_of}
     for name, record in checkpoint.tensors.items():
         split = family.split_name(name)
         if split is not None:
-            by_block[split[0]][split[1]] = record
+            by_block.setdefault(split[0], {})[split[1]] = record
     heads = config.num_attention_heads
     head_dim = getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
     if head_dim % HEAD_MULTIPLE:
@@ -78,15 +82,18 @@ def read_decoder(family: Family, checkpoint: Checkpoint, config: Any) -> Decoder
         tied_head=tied,
         cos=cos,
         sin=sin,
-        blocks=tuple(
-            BlockSpec(block=i, sparse=layout.router in tensors, window=_window(config, i), tensors=tensors) for i, tensors in enumerate(by_block)
-        ),
+        blocks=tuple(_block(layout, config, block, layer_of.get(block), by_block.get(block, {})) for block in range(max(by_block) + 1)),
     )
 
 
-def _window(config: Any, block: int) -> int | None:
+def _block(layout: DecoderLayout, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]) -> BlockSpec:
+    window = None if layer is None else _window(config, layer)
+    return BlockSpec(block=block, sparse=layout.router in tensors, window=window, tensors=tensors)
+
+
+def _window(config: Any, layer: int) -> int | None:
     kinds = getattr(config, "layer_types", None)
-    if kinds is not None and kinds[block] != "sliding_attention":
+    if kinds is not None and kinds[layer] != "sliding_attention":
         return None
     window = getattr(config, "sliding_window", None)
     if kinds is None and not getattr(config, "use_sliding_window", True):

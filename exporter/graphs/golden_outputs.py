@@ -20,7 +20,9 @@ POSITIONS = 4
 Array = npt.NDArray[Any]
 
 
-def graph_golden(variant: str, precision: Precision, prompts: Prompts, answer: Answer, *, top_k: Sequence[int] | None) -> GraphGolden:
+def graph_golden(
+    variant: str, precision: Precision, prompts: Prompts, answer: Answer, *, top_k: Sequence[int] | None, family_digest: str | None = None
+) -> GraphGolden:
     """The answer's logits at some positions of each prompt, fewer of them where the vocabulary is large, and what follows it."""
     rows, _, vocabulary = answer.logits.shape
     shortest = int(prompts.lengths.min())
@@ -32,6 +34,7 @@ def graph_golden(variant: str, precision: Precision, prompts: Prompts, answer: A
         provider=CPU,
         onnxruntime=onnxruntime.__version__,
         tolerance=TOLERANCES[precision.name] if precision.half else SELF_TEST_TOLERANCE,
+        family_digest=family_digest,
         logits=answer.logits[np.arange(rows)[:, None], positions],
         positions=positions,
         greedy=answer.greedy,

@@ -21,11 +21,11 @@ from exporter.graphs.weight_layout import decoder_tensors
 from exporter.model_class import read_model_config
 from exporter.plan import Plan, PlannedVariant
 from runtime.errors import CheckpointError
+from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, VARIANT
 from runtime.manifest import VariantRecord
 
 FOLDER = "onnx"
 VISION, EMBEDDINGS = "vision", "embeddings"
-FAMILY_DIGEST = "trimoe.family_digest"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +114,7 @@ def build_variant(
 def variant_metadata(variant: PlannedVariant | VariantRecord) -> dict[str, str]:
     """What a decoder graph says of its variant."""
     return {
-        "trimoe.variant": variant.id,
+        VARIANT: variant.id,
         "trimoe.layers": " ".join(map(str, variant.layers)),
         "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
         "trimoe.top_k": " ".join(map(str, variant.top_k or ())),
@@ -127,5 +127,5 @@ def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> 
         "trimoe.version": importlib.metadata.version("trimoe"),
         "trimoe.family": source.family.name,
         "trimoe.source_digest": source_digest(source.checkpoint),
-        "trimoe.precision": precision.name,
+        PRECISION: precision.name,
     }
