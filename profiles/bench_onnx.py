@@ -12,10 +12,12 @@ import torch
 
 from exporter.checkpoint import open_checkpoint
 from exporter.evidence import ExplicitRemovals
+from exporter.families import find_family
 from exporter.graphs.graph_set import GraphSource, graph_path, plan_tensors, read_source
 from exporter.graphs.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
 from exporter.plan import Plan, PlannedShard, PlannedVariant, PlanRequest, make_plan
+from exporter.source_shape import read_shape
 from exporter.variant_folder import FamilyFiles
 from profiles.bench_contenders import EXPERTS_IMPLEMENTATIONS, Contender, Exported, Mobius, Transformers
 from profiles.bench_memory import memory_ratio
@@ -49,10 +51,16 @@ class OnnxBench:
 
 
 def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, say: Callable[[str], None]) -> OnnxBench:
-    """Build 40 variants' graphs of an OLMoE-shaped `checkpoint` of 16 blocks below `scratch` and measure. Raises TrimoeError, OSError."""
+    """Build the graphs of 40 variants of an OLMoE-shaped `checkpoint` below `scratch` (fewer depths for less than 14 blocks) and measure.
+
+    Raises TrimoeError, OSError.
+    """
     torch.set_num_threads(threads)
-    precision = find_precision("float32")
-    plan = make_plan(open_checkpoint(checkpoint), request=PlanRequest(chosen=ExplicitRemovals(sets=REMOVALS), top_ks=TOP_KS))
+    precision, opened = find_precision("float32"), open_checkpoint(checkpoint)
+    config = str(checkpoint / "config.json")
+    blocks = read_shape(find_family(opened.config, file=config), opened.config, file=config).blocks
+    removals = tuple(removed for removed in REMOVALS if all(block < blocks for block in removed))
+    plan = make_plan(opened, request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=TOP_KS))
     source, files = read_source(plan), FamilyFiles(scratch)
     say("writing the weights")
     data = write_data(source, plan, precision, scratch, lambda _: None)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.datasets.sample import digest_samples
+from profiles.errors import MeasurementError
 from profiles.eval_batches import make_batches, with_following
 from profiles.eval_engine import Engine, EngineOpener, Request
 from profiles.eval_journal import Journal
@@ -27,7 +28,9 @@ from runtime.baseline import (
     ScoreRecord,
     SoftwareRecord,
     dump_baseline,
+    read_baseline,
 )
+from runtime.errors import DocumentError
 from runtime.family_digest import family_digest
 from runtime.manifest import Manifest
 
@@ -35,6 +38,7 @@ LEVEL = 0.95
 RESAMPLES = 10_000
 SEED = 0
 GREEDY = "greedy"
+RESULTS = ".results"
 
 
 class EvalProgress(Protocol):
@@ -83,10 +87,12 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     """Measure every variant with every engine on every data set and write the baseline to `out`.
 
     Answers and scores of each sample go to files in `out` without its suffix + `.results`; killed at any moment and run again, the rest is
-    answered and the same files come out. Raises DatasetError, MissingToolError, MeasurementError, and what engines raise.
+    answered and the same files come out. Raises DatasetError, MissingToolError, MeasurementError
+    (also for an `out` whose content would be lost), and what engines raise.
     """
+    _check_out(out, request)
     measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
-    folder = out.with_suffix(".results")
+    folder = out.with_suffix(RESULTS)
     software = {"python": platform.python_version()}
     scores = []
     for name, opener in request.engines:
@@ -105,6 +111,23 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     )
     write_atomically(out, dump_baseline(baseline))
     return baseline
+
+
+def _check_out(out: Path, request: EvalRequest) -> None:
+    """Refuse to write over what is no baseline, or over scores that this run does not measure again. Raises MeasurementError."""
+    if out.suffix == RESULTS or out.is_dir():
+        raise MeasurementError(f"{out}: not a name for a baseline, which is a file and has its answers beside it in a folder *{RESULTS}")
+    if not out.exists():
+        return
+    try:
+        there = read_baseline(out).scores
+    except DocumentError as error:
+        raise MeasurementError(f"{out}: is no baseline and would be overwritten; give another --out ({error})") from error
+    engines, datasets = [name for name, _ in request.engines], [dataset.name for dataset in request.datasets]
+    lost = [s for s in there if s.variant not in request.variants or s.engine not in engines or s.dataset.name not in datasets]
+    if lost:
+        first = f"{lost[0].variant} with {lost[0].engine} on {lost[0].dataset.name}"
+        raise MeasurementError(f"{out}: holds {len(lost)} scores that this run does not measure again, first {first}; give another --out")
 
 
 def _prepare(dataset: Dataset, batch_size: int) -> _Measured:

@@ -89,7 +89,7 @@ def sign_flip_p_value(changed: Values) -> float:
 
 
 def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
-    """(mean of a resample − mean) / standard deviation of the resample; a resample without spread counts as infinitely far off."""
+    """(mean of a resample − mean) / standard deviation of the resample, of `differences` where the resample has none."""
     rng = np.random.default_rng(seed)
     unique, counts = np.unique(differences, return_counts=True)
     mean, size = differences.mean(), differences.size
@@ -102,9 +102,8 @@ def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
         means = np.concatenate([part.mean(axis=1) for part in parts])
         squares = np.concatenate([(part**2).mean(axis=1) for part in parts])
     offsets, spreads = means - mean, np.sqrt(np.maximum(squares - means**2, 0.0))
-    far = np.where(offsets == 0, 0.0, np.copysign(np.inf, offsets))
-    np.divide(offsets, spreads, out=far, where=spreads > 0)
-    return far
+    statistics: Values = offsets / np.where(spreads > 0, spreads, differences.std())
+    return statistics
 
 
 def mcnemar_p_value(worse: int, better: int) -> float:

@@ -269,3 +269,24 @@ def test_json_lines_of_results_are_plain_json(tmp_path: Path) -> None:
     header, first, *_ = (json.loads(line) for line in path.read_text("ascii").splitlines())
     assert header["settings"]["variant"] == "b2"
     assert first == {"id": "0", "answer": "é\n", "score": 0.0}
+
+
+def test_a_file_that_is_no_baseline_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"question": "mine"}\n')
+    with pytest.raises(MeasurementError, match=r"mine\.jsonl: is no baseline and would be overwritten; give another --out"):
+        evaluate(request(EchoEngine(reply)), tmp_path / "mine.jsonl", SilentProgress())
+    assert (tmp_path / "mine.jsonl").read_text() == '{"question": "mine"}\n'
+
+
+def test_scores_that_a_run_does_not_repeat_are_not_dropped(tmp_path: Path) -> None:
+    evaluate(request(EchoEngine(reply), variants=("b2", "b1")), tmp_path / "out.json", SilentProgress())
+    with pytest.raises(MeasurementError, match="holds 1 scores that this run does not measure again, first b1 with torch on words"):
+        evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
+    more = (dataset(), dataset(name="others"))
+    baseline = evaluate(request(EchoEngine(reply), variants=("b2", "b1"), datasets=more), tmp_path / "out.json", SilentProgress())
+    assert len(baseline.scores) == 4
+
+
+def test_a_name_that_the_folder_of_answers_needs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match=r"x.results: not a name for a baseline"):
+        evaluate(request(EchoEngine(reply)), tmp_path / "x.results", SilentProgress())

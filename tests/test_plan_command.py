@@ -130,3 +130,8 @@ def test_options_that_cannot_stand_are_usage_errors(model: Path, arguments: list
 )
 def test_sizes_are_shown_with_three_digits(count: int, bytes_text: str, count_text: str) -> None:
     assert (show_bytes(count), show_count(count)) == (bytes_text, count_text)
+
+
+def test_none_is_the_whole_model_beside_chosen_sets(model: Path) -> None:
+    document = json.loads(plan(model, "--remove", "none", "--remove", "4", "--json").output)
+    assert [variant["removed"] for variant in document["variants"]] == [[], [4]]

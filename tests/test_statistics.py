@@ -167,3 +167,11 @@ def test_a_handful_of_unchanged_samples_does_not_bound_the_change() -> None:
 def test_what_has_no_answer_is_refused(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("size", "kept", "drop"), [(100, 2, 1.0), (2000, 1, 1.0), (2000, 2, 1.0), (2000, 1, 1 / 3)])
+def test_a_collapse_that_spares_a_few_samples_is_no_accident(size: int, kept: int, drop: float) -> None:
+    differences = np.full(size, -drop)
+    differences[:kept] = 0.0
+    for tolerance in (0.0, 0.05):
+        assert drop_p_value(differences, tolerance=tolerance, resamples=2000, seed=0) <= 1e-3

@@ -17,7 +17,7 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of every contender.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as a JSON document.")
 def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_json: bool) -> None:
-    """Measure ONNX variants of CHECKPOINT, an OLMoE of 16 blocks such as `trimoe synth --like bench` writes.
+    """Measure ONNX variants of CHECKPOINT, an OLMoE such as `trimoe synth --like bench` writes, which the targets are for.
 
     Exits with 1 when a target is missed. mobius-onnx is compared with where it is installed.
     """
