@@ -4,13 +4,13 @@ For each data set let Δ be the true mean of measured − baseline over samples 
 - *fail*: "Δ ≥ −tolerance" is rejected at α, one-sided, after Holm's correction over the data sets. 0/1 metrics with no tolerance use McNemar's
   exact test, all others the studentised paired bootstrap. So an unchanged model fails on any data set with probability at most α.
 - *pass*: no failure, and with confidence `power` Δ is above −detect: a drop of `detect` points or more is ruled out.
-- *not enough samples to tell*: neither; `needed` says how many would do if the difference stayed as observed.
-With `required_samples` samples a true drop of `detect` fails with probability `power`.
+- *not enough samples to tell*: neither; `needed` says how many would do if the change stayed as observed.
+With `profiles.statistics.required_samples` samples a true drop of `detect` fails with probability `power`.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -24,8 +24,6 @@ from profiles.statistics import (
     lower_bound,
     lower_bound_of,
     mcnemar_p_value,
-    required_samples,
-    smoothed,
 )
 
 PASS = "pass"
@@ -37,6 +35,8 @@ RESAMPLES = 10_000
 SEED = 0
 MCNEMAR = "McNemar, exact (mid-p)"
 BOOTSTRAP = "paired bootstrap, studentised"
+_EXACT_CHANGES = 20_000
+_MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,10 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The outcome of one data set; scores and drops are fractions, `p` is adjusted by Holm, `worst` the lower bound of the change."""
+    """The outcome of one data set; scores and drops are fractions, `p` is adjusted by Holm, `worst` the lower bound of the change.
+
+    `needed`: with how many samples the verdict would be pass or fail if the change stayed; None where it is.
+    """
 
     dataset: str
     task: str
@@ -81,7 +84,7 @@ class Comparison:
     worst: float
     limits: Limits
     verdict: str
-    needed: int | None
+    needed: int | None = None
 
     @property
     def change(self) -> float:
@@ -94,8 +97,13 @@ def compare(pairs: Sequence[Pair]) -> tuple[Comparison, ...]:
     if not pairs:
         raise MeasurementError("nothing to compare: no data set was measured that the baseline has")
     tested = [_test(pair) for pair in pairs]
-    adjusted = holm([p for _, p in tested])
-    return tuple(_comparison(pair, test, p, len(pairs)) for pair, (test, _), p in zip(pairs, tested, adjusted, strict=True))
+    p_values = [p for _, p in tested]
+    comparisons = []
+    for index, (pair, (test, _), p) in enumerate(zip(pairs, tested, holm(p_values), strict=True)):
+        comparison = _comparison(pair, test, p)
+        needed = _needed(pair, test, index, p_values) if comparison.verdict == UNKNOWN else None
+        comparisons.append(replace(comparison, needed=needed))
+    return tuple(comparisons)
 
 
 def worst_verdict(comparisons: Sequence[Comparison]) -> str:
@@ -116,7 +124,7 @@ def _test(pair: Pair) -> tuple[str, float]:
     return BOOTSTRAP, drop_p_value(differences, tolerance=pair.limits.tolerance, resamples=RESAMPLES, seed=SEED)
 
 
-def _comparison(pair: Pair, test: str, p: float, count: int) -> Comparison:
+def _comparison(pair: Pair, test: str, p: float) -> Comparison:
     differences, limits = _differences(pair), pair.limits
     worst = lower_bound(differences, confidence=limits.power)
     verdict = FAIL if p <= limits.alpha else PASS if worst > -limits.detect else UNKNOWN
@@ -131,35 +139,51 @@ def _comparison(pair: Pair, test: str, p: float, count: int) -> Comparison:
         worst=worst,
         limits=limits,
         verdict=verdict,
-        needed=_needed(differences, limits, count) if verdict == UNKNOWN else None,
     )
 
 
-def _needed(differences: Values, limits: Limits, count: int) -> int:
-    """Samples after which the observed change would pass or fail, whichever comes first; the correction for `count` data sets at its strictest.
+def _needed(pair: Pair, test: str, index: int, p_values: Sequence[float]) -> int:
+    """Samples of the data set at `index` with which it would pass or fail if its change and the p-values of the others stayed as observed.
 
-    Where the observed change lies between the two, it is what a drop of `detect` needs to be seen.
+    Holm's correction is that of all `p_values`. More than 10⁹ samples are not searched.
     """
-    _, spread = smoothed(differences)
-    reach = -limits.tolerance - float(differences.mean())
-    quantile = NormalDist().inv_cdf(1 - limits.alpha / count)
-    fails = (quantile * float(differences.std()) / reach) ** 2 if reach > 0 else math.inf
-    soonest = min(fails, _passes_at(differences, limits))
-    planned = required_samples(spread, effect=limits.detect - limits.tolerance, alpha=limits.alpha / count, power=limits.power)
-    return max(differences.size + 1, planned if math.isinf(soonest) else math.ceil(soonest))
+    differences, limits = _differences(pair), pair.limits
+    mean, square, largest = float(differences.mean()), float((differences**2).mean()), largest_change(differences)
+
+    def decides(size: int) -> bool:
+        if lower_bound_of(mean, square, size, largest=largest, confidence=limits.power) > -limits.detect:
+            return True
+        p_value = _p_value_at(differences, test, limits.tolerance, size)
+        return holm([*p_values[:index], p_value, *p_values[index + 1 :]])[index] <= limits.alpha
+
+    return _smallest(decides, above=differences.size)
 
 
-def _passes_at(differences: Values, limits: Limits) -> float:
-    """The number of samples, by bisection, whose lower bound lies above −detect when mean and spread stay as observed; infinite for none."""
+def _p_value_at(differences: Values, test: str, tolerance: float, size: int) -> float:
+    """The p-value of `size` samples of which the same share got worse and better, rounded so that the drop is not made larger.
 
-    def bound(size: float) -> float:
-        return lower_bound_of(float(differences.mean()), float((differences**2).mean()), size, largest=largest, confidence=limits.power)
+    By the exact test where that is the test, up to 20,000 changed samples, beyond which the normal approximation gives the same figures.
+    """
+    if test == MCNEMAR:
+        worse = int(np.count_nonzero(differences < 0)) * size // differences.size
+        better = math.ceil(int(np.count_nonzero(differences > 0)) * size / differences.size)
+        if worse + better <= _EXACT_CHANGES:
+            return mcnemar_p_value(worse, better)
+        return NormalDist().cdf((better - worse) / math.sqrt(worse + better))
+    mean, spread = float(differences.mean()), float(differences.std())
+    if spread == 0.0:
+        return 0.0 if mean < -tolerance else 1.0
+    return NormalDist().cdf((mean + tolerance) / spread * math.sqrt(size))
 
-    largest = largest_change(differences)
-    low, high = float(differences.size), 1e9
-    if bound(high) <= -limits.detect:
-        return math.inf
-    while high - low > 0.5:
-        middle = (low + high) / 2
-        low, high = (low, middle) if bound(middle) > -limits.detect else (middle, high)
+
+def _smallest(holds: Callable[[int], bool], *, above: int) -> int:
+    """The smallest number above `above` for which `holds`, by doubling and bisection; at most 10⁹, which stands for more."""
+    low, high = above, 2 * above
+    while not holds(high):
+        if high >= _MOST_SAMPLES:
+            return _MOST_SAMPLES
+        low, high = high, min(2 * high, _MOST_SAMPLES)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
     return high

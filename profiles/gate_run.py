@@ -11,20 +11,19 @@ from profiles.datasets.named import Changes, load_named
 from profiles.datasets.sample import digest_samples
 from profiles.errors import MeasurementError
 from profiles.eval_openers import open_engines
-from profiles.eval_results import recorded_results
 from profiles.evaluate import EvalProgress, EvalRequest, evaluate, family_record
 from profiles.gate import FAIL, PASS, UNKNOWN, Limits, compare, worst_verdict
 from profiles.gate_pairs import Stored, pair_scores
 from profiles.gate_table import comparison_document, decided, show_comparisons
-from profiles.statistics import Values
+from profiles.study_check import NOT_MEASURED, check_document, check_family, show_checks
 from profiles.study_drops import FORMAT as STUDY_FORMAT
-from profiles.study_drops import DropCheck, check_drop, read_study_drops, show_checks
+from profiles.study_drops import read_study_drops
 from runtime.baseline import ONNX, Baseline, ScoreRecord, read_baseline
 from runtime.documents import read_document
 from runtime.manifest import Manifest
 
 _DETECT_ABOVE_TOLERANCE = 0.02
-_SEVERITY = (PASS, UNKNOWN, FAIL)
+_SEVERITY = (PASS, NOT_MEASURED, UNKNOWN, FAIL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,14 +75,16 @@ class Outcome:
 def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str, str], progress: EvalProgress) -> None:
     """Measure the family on the baseline's data sets, with its prompts, metrics and engines, into the file `request.measured`.
 
-    The demo's data sets need no --data. Raises MeasurementError when a data set was not given or has other samples.
+    The demo's data sets need no --data. Raises MeasurementError when the baseline has no score that was asked for, and when a data set was
+    not given or has other samples.
     """
-    if _is_study(request.baseline):
+    if is_study(request.baseline):
         raise MeasurementError(
             f"{request.measured}: missing; the study's drops need the family measured first: trimoe eval … --out {request.measured}"
         )
     baseline = read_baseline(request.baseline)
-    scores = [score for score in baseline.scores if request.engine in (None, score.engine)]
+    variants = _variants(request, baseline)
+    scores = _asked_scores(request, baseline)
     wanted = {score.dataset.name: score for score in scores}
     names = tuple(data) + tuple(name for name in wanted if name in DEMO_TASKS and not any(text in ("demo", name) for text in data))
     loaded = {dataset.name: dataset for dataset in load_named(names, Changes(columns=dict(columns)))}
@@ -95,7 +96,7 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
     evaluate(
         EvalRequest(
             family=family_record(request.manifest),
-            variants=_variants(request, baseline),
+            variants=variants,
             engines=open_engines(engines, request.family, request.manifest, dtypes=dtypes),
             datasets=tuple(_as_measured(loaded[name], score) for name, score in wanted.items()),
             batch_size=max(score.decoding.batch_size for score in scores),
@@ -103,6 +104,15 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
         request.measured,
         progress,
     )
+
+
+def _asked_scores(request: GateRequest, baseline: Baseline) -> tuple[ScoreRecord, ...]:
+    """The baseline's scores that the measured ones will be compared with."""
+    others = request.variants if request.against is None else (request.against,)
+    scores = tuple(one for one in baseline.scores if request.engine in (None, one.engine) and (not others or one.variant in others))
+    if not scores:
+        raise MeasurementError(f"{request.baseline}: {_no_scores(baseline, others, request.engine)}")
+    return scores
 
 
 def _as_measured(dataset: Dataset, score: ScoreRecord) -> Dataset:
@@ -134,10 +144,11 @@ def run_gate(request: GateRequest) -> Outcome:
         raise MeasurementError(
             f"{request.measured}: measured another family (digest {measured.baseline.family.digest[:12]}…, {request.family} has {digest[:12]}…)"
         )
-    return _study_outcome(request, measured) if _is_study(request.baseline) else _paired_outcome(request, measured)
+    return _study_outcome(request, measured) if is_study(request.baseline) else _paired_outcome(request, measured)
 
 
-def _is_study(path: Path) -> bool:
+def is_study(path: Path) -> bool:
+    """Whether the file holds the drops of a study instead of a baseline. Raises DocumentError."""
     return read_document(path).require("format").string() == STUDY_FORMAT
 
 
@@ -179,30 +190,23 @@ def _outcome(verdicts: Sequence[str], texts: Sequence[str], parts: Sequence[Mapp
 
 
 def _study_outcome(request: GateRequest, measured: Stored) -> Outcome:
-    """Every reported drop whose removed blocks a variant has, with the source's top_k, against the variant that lacks none."""
-    study = read_study_drops(request.baseline)
-    shapes = {variant.id: variant for variant in request.manifest.variants}
-    engine = request.engine or "torch"
-    uniform = [v for v in shapes.values() if v.top_k is None or set(v.top_k) == {request.manifest.source.top_k}]
-    whole = next((variant.id for variant in uniform if not variant.removed), None)
-    if whole is None:
-        raise MeasurementError("the family has no variant with all blocks and the source's top_k, which drops are measured from")
-    claims = {claim.removed: claim for claim in study.drops}
-    checks: list[DropCheck] = []
-    for variant in uniform:
-        if variant.removed in claims and (not request.variants or variant.id in request.variants):
-            base, pruned = _values(measured, whole, engine), _values(measured, variant.id, engine)
-            checks.append(check_drop(claims[variant.removed], base, pruned, request.limits.of(None)))
-    parts = [
-        {"removed": check.claim.removed, "datasets": check.datasets, "study": check.claim.mean, "measured": check.measured, "verdict": check.verdict}
-        for check in checks
-    ]
-    return _outcome([check.verdict for check in checks], [show_checks(checks)], parts, str(request.baseline))
+    """The study's drops checked for each engine and dtype that was measured."""
+    study, variants = read_study_drops(request.baseline), tuple(request.manifest.variant(variant).id for variant in request.variants)
+    pairs = dict.fromkeys((one.engine, one.dtype) for one in measured.baseline.scores if request.engine in (None, one.engine))
+    if not pairs:
+        raise MeasurementError(f"{request.measured}: {_no_scores(measured.baseline, (), request.engine)}")
+    verdicts, texts, parts = [], [], []
+    for engine, dtype in pairs:
+        limits = request.limits.of(None)
+        checks = check_family(study, request.manifest, measured, variants=variants, engine=engine, dtype=dtype, limits=limits)
+        verdicts += [check.verdict for check in checks]
+        texts.append(show_checks(f"{engine} {dtype}: mean drop from the whole model", checks))
+        parts += [{"engine": engine, "dtype": dtype, **check_document(check)} for check in checks]
+    return _outcome(verdicts, texts, parts, str(request.baseline))
 
 
-def _values(stored: Stored, variant: str, engine: str) -> dict[str, Values]:
-    return {
-        score.dataset.name: recorded_results(score, stored.folder).values
-        for score in stored.baseline.scores
-        if (score.variant, score.engine) == (variant, engine)
-    }
+def _no_scores(baseline: Baseline, variants: Sequence[str], engine: str | None) -> str:
+    """That nothing of the variants and the engine is there, and what is."""
+    asked = ", ".join(variants) + (f" by {engine}" if engine else "")
+    have = dict.fromkeys(f"{score.variant} ({score.engine} {score.dtype})" for score in baseline.scores)
+    return f"no scores{' of ' if variants else ''}{asked}; it has {', '.join(have) or 'none at all'}"

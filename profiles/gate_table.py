@@ -27,12 +27,12 @@ def decided(comparisons: Sequence[Comparison]) -> str:
     """The verdict in a sentence."""
     verdict = worst_verdict(comparisons)
     worst = min((one for one in comparisons if one.verdict == verdict), key=lambda one: one.change)
-    tolerance, detect = 100 * worst.limits.tolerance, 100 * worst.limits.detect
     if verdict == PASS:
         return f"pass: drops to be caught are ruled out on every data set, {worst.dataset} is the worst"
     if verdict == FAIL:
-        return f"fail: {worst.dataset} dropped by {-100 * worst.change:.1f} points, tolerated are {tolerance:g}"
-    return f"not enough samples to tell: {worst.dataset} needs {worst.needed} for a drop of {detect:g} points"
+        return f"fail: {worst.dataset} dropped by {-100 * worst.change:.1f} points, tolerated are {100 * worst.limits.tolerance:g}"
+    change = f"{100 * worst.change:+.1f}".replace("-", "−")
+    return f"not enough samples to tell: {worst.dataset} needs {worst.needed} if the change stays at {change}"
 
 
 def comparison_document(one: Comparison) -> dict[str, Any]:

@@ -1,20 +1,12 @@
-"""What the pruning study reports of MolmoE-1B: mean drops of accuracy by removed blocks, without per-sample scores; and checking them."""
+"""What the pruning study reports of MolmoE-1B: mean drops of accuracy by removed blocks, without per-sample scores."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from profiles.errors import MeasurementError
-from profiles.gate import FAIL, PASS, UNKNOWN, Limits
-from profiles.statistics import Values
 from runtime.documents import Node, read_document
 
 FORMAT = "trimoe.study-drops"
 VERSION = 1
-RESAMPLES = 10_000
-SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +36,12 @@ class StudyDrop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyDrops:
-    """The document: drops of one model, and the metric of each data set."""
+    """The document: drops of one model, said by name, trimoe's family, blocks and parameters, and the metric of each data set."""
 
     model: str
+    family: str
     blocks: int
+    parameters: int
     provenance: Provenance
     metrics: tuple[tuple[str, str], ...]
     drops: tuple[StudyDrop, ...]
@@ -65,7 +59,9 @@ def read_study_drops(path: Path) -> StudyDrops:
     provenance = node.require("provenance")
     return StudyDrops(
         model=node.require("model").string(),
+        family=node.require("family").string(),
         blocks=blocks,
+        parameters=node.require("parameters").integer(minimum=1),
         provenance=Provenance(
             title=provenance.require("title").string(), sections=_texts(provenance.require("sections")), notes=_texts(provenance.require("notes"))
         ),
@@ -101,62 +97,3 @@ def _drop(node: Node, blocks: int) -> StudyDrop:
     if drop.datasets is not None and len(drop.datasets) != drop.count:
         datasets.fail(f"{len(drop.datasets)} names for {drop.count} data sets")
     return drop
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DropCheck:
-    """A reported drop beside the measured one with its bootstrap interval over samples (fractions); `verdict` of the comparison."""
-
-    claim: StudyDrop
-    datasets: tuple[str, ...]
-    measured: float
-    low: float
-    high: float
-    verdict: str
-
-
-def check_drop(claim: StudyDrop, whole: Mapping[str, Values], pruned: Mapping[str, Values], limits: Limits) -> DropCheck:
-    """Whether the mean drop over data sets, measured on paired samples, is at most the study's mean drop plus the tolerance.
-
-    The study gives no drops by data set, so only the mean can be compared. *fail*: the whole interval (level 1 − 2α) lies above the limit;
-    *pass*: the whole interval lies at or below it; else there are not enough samples to tell. Where the study names its data sets, all of
-    them must have been measured: MeasurementError names those missing.
-    """
-    names = tuple(whole) if claim.datasets is None else claim.datasets
-    missing = [name for name in names if name not in whole or name not in pruned]
-    if missing or not names:
-        raise MeasurementError(f"removed {list(claim.removed)}: the study's drop is over {', '.join(names)}; not measured: {', '.join(missing)}")
-    means = np.mean([_resampled(whole[name] - pruned[name], index) for index, name in enumerate(names)], axis=0)
-    low, high = (float(value) for value in np.quantile(means, [limits.alpha, 1 - limits.alpha]))
-    limit = claim.mean + limits.tolerance
-    return DropCheck(
-        claim=claim,
-        datasets=names,
-        measured=float(np.mean([(whole[name] - pruned[name]).mean() for name in names])),
-        low=low,
-        high=high,
-        verdict=FAIL if low > limit else PASS if high <= limit else UNKNOWN,
-    )
-
-
-def _resampled(drops: Values, index: int) -> Values:
-    """Means of resamples, unsorted, so that data sets stay independent of each other."""
-    rng = np.random.default_rng((SEED, index))
-    unique, counts = np.unique(drops, return_counts=True)
-    if len(unique) <= 64:
-        means: Values = rng.multinomial(drops.size, counts / drops.size, size=RESAMPLES) @ unique / drops.size
-        return means
-    return np.array([drops[rng.integers(drops.size, size=drops.size)].mean() for _ in range(RESAMPLES)])
-
-
-def show_checks(checks: Sequence[DropCheck]) -> str:
-    """A line a reported drop, in points."""
-    lines = [f"  {'removed':<14} {'study':>6} {'spread':>6} {'sets':>4} {'now':>6} {'interval':<16} verdict"]
-    for check in checks:
-        claim = check.claim
-        spread = "" if claim.std is None else f"{100 * claim.std:.2f}"
-        interval = f"[{100 * check.low:.2f}, {100 * check.high:.2f}]"
-        removed = ",".join(map(str, claim.removed))
-        figures = f"{100 * claim.mean:>6.2f} {spread:>6} {claim.count:>4} {100 * check.measured:>6.2f}"
-        lines.append(f"  {removed:<14} {figures} {interval:<16} {check.verdict}")
-    return "\n".join(lines) + "\n"

@@ -144,7 +144,7 @@ def test_the_same_command_twice_gives_the_same_bytes(molmoe: Path, tmp_path: Pat
         (["--variant", "b9", "--data", "digits-mc"], "no variant 'b9' in this family"),
         (["--data", "okvqa=/nowhere"], "/nowhere is neither a file nor a folder"),
         (["--data", "digits-mc", "--metric", "digits-mc=accuracy"], "no metric 'accuracy'"),
-        (["--data", "digits-mc", "--metric", "digits-mc=cider/words"], "cider/words needs references, and sample '0' has none"),
+        (["--data", "digits-mc", "--metric", "digits-mc=cider/words"], "cider/words needs references, and data set digits-mc: sample '0' has none"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_sentence(molmoe: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -1,5 +1,6 @@
 """The gate's verdicts: what passes, what fails, what cannot be told, and how often it errs."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from profiles import gate
 from profiles.errors import MeasurementError
 from profiles.gate import BOOTSTRAP, FAIL, MCNEMAR, PASS, UNKNOWN, Limits, Pair, compare, worst_verdict
 from profiles.gate_table import comparison_document, decided, show_comparisons
+from profiles.statistics import required_samples
 
 DEFAULT = Limits()
 
@@ -75,7 +77,7 @@ def test_too_few_samples_pass_nothing_and_say_how_many_would_do() -> None:
     assert one.verdict == UNKNOWN
     assert one.needed is not None and 41 <= one.needed <= 400
     assert verdict(planted(one.needed, 0.0)) == PASS
-    assert decided([one]) == f"not enough samples to tell: okvqa needs {one.needed} for a drop of 2 points"
+    assert decided([one]) == f"not enough samples to tell: okvqa needs {one.needed} if the change stays at +0.0"
 
 
 @pytest.mark.parametrize("drop", [0.005, 0.01, 0.015])
@@ -83,6 +85,37 @@ def test_the_samples_said_to_be_needed_decide_when_the_change_stays(drop: float)
     (one,) = compare([planted(400, drop, noise=0.05)])
     assert one.verdict == UNKNOWN and one.needed is not None
     assert verdict(planted(round(1.1 * one.needed), drop, noise=0.05)) != UNKNOWN
+
+
+@pytest.mark.parametrize(("worse", "better", "count"), [(3, 0, 30), (4, 1, 40), (12, 6, 60), (16, 8, 300)])
+@pytest.mark.parametrize("others", [0, 4])
+def test_the_samples_said_to_be_needed_fail_by_the_exact_test_and_one_less_does_not(worse: int, better: int, count: int, others: int) -> None:
+    def pair(samples: int) -> Pair:
+        lost, won = worse * samples // count, math.ceil(better * samples / count)
+        baseline = np.concatenate([np.ones(lost), np.zeros(won), np.ones(samples - lost - won)])
+        measured = np.concatenate([np.zeros(lost), np.ones(won), np.ones(samples - lost - won)])
+        return Pair(dataset="d", task="t", baseline=baseline, measured=measured, binary=True)
+
+    unchanged = [planted(2000, 0.0, name=f"d{index}") for index in range(others)]
+    one, *_ = compare([pair(count), *unchanged])
+    if one.verdict == FAIL:
+        one, *_ = compare([pair(count // 2), *unchanged])
+    assert one.verdict == UNKNOWN and one.needed is not None
+    assert compare([pair(one.needed), *unchanged])[0].verdict == FAIL
+    assert compare([pair(one.needed - 1), *unchanged])[0].verdict == UNKNOWN
+
+
+def test_a_data_set_that_cannot_tell_states_its_change() -> None:
+    (one,) = compare([planted(20, 0.1)])
+    assert one.verdict == UNKNOWN and one.needed == 40
+    assert decided([one]) == "not enough samples to tell: okvqa needs 40 if the change stays at −10.0"
+
+
+def test_many_more_samples_are_found_without_the_exact_sum() -> None:
+    baseline, measured = np.zeros(4000), np.zeros(4000)
+    baseline[:1001], measured[1001:2001] = 1.0, 1.0
+    (one,) = compare([Pair(dataset="d", task="t", baseline=baseline, measured=measured, binary=True, limits=Limits(detect=0.00026))])
+    assert one.needed is not None and 2e7 < one.needed <= 1e9
 
 
 def test_an_unknown_data_set_outweighs_passes_and_a_failed_one_outweighs_it() -> None:
@@ -126,7 +159,7 @@ def test_false_alarms_are_within_two_points_of_alpha(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("changed", [0.05, 0.1])
 def test_power_at_the_required_number_of_samples_is_within_two_points_of_nominal(monkeypatch: pytest.MonkeyPatch, changed: float) -> None:
     for datasets in (1, 5):
-        count = gate.required_samples((changed - 0.02**2) ** 0.5, effect=0.02, alpha=0.05 / datasets, power=0.9)
+        count = required_samples((changed - 0.02**2) ** 0.5, effect=0.02, alpha=0.05 / datasets, power=0.9)
         # The strictest step of Holm is planned for; the other data sets fail by chance in addition.
         assert abs(rates(monkeypatch, 2000, drop=0.02, datasets=datasets, binary=True, count=count, changed=changed) - 0.9) <= 0.02
 

@@ -1,11 +1,9 @@
-"""The gate on files: what is paired with what, what is refused, the command's exit status, and the study's own drops."""
+"""The gate on files: what is paired with what, what is refused, and the command's exit status."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from echo_engine import EchoEngine, SilentProgress
@@ -16,15 +14,11 @@ from profiles.datasets.dataset import Dataset, Settings
 from profiles.datasets.sample import Sample
 from profiles.errors import MeasurementError
 from profiles.evaluate import EvalRequest, evaluate, family_record
-from profiles.gate import Limits
 from profiles.gate_run import GateRequest, LimitOptions, measure_like
-from profiles.study_drops import StudyDrop, check_drop, read_study_drops, show_checks
-from runtime.baseline import FamilyRecord, read_baseline
-from runtime.errors import DocumentError, TrimoeError
+from runtime.baseline import FamilyRecord, dump_baseline, read_baseline
+from runtime.errors import TrimoeError
 from runtime.manifest import read_manifest
 
-STUDY = Path(__file__).parent.parent / "profiles" / "data" / "molmoe-1b" / "study_drops.json"
-TASK_TYPES = STUDY.with_name("study_task_types.json")
 SETTINGS = Settings(task="vqa", metric="em/molmo", cleanup="cleanup/molmo", prompt="{question}", max_new_tokens=8)
 
 
@@ -187,78 +181,34 @@ def test_measuring_like_a_baseline_refuses_other_samples(family: Path, tmp_path:
         measure_like(request_of(family, before, tmp_path / "now.json"), (f"mine={path}",), {}, SilentProgress())
 
 
-def test_the_studys_drops_are_those_of_its_document() -> None:
-    study = read_study_drops(STUDY)
-    drops = {drop.removed: drop for drop in study.drops}
-    assert len(drops) == len(study.drops) == 23
-    assert (drops[4,].mean, drops[4,].std, drops[4,].count, drops[4,].accuracy) == (0.0309, 0.0315, 8, 0.7261)
-    assert (drops[2, 4, 10, 13].mean, drops[2, 4, 10, 13].std, drops[2, 4, 10, 13].count) == (0.1836, 0.1890, 2)
-    assert drops[2, 10].datasets == ("coco-2014-vqa", "coco-caption") and drops[2, 12].datasets is None
-    assert dict(study.metrics)["st-qa"] == "ansl_em"
-    types = json.loads(TASK_TYPES.read_text())["task_types"]
-    assert {one["task"] for one in types} == {"vqa", "captioning", "counting", "multiple choice", "document", "scene text"}
-    assert next(one for one in types if one["task"] == "vqa")["mean"] == 0.1558
-
-
 @pytest.mark.parametrize(
-    ("place", "value", "message"),
+    ("variants", "engine", "message"),
     [
-        (("format",), "trimoe.baseline", "format: expected 'trimoe.study-drops'"),
-        (("version",), 9, "version: this trimoe reads version 1"),
-        (("drops", 1, "mean"), 3.09, r"drops\[1\].mean: 3.09 is not a fraction"),
-        (("drops", 1, "removed"), [16], r"drops\[1\].removed\[0\]: 16 is above the greatest allowed, 15"),
-        (("drops", 6, "removed"), [10, 2], r"drops\[6\].removed: expected distinct blocks in ascending order"),
-        (("drops", 6, "datasets"), ["okvqa"], r"drops\[6\].datasets: 1 names for 2 data sets"),
+        ((), "onnx", r"b.json: no scores by onnx; it has b6-k2 \(torch float32\)"),
+        (("b5-k1",), None, r"no scores of b5-k1; it has b6-k2 \(torch float32\)"),
     ],
 )
-def test_wrong_study_documents_are_named_with_their_place(tmp_path: Path, place: tuple, value: object, message: str) -> None:
-    document = json.loads(STUDY.read_text())
-    node = document
-    for key in place[:-1]:
-        node = node[key]
-    node[place[-1]] = value
-    path = tmp_path / "study.json"
-    path.write_text(json.dumps(document))
-    with pytest.raises(DocumentError, match=message):
-        read_study_drops(path)
+def test_measuring_like_a_baseline_without_such_scores_is_refused(
+    family: Path, tmp_path: Path, variants: tuple[str, ...], engine: str | None, message: str
+) -> None:
+    path = measure(family, tmp_path / "b.json", {}, count=2)
+    baseline = read_baseline(path)
+    path.write_bytes(dump_baseline(replace(baseline, scores=tuple(one for one in baseline.scores if one.variant == "b6-k2"))))
+    with pytest.raises(MeasurementError, match=message):
+        measure_like(replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine), (), {}, SilentProgress())
 
 
-CLAIM = StudyDrop(removed=(4,), mean=0.03, std=0.01, count=2, datasets=("a", "b"), accuracy=None, places=())
+def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_path: Path) -> None:
+    path = measure(family, tmp_path / "b.json", {}, count=2)
+    path.write_bytes(dump_baseline(replace(read_baseline(path), scores=())))
+    with pytest.raises(MeasurementError, match=r"b\.json: no scores; it has none at all"):
+        measure_like(request_of(family, path, tmp_path / "now.json"), (), {}, SilentProgress())
 
 
-def dropped(drop: float, count: int = 2000) -> dict[str, np.ndarray]:
-    values = np.ones(count)
-    values[: round(drop * count)] = 0.0
-    return {"a": values, "b": values}
-
-
-@pytest.mark.parametrize(
-    ("drop", "count", "verdict"),
-    [(0.02, 2000, "pass"), (0.06, 2000, "fail"), (0.03, 100, "not enough samples to tell")],
-)
-def test_a_measured_drop_agrees_with_the_study_or_does_not(drop: float, count: int, verdict: str) -> None:
-    check = check_drop(CLAIM, dropped(0.0, count), dropped(drop, count), Limits())
-    assert check.verdict == verdict
-    assert math.isclose(check.measured, drop) and check.low <= drop <= check.high
-    assert verdict in show_checks([check])
-
-
-def test_a_study_drop_over_data_sets_that_were_not_measured_is_refused() -> None:
-    with pytest.raises(MeasurementError, match=r"removed \[4\]: the study's drop is over a, b, c; not measured: c"):
-        check_drop(replace(CLAIM, datasets=("a", "b", "c")), dropped(0.0), dropped(0.0), Limits())
-
-
-def test_a_family_is_judged_by_the_studys_drops(family: Path, tmp_path: Path) -> None:
-    whole, pruned = (next(v.id for v in read_manifest(family).variants if v.removed == removed) for removed in ((), (1,)))
-    document = json.loads(STUDY.read_text()) | {
-        "drops": [{"removed": [1], "mean": 0.03, "std": None, "count": 2, "datasets": None, "accuracy": None, "places": ["here"]}]
-    }
-    study = tmp_path / "study.json"
-    study.write_text(json.dumps(document))
-    good, bad = measure(family, tmp_path / "good.json", {pruned: 20}), measure(family, tmp_path / "bad.json", {pruned: 100})
-    assert run(family, "--baseline", study, "--measured", good)[0] == 0
-    status, text = run(family, "--baseline", study, "--measured", bad)
-    assert status == 1 and "  1                3.00           2   5.00 [" in text
-    with pytest.raises(MeasurementError, match="the study's drops need the family measured first: trimoe eval"):
-        run(family, "--baseline", study, "--measured", tmp_path / "absent.json")
-    assert read_baseline(good).scores[0].variant == whole
+def test_another_metric_is_not_paired(family: Path, tmp_path: Path) -> None:
+    before, path = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
+    now = read_baseline(path)
+    scores = tuple(replace(one, definition=replace(one.definition, metric="em/other")) for one in now.scores)
+    path.write_bytes(dump_baseline(replace(now, scores=scores)))
+    with pytest.raises(MeasurementError, match=r"okvqa: the metric differs from the baseline's \('em/other', there 'em/molmo'\)"):
+        run(family, "--baseline", before, "--measured", path)

@@ -44,9 +44,7 @@ FILE = click.Path(path_type=Path)
 OPTIONS = (
     click.option("--recommendations", type=FILE, help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy)."),
     click.option("--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."),
-    click.option(
-        "--remove", metavar="LIST", callback=number_sets, multiple=True, help="Blocks to remove, e.g. 4,13, or none; repeat for more variants."
-    ),
+    click.option("--remove", metavar="LIST", callback=number_sets, multiple=True, help="Blocks to remove, e.g. 4,13, or none; repeatable."),
     click.option(
         "--strategy",
         type=click.Choice(STRATEGIES),

@@ -26,7 +26,11 @@ def dataset_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "data",
         multiple=True,
         metavar="NAME[:SPLIT]=PATH",
-        help="A data set: one of the study's in its publisher's layout, a JSON-lines file, a folder of Hugging Face datasets, or `demo`. Repeatable.",
+        help=(
+            "A data set: one of the study's in its publisher's layout, a JSON-lines file, a folder of Hugging Face datasets, or `demo`. Repeatable. "
+            "Multiple choice (but the demo's) lists lettered options and reads answers as letters; a model that answers with an option's text needs "
+            "questions that name their options and `trimoe eval … --prompt NAME='{question}'`."
+        ),
     )(command)
 
 

@@ -30,6 +30,20 @@ def _points(context: click.Context, parameter: click.Parameter, values: tuple[st
     return everywhere, named
 
 
+def _refuse_for_study(context: click.Context, against: str | None, *, named: dict[str, float]) -> None:
+    """Raise UsageError for what has no effect on the study's drops: they are means over data sets, of the whole model's score."""
+    if against is not None:
+        raise click.UsageError("--against has no effect here: the study's drops are measured from the whole model", context)
+    if named:
+        name = next(iter(named))
+        raise click.UsageError(
+            f"--tolerance {name}=… has no effect here: the study's drops are means over data sets; give --tolerance POINTS", context
+        )
+    for option in ("detect", "power"):
+        if context.get_parameter_source(option) == click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{option} has no effect here: the study's drops are compared with the interval at --alpha", context)
+
+
 @click.command()
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
@@ -74,13 +88,15 @@ def gate(
 ) -> None:
     """Judge FAMILY by a baseline: the same samples, paired tests, the worst data set decides.
 
-    Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell.
+    Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
     from profiles.eval_progress import SampleProgress
     from profiles.gate import FAIL, PASS
-    from profiles.gate_run import GateRequest, LimitOptions, measure_like, run_gate  # numpy
+    from profiles.gate_run import GateRequest, LimitOptions, is_study, measure_like, run_gate  # numpy
 
     manifest = read_manifest(family)
+    if is_study(baseline):
+        _refuse_for_study(context, against, named=tolerance[1])
     options = LimitOptions(tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power)
     request = GateRequest(
         family=family, manifest=manifest, baseline=baseline, measured=measured, variants=variants, engine=engine, against=against, limits=options

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from profiles.datasets.sample import LETTERS, Sample, listed_options
+from profiles.datasets.sample import Sample, listed_options, option_letters
 from profiles.errors import DatasetError
 
 QUESTION, OPTIONS = "{question}", "{options}"
@@ -80,13 +80,16 @@ class Layout:
 
 
 def fill_prompt(template: str, sample: Sample) -> str:
-    """The question of a sample in a template; text that comes from the sample is not looked at again."""
-    fields = {QUESTION: sample.question, OPTIONS: listed_options(sample.options)}
+    """The question of a sample in a template; text that comes from the sample is not looked at again.
+
+    Raises DatasetError when the template lists more options than there are letters.
+    """
+    fields = {QUESTION: sample.question, OPTIONS: listed_options(sample) if OPTIONS in template else ""}
     return _FIELD.sub(lambda match: fields[match.group()], template)
 
 
 def scored_sample(template: str, sample: Sample) -> Sample:
-    """The sample as answers are compared with it: options that the prompt lists are named by their letters."""
+    """The sample as answers are compared with it: options that the prompt lists are named by their letters. Raises as `fill_prompt`."""
     if OPTIONS not in template or not sample.options:
         return sample
-    return replace(sample, options=tuple(LETTERS[: len(sample.options)]))
+    return replace(sample, options=option_letters(sample))

@@ -1,17 +1,20 @@
 """The demo model's held-out tasks as data sets: images that neither training nor evidence has seen."""
 
 import io
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from profiles.datasets.dataset import CAPTIONING, CHOICE, COUNTING, SCENE_TEXT, VQA, Dataset, Settings
 from profiles.datasets.sample import Sample
+from profiles.errors import MissingToolError
 from profiles.metrics.anls import ANLS
 from profiles.metrics.caption import CAPTION_MATCH
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.cleanups import MOLMO
 from profiles.metrics.exact import EXACT_MATCH
 from profiles.metrics.vqa import VQA_SCORE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SPLIT = "test"
 SEED = 2024
@@ -29,16 +32,23 @@ DEMO_TASKS = tuple(_JUDGED)
 
 
 def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
-    """`count` held-out samples of one of `DEMO_TASKS`; needs scikit-learn and Pillow."""
-    from profiles.demo.tasks import make_samples  # scikit-learn is not needed for other data sets
+    """`count` held-out samples of one of `DEMO_TASKS`. Raises MissingToolError without scikit-learn or Pillow."""
+    try:
+        from PIL import Image
 
+        from profiles.demo.tasks import make_samples  # scikit-learn is not needed for other data sets
+    except ImportError as error:
+        raise MissingToolError(
+            f"{task} is made with scikit-learn and Pillow, and the package {error.name} is missing: "
+            "pip install scikit-learn pillow, or trimoe with its extra [profiles]"
+        ) from error
     kind, metric = _JUDGED[task]
     settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
     samples = tuple(
         Sample(
             id=str(number),
             question=one.question,
-            image=_bitmap(one.image),
+            image=_bitmap(Image.fromarray(one.image)),
             answers=one.answers,
             options=one.options,
             answer_index=one.answer_index,
@@ -49,9 +59,7 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
     return Dataset(name=task, samples=samples, settings=settings)
 
 
-def _bitmap(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
+def _bitmap(image: "Image") -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="BMP")
+    image.save(buffer, format="BMP")
     return buffer.getvalue()

@@ -2,10 +2,15 @@
 
 Keys: `question` (required); `image`, a path relative to the file, or `image_base64`, an encoded image; `id` (default: the line's number); and
 what the metric needs: `answers` (list), `options` (list) with `answer_index`, or `references` (list). Blank lines are skipped.
+
+The prompt of multiple choice lists the options as lines `A: …`, and answers are read as letters: of a model that answers with an option's text,
+`mc/molmo` takes the nearest letter, which is luck. With questions that name their options and a prompt that does not list them
+(`--prompt NAME='{question}'`), answers are compared with the options' texts.
 """
 
 import base64
 import binascii
+import codecs
 from pathlib import Path
 
 from profiles.datasets.dataset import CAPTIONING, CHOICE, VQA, Dataset, Settings
@@ -29,7 +34,7 @@ def load_json_lines(name: str, path: Path) -> Dataset:
     Raises DatasetError when the file or nothing in it can be read, DocumentError naming line and key for wrong content.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     except OSError as error:
         raise DatasetError(f"{name}: {path} cannot be read: {error.strerror or error}") from error
     samples = tuple(

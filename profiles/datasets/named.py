@@ -1,5 +1,6 @@
 """Data sets as a command line names them: `demo`, `NAME=PATH` or `NAME:SPLIT=PATH`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from profiles.datasets.json_lines import load_json_lines
 from profiles.errors import DatasetError
 
 DEMO = "demo"
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Names go into the names of files with results."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +33,8 @@ class Changes:
 def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:
     """The data sets, in order, with the changes applied.
 
-    Raises DatasetError for what cannot be read, names given twice and changes to a data set that is not there; MissingToolError and
-    DocumentError as the readers do.
+    Raises DatasetError for what cannot be read, names that are not plain, names given twice and changes to a data set that is not there;
+    MissingToolError and DocumentError as the readers do.
     """
     found: list[Dataset] = []
     for text in texts:
@@ -56,6 +60,8 @@ def _load(text: str, changes: Changes) -> Dataset:
     name, colon, split = label.partition(":")
     if not equals or not name or not place or (colon and not split):
         raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
+    if not _PLAIN.fullmatch(name):
+        raise DatasetError(f"--data {text}: the name {name!r} is not at most 100 letters, digits, '.', '_' and '-', with a letter or digit first")
     path = Path(place)
     chosen = split if colon else None
     if path.is_file():
@@ -89,4 +95,5 @@ def _changed(dataset: Dataset, changes: Changes) -> Dataset:
         fields["prompt"] = changes.prompts[dataset.name]
     if changes.max_new_tokens is not None:
         fields["max_new_tokens"] = changes.max_new_tokens
-    return replace(dataset.limited(changes.limit), settings=replace(dataset.settings, **fields))
+    samples = tuple(replace(sample, dataset=dataset.name) for sample in dataset.limited(changes.limit).samples)
+    return replace(dataset, samples=samples, settings=replace(dataset.settings, **fields))

@@ -4,8 +4,11 @@ import hashlib
 import io
 import json
 import string
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 LETTERS = string.ascii_uppercase
 
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, ArithmeticError, NotImplementedError, struct.error)
+"""What Pillow raises for images that are not what their first bytes say."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
@@ -23,6 +29,7 @@ class Sample:
 
     `id` is unique in its data set. `image` is a file, the bytes of one, or None for text alone. `answers` are accepted short answers (one an
     annotator), `options` and `answer_index` belong to multiple choice, `references` are captions. What a task does not use is empty or None.
+    `dataset` is the name that messages give; it is no part of the sample.
     """
 
     id: str
@@ -32,6 +39,12 @@ class Sample:
     options: tuple[str, ...] = ()
     answer_index: int | None = None
     references: tuple[str, ...] = ()
+    dataset: str = field(default="", compare=False)
+
+    @property
+    def label(self) -> str:
+        """The sample as messages name it: `data set mine: sample '7'`."""
+        return f"{f'data set {self.dataset}: ' if self.dataset else ''}sample {self.id!r}"
 
     def image_bytes(self) -> bytes | None:
         """The encoded image. Raises DatasetError when its file cannot be read."""
@@ -39,37 +52,47 @@ class Sample:
             return self.image
         try:
             return self.image.read_bytes()
-        except OSError as error:
-            raise DatasetError(f"sample {self.id!r}: the image {self.image} cannot be read: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DatasetError(f"{self.label}: the image {self._image_name()} cannot be read: {reason}") from error
 
     def open_image(self) -> "Image | None":
-        """The image, decoded, in RGB. Raises DatasetError when it cannot be read or decoded."""
-        from PIL import Image, UnidentifiedImageError
+        """The image, decoded, in RGB. Raises DatasetError when it cannot be read or decoded, and when it has more pixels than Pillow finds safe."""
+        from PIL import Image
 
         data = self.image_bytes()
         if data is None:
             return None
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return image.convert("RGB")
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise DatasetError(f"sample {self.id!r}: the image {self._image_name()} cannot be decoded: {error}") from error
+        with self._refusing("decoded"), Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB")
 
     def image_size(self) -> tuple[int, int]:
         """Width and height in pixels, (0, 0) without an image. Raises DatasetError as `open_image`; the pixels are not decoded."""
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         if self.image is None:
             return (0, 0)
-        try:
-            with Image.open(self.image if isinstance(self.image, Path) else io.BytesIO(self.image)) as image:
-                width, height = image.size
-                return (width, height)
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise DatasetError(f"sample {self.id!r}: the image {self._image_name()} cannot be read: {error}") from error
+        with self._refusing("read"), Image.open(self.image if isinstance(self.image, Path) else io.BytesIO(self.image)) as image:
+            width, height = image.size
+            return (width, height)
+
+    @contextmanager
+    def _refusing(self, done: str) -> Iterator[None]:
+        """What Pillow raises as DatasetError: `done` says what cannot be."""
+        from PIL import Image
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            try:
+                yield
+            except (*_BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                raise DatasetError(f"{self.label}: the image {self._image_name()} cannot be {done}: {error}") from error
 
     def _image_name(self) -> str:
-        return str(self.image) if isinstance(self.image, Path) else "given as bytes"
+        if not isinstance(self.image, Path):
+            return "given as bytes"
+        name = str(self.image)
+        return name if name.isprintable() else repr(name)
 
 
 def digest_samples(samples: Iterable[Sample]) -> str:
@@ -93,6 +116,13 @@ def digest_samples(samples: Iterable[Sample]) -> str:
     return total.hexdigest()
 
 
-def listed_options(options: Sequence[str]) -> str:
-    """Options as lines `A: …`, each with its line end."""
-    return "".join(f"{letter}: {option}\n" for letter, option in zip(LETTERS, options, strict=False))
+def option_letters(sample: Sample) -> tuple[str, ...]:
+    """A letter for every option. Raises DatasetError when there are more options than letters."""
+    if len(sample.options) > len(LETTERS):
+        raise DatasetError(f"{sample.label} has {len(sample.options)} options: a prompt that lists them has letters for {len(LETTERS)} at most")
+    return tuple(LETTERS[: len(sample.options)])
+
+
+def listed_options(sample: Sample) -> str:
+    """Options as lines `A: …`, each with its line end. Raises DatasetError as `option_letters`."""
+    return "".join(f"{letter}: {option}\n" for letter, option in zip(option_letters(sample), sample.options, strict=True))

@@ -176,9 +176,9 @@ def check_samples(metric: Metric, samples: Sequence[Sample]) -> None:
         metric.find_tool()
     for sample in samples:
         if not getattr(sample, metric.needs):
-            raise MeasurementError(f"{metric.id} needs {metric.needs}, and sample {sample.id!r} has none")
+            raise MeasurementError(f"{metric.id} needs {metric.needs}, and {sample.label} has none")
         if metric.needs == "options":
             if sample.answer_index is None or not 0 <= sample.answer_index < len(sample.options):
-                raise MeasurementError(f"{metric.id}: sample {sample.id!r} has answer index {sample.answer_index} for {len(sample.options)} options")
+                raise MeasurementError(f"{metric.id}: {sample.label} has answer index {sample.answer_index} for {len(sample.options)} options")
             if len({option.lower().strip() for option in sample.options}) != len(sample.options):
-                raise MeasurementError(f"{metric.id}: sample {sample.id!r} has two equal options among {list(sample.options)}")
+                raise MeasurementError(f"{metric.id}: {sample.label} has two equal options among {list(sample.options)}")
