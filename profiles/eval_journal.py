@@ -60,9 +60,13 @@ class Journal:
 
     def _append(self, line: bytes) -> None:
         stream = self._file()
-        stream.write(line)
-        stream.flush()
-        os.fsync(stream.fileno())
+        try:
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
 
     def _recover(self) -> None:
         stream = self._file()

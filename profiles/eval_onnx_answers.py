@@ -8,8 +8,7 @@ import onnxruntime
 
 from runtime.onnx_decoder import Array, Cache, OnnxDecoder
 from runtime.onnx_session import open_session
-
-_VISION, _EMBEDDINGS = "vision", "embeddings"
+from runtime.shared_graphs import EMBEDDINGS, VISION
 
 
 class OnnxAnswerer:
@@ -27,8 +26,8 @@ class OnnxAnswerer:
 
         self._ends = ends
         self._decoder = OnnxDecoder(session(variant, threads))
-        self._vision = shared(_VISION, threads)
-        self._embeddings = shared(_EMBEDDINGS, 1)  # copies rows: waking a thread takes longer
+        self._vision = shared(VISION, threads)
+        self._embeddings = shared(EMBEDDINGS, 1)  # copies rows: waking a thread takes longer
 
     def answer(self, inputs: Mapping[str, Array], *, max_new_tokens: int) -> list[list[int]]:
         """New tokens of each row up to its end token, for `input_ids`, `attention_mask` [batch, length] padded on the right and the images."""
