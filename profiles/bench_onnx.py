@@ -159,12 +159,13 @@ def _ratios(medians: dict[tuple[str, int], tuple[float, float]]) -> tuple[Figure
 def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> float:
     """Bytes of weights that one token reads: its experts' share of the experts, everything else of the blocks, and the head."""
     k = {block: variant.top_k[layer] for layer, block in enumerate(variant.layers)} if variant.top_k is not None else {}
+    tensors = {tensor.name: tensor for tensor in plan_tensors(source, plan, find_precision("float32"))}
     total = 0.0
-    for tensor in plan_tensors(source, plan, find_precision("float32")):
+    for tensor in tensors.values():
         part, _, rest = tensor.name.partition(".")
         if part == "blocks" and int(rest.split(".")[0]) in variant.layers:
             block = int(rest.split(".")[0])
-            total += tensor.bytes * (k[block] / tensor.shape[0] if ".experts." in tensor.name else 1)
+            total += tensor.bytes * (k[block] / tensors[f"blocks.{block}.router.weight"].shape[1] if ".experts." in tensor.name else 1)
         elif part == "head":
             total += tensor.bytes
     return total

@@ -1,6 +1,7 @@
 """The decoder graphs of the text families against transformers itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from runtime.errors import PlanError
 ROWS = (7, 11)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_variant_computes_what_transformers_computes_without_the_removed_blocks(case: str, tmp_path: Path) -> None:
+ODD_WIDTHS = {"hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 1, "intermediate_size": 33, "experts_implementation": "eager"}
+
+
+@pytest.mark.parametrize(("case", "overrides"), [*((case, {}) for case in CASES), ("olmoe", ODD_WIDTHS)])
+def test_a_variant_computes_what_transformers_computes_without_the_removed_blocks(case: str, overrides: dict[str, Any], tmp_path: Path) -> None:
     """Right-padded prefill of two rows, decoding of both, and for one row a second prefill over what was decoded."""
-    model = write_model(tmp_path / "source", case)
+    model = write_model(tmp_path / "source", case, **overrides)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2)
     variant = exported.plan.variants[0]
     reference, decoder = mask_blocks(model, variant), exported.decoder(variant)

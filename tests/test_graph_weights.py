@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,31 @@ def test_the_rows_of_gate_and_up_stand_in_turn(tmp_path: Path) -> None:
     write_weights(tmp_path, lay_out([tensor]), tmp_path, "out.bin", lambda _: None)
     found = np.fromfile(tmp_path / "out.bin", np.float32)[:12].reshape(6, 2)
     np.testing.assert_array_equal(found, [[0, 1], [10, 11], [2, 3], [12, 13], [4, 5], [14, 15]])
+
+
+def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.graphs.weight_file.CHUNK_BYTES", 3 * 4 * 4)
+    first, second = np.arange(16, dtype=np.float32).reshape(4, 4), np.arange(100, 132, dtype=np.float32).reshape(8, 4)
+    records = write_source(tmp_path, first=first, second=second)
+    sliced = StoredTensor(name="fc2", dtype="float32", shape=(2, 12, 2), rows=((records["first"],), (records["second"],)), slices=2)
+    panelled = StoredTensor(name="qkv", dtype="float32", shape=(2, 4, 6), rows=((records["first"],), (records["second"],)), transposed=True)
+    write_weights(tmp_path, lay_out([sliced, panelled]), tmp_path, "out.bin", lambda _: None)
+    whole = np.concatenate([first, second])
+    found = np.fromfile(tmp_path / "out.bin", np.float32)
+    np.testing.assert_array_equal(found[:48].reshape(2, 12, 2), [whole[:, :2], whole[:, 2:]])
+    np.testing.assert_array_equal(found[1024:1072].reshape(2, 4, 6), [whole[:6].T, whole[6:].T])
+
+
+def test_experts_of_an_even_width_are_sliced_for_the_cpu_alone(tmp_path: Path) -> None:
+    for width, precision, slices in ((32, "float32", 2), (33, "float32", 1), (32, "float16", 1), (32, "int8", 1)):
+        source = tmp_path / f"{width}-{precision}"
+        write_model(source / "source", "olmoe", intermediate_size=width)
+        exported = export_graphs(source / "source", source / "family", removed=(2,), top_k=2, precision=precision)
+        experts = next(node for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node if node.name == "layers.1/experts")
+        assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
+        stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
+        name = "blocks.1.experts.fc2" + (".packed" if precision == "int8" else "")
+        assert stored[name].shape == (8 * slices, 64, width // slices)
 
 
 def test_bfloat16_is_widened_exactly_and_float32_rounded_to_nearest(tmp_path: Path) -> None:

@@ -34,18 +34,21 @@ def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
     loops = sorted({node.op_type for node in nodes} & set(LOOPS))
     if loops:
         raise VerificationError(f"{path}: has nodes {', '.join(loops)}; experts must be one fused node a layer")
-    found = {node.name.split("/")[0]: _k(node) for node in nodes if node.op_type in EXPERTS and node.domain == MICROSOFT}
+    slices = {node.output[0]: len(node.input) for node in nodes if node.op_type == "Concat"}
+    experts = [node for node in nodes if node.op_type in EXPERTS and node.domain == MICROSOFT]
+    found = {node.name.split("/")[0]: _k(node) / slices.get(node.input[1], 1) for node in experts}
     planned = {f"layers.{layer}": k for layer, k in enumerate(top_k) if k is not None}
     if sum(kinds[kind] for kind in EXPERTS) != len(found) or found.keys() != planned.keys():
         raise VerificationError(f"{path}: expert nodes at {', '.join(sorted(found))}; planned are {', '.join(sorted(planned))}")
     for layer, k in planned.items():
         if found[layer] != k:
-            raise VerificationError(f"{path}: {layer}: {found[layer]} experts per token, planned are {k}")
-    experts = f"{len(planned)} expert nodes with the planned k, " if planned else ""
-    return f"{len(nodes)} nodes: {experts}{len(top_k)} attention and {2 * len(top_k)} norm nodes fused"
+            raise VerificationError(f"{path}: {layer}: {found[layer]:g} experts per token, planned are {k}")
+    counted = f"{len(planned)} expert nodes with the planned k, " if planned else ""
+    return f"{len(nodes)} nodes: {counted}{len(top_k)} attention and {2 * len(top_k)} norm nodes fused"
 
 
 def _k(node: Any) -> int:
+    """The node's k; it counts slices of experts where the scores are those of slices, repeated for each."""
     return next((attribute.i for attribute in node.attribute if attribute.name == "k"), 0)
 
 

@@ -15,16 +15,16 @@ def add_experts(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, pre
     flat = flatten(graph, spec, normed, layer) if rows is normed else rows
     scores = graph.linear(flat, prefix + "router", name=f"layers.{layer}/router")
     mixed = _fused_node(graph, spec, rows, scores, prefix, f"layers.{layer}/experts", k)
-    if prefix + "shared_expert_gate.weight" in graph:
-        shared = add_dense(graph, flat, prefix=prefix + "shared_expert.", name=f"layers.{layer}/shared_expert")
-        gate = graph.linear(flat, prefix + "shared_expert_gate", name=f"layers.{layer}/shared_expert_gate")
-        weight = graph.one("Sigmoid", gate, name=f"layers.{layer}/shared_expert_weight")
-        weighted = graph.one("Mul", shared, weight, name=f"layers.{layer}/shared_expert_weighted")
-        mixed = graph.one("Add", mixed, weighted, name=f"layers.{layer}/experts_sum")
-    if rows is normed:
+    if rows is not normed:
+        shape = graph.one("Shape", normed, name=f"layers.{layer}/experts/shape")
+        mixed = graph.one("Reshape", mixed, shape, name=f"layers.{layer}/experts/back")
+    if prefix + "shared_expert_gate.weight" not in graph:
         return mixed
-    shape = graph.one("Shape", normed, name=f"layers.{layer}/experts/shape")
-    return graph.one("Reshape", mixed, shape, name=f"layers.{layer}/experts/back")
+    shared = add_dense(graph, normed, prefix=prefix + "shared_expert.", name=f"layers.{layer}/shared_expert")
+    gate = graph.linear(normed, prefix + "shared_expert_gate", name=f"layers.{layer}/shared_expert_gate")
+    weight = graph.one("Sigmoid", gate, name=f"layers.{layer}/shared_expert_weight")
+    weighted = graph.one("Mul", shared, weight, name=f"layers.{layer}/shared_expert_weighted")
+    return graph.one("Add", mixed, weighted, name=f"layers.{layer}/experts_sum")
 
 
 def hide_shape(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, layer: int) -> ir.Value:
@@ -45,7 +45,14 @@ def _fused_node(graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: 
     attributes = {"k": k, "normalize_routing_weights": int(spec.renormalised), **SWIGLU}
     fc1, fc2 = f"{prefix}experts.fc1", f"{prefix}experts.fc2"
     if f"{fc1}.packed" not in graph:
-        return graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
+        slices = graph.shape(fc1)[0] // graph.shape(prefix + "router.weight")[1]
+        if slices == 1:
+            return graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
+        # Every slice of an expert has the expert's score. The softmax over all of them then gives each slice its share of the expert's weight.
+        attributes["k"] = slices * k
+        scores = graph.one("Concat", *[scores] * slices, name=f"{name}/slices", axis=-1)
+        mixed = graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
+        return graph.one("Mul", mixed, graph.number("slices", slices), name=f"{name}/whole")
     how = graph.quantisation(fc1)
     weights = (graph.weight(f"{fc1}.packed"), graph.weight(f"{fc1}.scales"), None, graph.weight(f"{fc2}.packed"), graph.weight(f"{fc2}.scales"))
     attributes |= {"expert_weight_bits": how.bits, "block_size": how.block, "quant_type": "int"}

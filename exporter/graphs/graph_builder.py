@@ -104,11 +104,21 @@ class GraphBuilder:
         weight, bias = f"{stem}.weight", f"{stem}.bias"
         if f"{weight}.packed" in self:
             product = self._quantised_linear(value, weight, name)
+        elif len(self.shape(weight)) == 3:
+            product = self._panelled_linear(value, weight, name)
         elif self._weights[weight].transposed:
             product = self.one("MatMul", value, self.weight(weight), name=name)
         else:
             product = self.one("FusedMatMul", value, self.weight(weight), name=name, domain=MICROSOFT, transB=1)
         return self.one("Add", product, self.weight(bias), name=f"{name}/bias") if bias in self else product
+
+    def _panelled_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
+        """value [batch, sequence, in] with each panel, and their columns side by side: [batch, sequence, out]."""
+        panels, _, columns = self.shape(weight)
+        wide = self.one("Unsqueeze", value, self.constant("axis_1", [1]), name=f"{name}/wide")
+        products = self.one("MatMul", wide, self.weight(weight), name=name)
+        turned = self.one("Transpose", products, name=f"{name}/turned", perm=[0, 2, 1, 3])
+        return self.one("Reshape", turned, self.constant(f"join_{panels}_panels", [0, 0, panels * columns]), name=f"{name}/joined")
 
     def _quantised_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
         rows, blocks, _ = self._weights[f"{weight}.packed"].shape

@@ -18,6 +18,11 @@ class Precision:
         """Whether activations have 16 bits, for which the CPU has no kernels or not all."""
         return self.dtype != "float32"
 
+    @property
+    def cpu_layout(self) -> bool:
+        """Whether its matrices are laid out for the CPU's kernels: plain float32, which CUDA's fused attention does not take."""
+        return self.dtype == "float32" and self.bits is None
+
 
 PRECISIONS: tuple[Precision, ...] = (
     Precision(name="float32", dtype="float32"),

@@ -34,8 +34,10 @@ class Quantisation:
 class StoredTensor:
     """A tensor of the data file: `dtype` a key of TYPES, `offset` in bytes.
 
-    It is filled by `rows`, each a tensor as it is or the rows of two of one shape in turn (gate, up, gate, up, …), or by `values`; where
-    `transposed`, rows are its columns. Or it is another view of the beginning of the tensor called `view_of`, with no bytes of its own.
+    It is filled by `rows`, each a tensor as it is or the rows of two of one shape in turn (gate, up, gate, up, …), or by `values`. Where
+    `transposed`, rows are its columns: those of a matrix, or, of three dimensions [panels, in, columns], those of one panel after the other.
+    Where `slices` is not 1, the columns of all rows stand in so many parts, each contiguous: all first parts, then all second ones.
+    Or it is another view of the beginning of the tensor called `view_of`, with no bytes of its own.
     """
 
     name: str
@@ -45,6 +47,7 @@ class StoredTensor:
     rows: tuple[tuple[TensorRecord, ...], ...] = ()
     values: npt.NDArray[np.generic] | None = None
     transposed: bool = False
+    slices: int = 1
     view_of: str | None = None
     quantisation: Quantisation | None = None
 

@@ -77,11 +77,26 @@ def _pieces(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
     if tensor.values is not None:
         yield tensor.values
     if tensor.transposed:
-        yield from _columns(reader, tensor)
+        yield from (_columns if len(tensor.shape) == 2 else _panels)(reader, tensor)
         return
+    for part in range(tensor.slices):
+        for rows in tensor.rows:
+            for array in reader.read(rows):
+                if tensor.slices > 1:
+                    array = np.split(array, tensor.slices, axis=-1)[part]
+                yield array if tensor.quantisation is None else quantise(array, tensor.quantisation)
+
+
+def _panels(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
+    """Panels [in, columns] of a transposed matrix, each made of as many rows of the source as it has columns."""
+    _, width, columns = tensor.shape
+    rest: Array | None = None
     for rows in tensor.rows:
         for array in reader.read(rows):
-            yield array if tensor.quantisation is None else quantise(array, tensor.quantisation)
+            rest = array if rest is None else np.concatenate([rest, array])
+            whole = len(rest) - len(rest) % columns
+            yield rest[:whole].reshape(-1, columns, width).transpose(0, 2, 1)
+            rest = rest[whole:]
 
 
 def _columns(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:

@@ -11,6 +11,9 @@ from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from exporter.graphs.precision import Precision, block_size
 from exporter.graphs.stored_tensor import Quantisation, StoredTensor
 
+PANEL = 64  # columns
+SLICES = 2  # of each expert, where the CPU computes them
+
 
 def decoder_tensors(
     family: Family, checkpoint: Checkpoint, spec: DecoderSpec, precision: Precision, *, blocks: frozenset[int]
@@ -46,11 +49,14 @@ def stacked(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTen
 def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> Iterator[StoredTensor]:
     """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost twice as fast as by [out, in].
 
+    For the CPU they are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its first byte to its last.
     Where the precision says so they are quantised instead: packed [out, blocks, bytes of a block], scales [out, blocks].
     """
     whole = stacked(name, tensors, precision.dtype)
     if precision.bits is None:
-        yield turned(whole)
+        rows, columns = whole.shape
+        panels = precision.cpu_layout and rows % PANEL == 0
+        yield replace(whole, shape=(rows // PANEL, columns, PANEL), transposed=True) if panels else turned(whole)
         return
     size = block_size(whole.shape[-1], tensor=tensors[0].name)
     blocks = whole.shape[-1] // size
@@ -67,6 +73,12 @@ def turned(tensor: StoredTensor) -> StoredTensor:
 def _part(whole: StoredTensor, part: str, shape: tuple[int, ...], how: Quantisation) -> StoredTensor:
     dtype = "uint8" if part == "packed" else "float32"
     return StoredTensor(name=f"{whole.name}.{part}", dtype=dtype, shape=shape, rows=whole.rows, quantisation=how)
+
+
+def _row_slice(record: TensorRecord, part: int, parts: int) -> TensorRecord:
+    """The part-th of so many equal parts of a matrix's rows."""
+    rows, length = record.shape[0] // parts, record.bytes // parts
+    return replace(record, shape=(rows, *record.shape[1:]), begin=record.begin + part * length, end=record.begin + (part + 1) * length)
 
 
 class _Block:
@@ -108,13 +120,23 @@ class _Block:
         yield from self._linear(f"{name}down", f"{source}down_proj")
 
     def _experts(self, count: int) -> Iterator[StoredTensor]:
-        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout of the MoE kernels."""
-        for name, projections in (("fc1", self.family.expert_projections[:2]), ("fc2", self.family.expert_projections[2:])):
-            rows = [tuple(self._expert(expert, projection) for projection in projections) for expert in range(count)]
-            first = rows[0][0]
-            shape = (count, len(rows[0]) * first.shape[0], first.shape[1])
-            whole = StoredTensor(name=f"{self.prefix}experts.{name}", dtype=self.precision.dtype, shape=shape, rows=tuple(rows))
-            yield from self._quantised_experts(whole, first.name)
+        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout of the MoE kernels.
+
+        The CPU kernel deals experts to threads by number, the first half of them to the first of two threads, however few are chosen. So there
+        every expert is cut into slices of its width, which sum up to it: first all first slices, then all second ones. Each thread then has
+        a slice of every chosen expert.
+        """
+        gates, ups, downs = ([self._expert(expert, projection) for expert in range(count)] for projection in self.family.expert_projections)
+        hidden, width = downs[0].shape
+        slices = SLICES if self.precision.cpu_layout and width % SLICES == 0 else 1
+        pairs = [tuple(_row_slice(record, part, slices) for record in pair) for part in range(slices) for pair in zip(gates, ups, strict=True)]
+        for name, rows, columns_cut, shape in (
+            ("fc1", pairs, 1, (slices * count, 2 * width // slices, hidden)),
+            ("fc2", [(down,) for down in downs], slices, (slices * count, hidden, width // slices)),
+        ):
+            full = f"{self.prefix}experts.{name}"
+            whole = StoredTensor(name=full, dtype=self.precision.dtype, shape=shape, rows=tuple(rows), slices=columns_cut)
+            yield from self._quantised_experts(whole, rows[0][0].name)
 
     def _quantised_experts(self, whole: StoredTensor, source: str) -> Iterator[StoredTensor]:
         bits = self.precision.bits
