@@ -107,8 +107,8 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "a function": (a_function, r"has functions or sparse tensors of its own \(f\)|\(Routing\)"),
     "a branch": (a_branch, r"there is node layers\.1/branch \(ai\.onnx\.If\) where no further node is planned"),
     "a lost node": (
-        lambda model: model.graph.node.remove(named(model, "head/joined")),
-        r"there is no further node where node head/joined \(ai\.onnx\.Reshape\) is planned",
+        lambda model: model.graph.node.remove(named(model, "head")),
+        r"there is no further node where node head \(ai\.onnx\.MatMul\) is planned",
     ),
     "another block's bytes": (place("blocks.1.attention_norm", "offset", "0"), r"tensor blocks\.1\.attention_norm is .*'offset': '0'"),
     "another output": (lambda model: setattr(model.graph.output[0], "name", "scores"), r"output logits is missing"),

@@ -193,7 +193,7 @@ def test_another_k_in_the_graph_is_named_with_its_layer(tmp_path: Path) -> None:
 
     def edit(model: Any) -> None:
         node = next(node for node in model.graph.node if node.name == "layers.1/experts")
-        next(attribute for attribute in node.attribute if attribute.name == "k").i = 6  # of slices
+        next(attribute for attribute in node.attribute if attribute.name == "k").i = 3
 
     edit_graph(exported.path(VARIANT), edit)
     with pytest.raises(VerificationError, match=r"b3-k2\.onnx: layers\.1: 3 experts per token, planned are 2"):

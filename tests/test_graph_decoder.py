@@ -15,8 +15,11 @@ ROWS = (7, 11)
 
 ODD_WIDTHS = {"hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 1, "intermediate_size": 33, "experts_implementation": "eager"}
 
+SLICED = {"hidden_size": 512, "num_attention_heads": 8, "intermediate_size": 256}  # and in panels
+OVERRIDES = [*((case, {}) for case in CASES), ("olmoe", ODD_WIDTHS), ("olmoe", SLICED), ("qwen2_moe", {"moe_intermediate_size": 128})]
 
-@pytest.mark.parametrize(("case", "overrides"), [*((case, {}) for case in CASES), ("olmoe", ODD_WIDTHS)])
+
+@pytest.mark.parametrize(("case", "overrides"), OVERRIDES)
 def test_a_variant_computes_what_transformers_computes_without_the_removed_blocks(case: str, overrides: dict[str, Any], tmp_path: Path) -> None:
     """Right-padded prefill of two rows, decoding of both, and for one row a second prefill over what was decoded."""
     model = write_model(tmp_path / "source", case, **overrides)

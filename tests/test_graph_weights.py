@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from tiny_graphs import export_graphs, write_model
 
 from exporter.checkpoint import TensorRecord
+from exporter.graphs.census import check_decoder
 from exporter.graphs.graph_set import data_path, plan_tensors
 from exporter.graphs.precision import PRECISIONS, block_size, find_precision
 from exporter.graphs.quantise import dequantise, quantise
@@ -58,16 +59,26 @@ def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch
     np.testing.assert_array_equal(found[1024:1072].reshape(2, 4, 6), [whole[:6].T, whole[6:].T])
 
 
-def test_experts_of_an_even_width_are_sliced_for_the_cpu_alone(tmp_path: Path) -> None:
-    for width, precision, slices in ((32, "float32", 2), (33, "float32", 1), (32, "float16", 1), (32, "int8", 1)):
-        source = tmp_path / f"{width}-{precision}"
-        write_model(source / "source", "olmoe", intermediate_size=width)
-        exported = export_graphs(source / "source", source / "family", removed=(2,), top_k=2, precision=precision)
-        experts = next(node for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node if node.name == "layers.1/experts")
-        assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
-        stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
-        name = "blocks.1.experts.fc2" + (".packed" if precision == "int8" else "")
-        assert stored[name].shape == (8 * slices, 64, width // slices)
+@pytest.mark.parametrize(
+    ("width", "precision", "slices"), [(256, "float32", 4), (130, "float32", 2), (64, "float32", 1), (256, "float16", 1), (256, "int8", 1)]
+)
+def test_wide_experts_are_sliced_for_the_cpu_alone(width: int, precision: str, slices: int, tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "olmoe", intermediate_size=width)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
+    experts = next(node for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node if node.name == "layers.1/experts")
+    assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
+    check_decoder(exported.path("b3-k2"), top_k=(4, 2, 2))
+    stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
+    name = "blocks.1.experts.fc2" + (".packed" if precision == "int8" else "")
+    assert stored[name].shape == (8 * slices, 64, width // slices)
+
+
+@pytest.mark.parametrize(("hidden", "shape"), [(512, (24, 512, 64)), (64, (64, 192))])
+def test_large_matrices_stand_in_panels(hidden: int, shape: tuple[int, ...], tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "olmoe", hidden_size=hidden, num_key_value_heads=4)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+    stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision("float32"))}
+    assert stored["blocks.1.qkv.weight"].shape == shape
 
 
 def test_bfloat16_is_widened_exactly_and_float32_rounded_to_nearest(tmp_path: Path) -> None:

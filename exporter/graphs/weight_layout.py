@@ -12,7 +12,9 @@ from exporter.graphs.precision import Precision, block_size
 from exporter.graphs.stored_tensor import Quantisation, StoredTensor
 
 PANEL = 64  # columns
-SLICES = 2  # of each expert, where the CPU computes them
+PANELLED = 2**18  # values of a matrix, the least: to read smaller ones well saves less than the further nodes take
+SLICES = (4, 2)  # of each expert, the preferred number first
+SLICE_WIDTH = 64  # the least: calling the kernel for narrower slices costs more than equal loads save
 
 
 def decoder_tensors(
@@ -49,13 +51,13 @@ def stacked(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTen
 def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> Iterator[StoredTensor]:
     """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost twice as fast as by [out, in].
 
-    For the CPU they are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its first byte to its last.
+    For the CPU large ones are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its first byte to its last.
     Where the precision says so they are quantised instead: packed [out, blocks, bytes of a block], scales [out, blocks].
     """
     whole = stacked(name, tensors, precision.dtype)
     if precision.bits is None:
         rows, columns = whole.shape
-        panels = precision.cpu_layout and rows % PANEL == 0
+        panels = precision.cpu_layout and rows % PANEL == 0 and rows * columns >= PANELLED
         yield replace(whole, shape=(rows // PANEL, columns, PANEL), transposed=True) if panels else turned(whole)
         return
     size = block_size(whole.shape[-1], tensor=tensors[0].name)
@@ -73,6 +75,11 @@ def turned(tensor: StoredTensor) -> StoredTensor:
 def _part(whole: StoredTensor, part: str, shape: tuple[int, ...], how: Quantisation) -> StoredTensor:
     dtype = "uint8" if part == "packed" else "float32"
     return StoredTensor(name=f"{whole.name}.{part}", dtype=dtype, shape=shape, rows=whole.rows, quantisation=how)
+
+
+def _slices(width: int) -> int:
+    """The number of slices for an expert of that width."""
+    return next((slices for slices in SLICES if width % slices == 0 and width // slices >= SLICE_WIDTH), 1)
 
 
 def _row_slice(record: TensorRecord, part: int, parts: int) -> TensorRecord:
@@ -128,7 +135,7 @@ class _Block:
         """
         gates, ups, downs = ([self._expert(expert, projection) for expert in range(count)] for projection in self.family.expert_projections)
         hidden, width = downs[0].shape
-        slices = SLICES if self.precision.cpu_layout and width % SLICES == 0 else 1
+        slices = _slices(width) if self.precision.cpu_layout else 1
         pairs = [tuple(_row_slice(record, part, slices) for record in pair) for part in range(slices) for pair in zip(gates, ups, strict=True)]
         for name, rows, columns_cut, shape in (
             ("fc1", pairs, 1, (slices * count, 2 * width // slices, hidden)),
