@@ -46,13 +46,13 @@ def _fused_node(graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: 
     fc1, fc2 = f"{prefix}experts.fc1", f"{prefix}experts.fc2"
     if f"{fc1}.packed" not in graph:
         slices = graph.shape(fc1)[0] // graph.shape(prefix + "router.weight")[1]
-        if slices == 1:
-            return graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
-        # Every slice of an expert has the expert's score. The softmax over all of them then gives each slice its share of the expert's weight.
-        attributes["k"] = slices * k
-        scores = graph.one("Concat", *[scores] * slices, name=f"{name}/slices", axis=-1)
+        if slices > 1:
+            # Every slice of an expert has the expert's score, so that the softmax over all slices gives each its share of the expert's weight.
+            # Only where two experts tie to the last bit for the last place may the node take slices of both.
+            attributes["k"] = slices * k
+            scores = graph.one("Concat", *[scores] * slices, name=f"{name}/slices", axis=-1)
         mixed = graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
-        return graph.one("Mul", mixed, graph.number("slices", slices), name=f"{name}/whole")
+        return mixed if slices == 1 else graph.one("Mul", mixed, graph.number("slices", slices), name=f"{name}/whole")
     how = graph.quantisation(fc1)
     weights = (graph.weight(f"{fc1}.packed"), graph.weight(f"{fc1}.scales"), None, graph.weight(f"{fc2}.packed"), graph.weight(f"{fc2}.scales"))
     attributes |= {"expert_weight_bits": how.bits, "block_size": how.block, "quant_type": "int"}
