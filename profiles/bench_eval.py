@@ -14,10 +14,11 @@ TARGET = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalRate:
-    """Median seconds for all `samples` of a data set, one at a time and in batches, and how many answers came out the same."""
+    """Median seconds for all `samples` of a data set, one at a time and in batches of up to `batch_size`, and how many answers came out the same."""
 
     dataset: str
     samples: int
+    batch_size: int
     alone_s: float
     batched_s: float
     same: int
@@ -49,6 +50,7 @@ def bench_eval(engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, 
         EvalRate(
             dataset=dataset.name,
             samples=len(dataset.samples),
+            batch_size=min(batch_size, len(dataset.samples)),
             alone_s=statistics.median(times[dataset.name, 1]),
             batched_s=statistics.median(times[dataset.name, batch_size]),
             same=sum(one == other for one, other in zip(answers[dataset.name, 1], answers[dataset.name, batch_size], strict=True)),
@@ -68,10 +70,11 @@ def _answer(engine: Engine, requests: Sequence[Request], size: int, max_new_toke
 
 
 def whole_rate(rates: Sequence[EvalRate]) -> EvalRate:
-    """All data sets as one: what a whole evaluation gains."""
+    """All data sets as one: what a whole evaluation gains. Its batches are as large as the largest."""
     return EvalRate(
         dataset="all",
         samples=sum(rate.samples for rate in rates),
+        batch_size=max(rate.batch_size for rate in rates),
         alone_s=sum(rate.alone_s for rate in rates),
         batched_s=sum(rate.batched_s for rate in rates),
         same=sum(rate.same for rate in rates),

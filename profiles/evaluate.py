@@ -159,14 +159,17 @@ def _measure(engine: Engine, name: str, variant: str, measured: _Measured, famil
         "decoding": asdict(measured.decoding),
         "software": dict(sorted(engine.software.items())),
     }
-    path = folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl"
-    if path.is_file():
+    path, title = folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl", f"{variant} {name} {measured.record.name}"
+    kept = path.is_file()
+    if kept:
         _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
     else:
-        _answer(engine, measured, settings, path, f"{variant} {name} {measured.record.name}", progress)
-    results = read_results(path, settings)
-    values = results.values
-    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED)
+        _answer(engine, measured, settings, path, title, progress)
+    values = read_results(path, settings).values
+    if kept:
+        progress.begin(title, values.size, values.size)
+        progress.end()
+    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=find_metric(measured.definition.metric).highest)
     return ScoreRecord(
         variant=variant,
         engine=name,

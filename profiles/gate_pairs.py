@@ -55,8 +55,10 @@ def pair_of(stored: Stored, measured: Stored, before: ScoreRecord, now: ScoreRec
     for what, mine, theirs in (
         ("samples differ", now.dataset.digest, before.dataset.digest),
         ("metric differs", now.definition.metric, before.definition.metric),
+        ("metric's definition differs", now.definition.meaning, before.definition.meaning),
         ("clean-up differs", now.definition.cleanup, before.definition.cleanup),
         ("prompt differs", now.decoding.prompt, before.decoding.prompt),
+        ("decoding differs", now.decoding.strategy, before.decoding.strategy),
         ("limit of new tokens differs", now.decoding.max_new_tokens, before.decoding.max_new_tokens),
     ):
         if mine != theirs:

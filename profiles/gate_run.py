@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class LimitOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateRequest:
-    """What to judge by what."""
+    """What to judge by what. `other_model`: the baseline may be of another checkpoint than the family."""
 
     family: Path
     manifest: Manifest
@@ -61,6 +62,7 @@ class GateRequest:
     engine: str | None
     against: str | None
     limits: LimitOptions
+    other_model: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,14 +77,15 @@ class Outcome:
 def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str, str], progress: EvalProgress) -> None:
     """Measure the family on the baseline's data sets, with its prompts, metrics and engines, into the file `request.measured`.
 
-    The demo's data sets need no --data. Raises MeasurementError when the baseline has no score that was asked for, and when a data set was
-    not given or has other samples.
+    The demo's data sets need no --data. Raises MeasurementError when the baseline has no score that was asked for or is of another model, and
+    when a data set was not given or has other samples.
     """
     if is_study(request.baseline):
         raise MeasurementError(
             f"{request.measured}: missing; the study's drops need the family measured first: trimoe eval … --out {request.measured}"
         )
     baseline = read_baseline(request.baseline)
+    _model_note(request, baseline)
     variants = _variants(request, baseline)
     scores = _asked_scores(request, baseline)
     wanted = {score.dataset.name: score for score in scores}
@@ -137,7 +140,10 @@ def _variants(request: GateRequest, baseline: Baseline) -> tuple[str, ...]:
 
 
 def run_gate(request: GateRequest) -> Outcome:
-    """The outcome for every variant and engine. Raises MeasurementError for measurements of another family and what cannot be paired."""
+    """The outcome for every variant and engine.
+
+    Raises MeasurementError for measurements of another family, a baseline of another model, and what cannot be paired.
+    """
     measured = Stored(baseline=read_baseline(request.measured), folder=request.measured.parent)
     digest = family_record(request.manifest).digest
     if measured.baseline.family.digest != digest:
@@ -147,6 +153,26 @@ def run_gate(request: GateRequest) -> Outcome:
     return _study_outcome(request, measured) if is_study(request.baseline) else _paired_outcome(request, measured)
 
 
+def describe_measured(path: Path) -> str:
+    """What a baseline that is there already was made of, and when its file was written: a line for who wonders why nothing is measured."""
+    baseline, written = read_baseline(path), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    forms = ", ".join(dict.fromkeys(f"{score.engine} {score.dtype}" for score in baseline.scores))
+    software = ", ".join(f"{one.name} {one.version}" for one in baseline.software)
+    made = f"written {written:%Y-%m-%d %H:%M} UTC by trimoe {baseline.trimoe}, scores by {forms or 'nothing'}"
+    return f"{path}: exists, so nothing is measured: {made} ({software}); remove the file to measure again"
+
+
+def _model_note(request: GateRequest, baseline: Baseline) -> str | None:
+    """That the baseline is of another model, where that was asked for; None where it is of the family's. Raises MeasurementError where it was not."""
+    theirs, mine = baseline.family, family_record(request.manifest)
+    if theirs.source_digest == mine.source_digest:
+        return None
+    note = f"of another model, {theirs.name} (checkpoint digest {theirs.source_digest[:12]}…), not {mine.name} ({mine.source_digest[:12]}…)"
+    if not request.other_model:
+        raise MeasurementError(f"{request.baseline}: {note}; --other-model compares the two on the same samples")
+    return f"the baseline is {note}"
+
+
 def is_study(path: Path) -> bool:
     """Whether the file holds the drops of a study instead of a baseline. Raises DocumentError."""
     return read_document(path).require("format").string() == STUDY_FORMAT
@@ -154,6 +180,7 @@ def is_study(path: Path) -> bool:
 
 def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
     stored = Stored(baseline=read_baseline(request.baseline), folder=request.baseline.parent)
+    note = _model_note(request, stored.baseline)
     names = {score.dataset.name for score in stored.baseline.scores}
     unknown = request.limits.names - names
     if unknown:
@@ -177,16 +204,16 @@ def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
                     "comparisons": [comparison_document(one) for one in comparisons],
                 }
             )
-    return _outcome(verdicts, texts, parts, str(request.baseline))
+    return _outcome(verdicts, texts, parts, str(request.baseline), note=note)
 
 
-def _outcome(verdicts: Sequence[str], texts: Sequence[str], parts: Sequence[Mapping[str, Any]], baseline: str) -> Outcome:
+def _outcome(verdicts: Sequence[str], texts: Sequence[str], parts: Sequence[Mapping[str, Any]], baseline: str, *, note: str | None = None) -> Outcome:
     if not verdicts:
         raise MeasurementError(f"{baseline}: nothing in it can be compared with what was measured")
     verdict = max(verdicts, key=_SEVERITY.index)
     counts = ", ".join(f"{verdicts.count(one)} {one}" for one in _SEVERITY if one in verdicts)
-    text = "\n".join(texts) + (f"\n{verdict} ({counts})\n" if len(verdicts) > 1 else f"\n{verdict}\n")
-    return Outcome(verdict=verdict, text=text, document={"verdict": verdict, "parts": list(parts)})
+    text = (f"{note}\n\n" if note else "") + "\n".join(texts) + (f"\n{verdict} ({counts})\n" if len(verdicts) > 1 else f"\n{verdict}\n")
+    return Outcome(verdict=verdict, text=text, document={"verdict": verdict, "note": note, "parts": list(parts)})
 
 
 def _study_outcome(request: GateRequest, measured: Stored) -> Outcome:

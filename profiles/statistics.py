@@ -34,8 +34,15 @@ def bootstrap_means(values: Values, *, resamples: int, seed: int) -> Values:
     return np.sort(means)
 
 
-def bootstrap_interval(values: Values, *, level: float, resamples: int, seed: int) -> tuple[float, float]:
-    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1."""
+def bootstrap_interval(values: Values, *, level: float, resamples: int, seed: int, highest: float = 1.0) -> tuple[float, float]:
+    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1, of scores between 0 and `highest`.
+
+    Samples that all have one score give nothing to resample, and its interval would have no width however few they are. Then at most a share
+    of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper–Pearson), at worst 0 or `highest`.
+    """
+    if values.size and values.min() == values.max():
+        score, other = float(values[0]), 1 - ((1 - level) / 2) ** (1 / values.size)
+        return score - other * score, score + other * max(0.0, highest - score)
     means = bootstrap_means(values, resamples=resamples, seed=seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

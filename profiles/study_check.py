@@ -9,7 +9,7 @@ import numpy as np
 from profiles.errors import MeasurementError
 from profiles.gate import FAIL, PASS, UNKNOWN, Limits, Pair
 from profiles.gate_pairs import Stored, pair_of, scores_of
-from profiles.statistics import Values
+from profiles.statistics import Values, largest_change
 from profiles.study_drops import StudyDrop, StudyDrops
 from runtime.manifest import Manifest, VariantRecord
 
@@ -122,8 +122,14 @@ def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> t
 
 
 def _resampled(drops: Values, index: int) -> Values:
-    """Means of resamples, unsorted, so that data sets stay independent of each other."""
+    """Means of resamples, unsorted, so that data sets stay independent of each other.
+
+    Drops that are all the same would look certain however few they are: as in the gate's bounds, a sample that got wholly worse and one that
+    got wholly better are added then.
+    """
     rng = np.random.default_rng((SEED, index))
+    if drops.size and drops.min() == drops.max():
+        drops = np.append(drops, [largest_change(drops), -largest_change(drops)])
     unique, counts = np.unique(drops, return_counts=True)
     if len(unique) <= 64:
         means: Values = rng.multinomial(drops.size, counts / drops.size, size=RESAMPLES) @ unique / drops.size

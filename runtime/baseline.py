@@ -54,7 +54,7 @@ class DecodingRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IntervalRecord:
-    """Bootstrap interval of the score over samples, at `level`."""
+    """Interval of the score over samples, at `level`: by bootstrap, or Clopper and Pearson's where all samples score the same."""
 
     level: float
     low: float

@@ -81,6 +81,19 @@ def test_running_again_answers_nothing_and_writes_the_same(tmp_path: Path) -> No
     assert engine.batches == [] and content(tmp_path) == before
 
 
+def test_answers_of_an_earlier_run_that_are_taken_are_told(tmp_path: Path) -> None:
+    evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
+    progress = SilentProgress()
+    evaluate(request(EchoEngine(reply)), tmp_path / "out.json", progress)
+    assert progress.told == [("b2 torch words", 50, 50), ("end",)]
+
+
+def test_a_perfect_score_on_few_samples_has_an_interval_of_some_width(tmp_path: Path) -> None:
+    same = tuple(replace(sample, answers=("a0",)) for sample in dataset(20).samples)
+    perfect = request(EchoEngine(lambda prompt: "a0"), datasets=(replace(dataset(20), samples=same),))
+    assert "100.0 [83.2, 100.0]" in show_scores(evaluate(perfect, tmp_path / "out.json", SilentProgress()))
+
+
 def test_an_engine_is_told_the_batch_that_follows_and_none_that_is_answered(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         evaluate(request(EchoEngine(reply, limit=4)), tmp_path / "out.json", SilentProgress())

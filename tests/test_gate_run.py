@@ -1,6 +1,7 @@
 """The gate on files: what is paired with what, what is refused, and the command's exit status."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def run(family: Path, *arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(gate, [str(family), *map(str, arguments)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return result.exit_code, result.output
+    return result.exit_code, result.stdout or result.stderr
 
 
 def test_an_unchanged_family_passes_with_status_0(family: Path, tmp_path: Path) -> None:
@@ -142,6 +143,45 @@ def test_measurements_of_another_family_are_refused(family: Path, tmp_path: Path
         run(family, "--baseline", before, "--measured", now)
 
 
+def test_a_measurement_that_is_there_is_taken_with_a_word_on_what_made_it(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
+    os.utime(now, (1_700_000_000, 1_700_000_000))
+    told = CliRunner().invoke(gate, [str(family), "--baseline", str(before), "--measured", str(now)]).stderr
+    assert told.startswith(f"{now}: exists, so nothing is measured: ")
+    assert "written 2023-11-14 22:13 UTC by trimoe " in told and ", scores by torch float32 (echo 1, python 3." in told
+    assert told.endswith("); remove the file to measure again\n")
+
+
+def test_a_measurement_by_another_engine_or_in_another_type_is_not_taken(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
+    baseline = read_baseline(before)
+    for engine, dtype in (("onnx", "float32"), ("torch", "bfloat16")):
+        before.write_bytes(dump_baseline(replace(baseline, scores=tuple(replace(one, engine=engine, dtype=dtype) for one in baseline.scores))))
+        with pytest.raises(MeasurementError, match=rf"\({engine} {dtype}\): okvqa, tally-qa of the baseline was not measured"):
+            run(family, "--baseline", before, "--measured", now)
+
+
+OTHER_MODEL = FamilyRecord(name="other", digest="c" * 64, source_digest="d" * 64)
+
+
+def test_a_baseline_of_another_model_is_refused_before_anything_is_measured(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL)
+    message = r"b\.json: of another model, other \(checkpoint digest dddddddddddd…\), not source \(.*; --other-model compares the two"
+    with pytest.raises(MeasurementError, match=message):
+        run(family, "--baseline", before, "--measured", tmp_path / "now.json")
+    with pytest.raises(MeasurementError, match=message):
+        run(family, "--baseline", before, "--measured", measure(family, tmp_path / "now.json", {}))
+
+
+def test_a_baseline_of_another_model_is_compared_where_that_is_asked_for_and_the_outcome_says_so(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL), measure(family, tmp_path / "now.json", {})
+    status, text = run(family, "--baseline", before, "--measured", now, "--other-model")
+    assert status == 0 and text.startswith("the baseline is of another model, other (checkpoint digest dddddddddddd…), not source (")
+    document = json.loads(run(family, "--baseline", before, "--measured", now, "--other-model", "--json")[1])
+    assert document["note"] == text.splitlines()[0]
+    assert json.loads(run(family, "--baseline", now, "--measured", now, "--json")[1])["note"] is None
+
+
 def test_a_data_set_that_was_not_measured_is_not_passed_over(family: Path, tmp_path: Path) -> None:
     before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30, names=("okvqa",))
     with pytest.raises(MeasurementError, match="tally-qa of the baseline was not measured, so the worst data set is unknown"):
@@ -205,10 +245,17 @@ def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_p
         measure_like(request_of(family, path, tmp_path / "now.json"), (), {}, SilentProgress())
 
 
-def test_another_metric_is_not_paired(family: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("metric", "em/other", r"okvqa: the metric differs from the baseline's \('em/other', there 'em/molmo'\)"),
+        ("meaning", "as before, mended", r"okvqa: the metric's definition differs from the baseline's \('as before, mended', there 'the answer is"),
+    ],
+)
+def test_another_metric_or_another_definition_of_it_is_not_paired(family: Path, tmp_path: Path, field: str, value: str, message: str) -> None:
     before, path = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
     now = read_baseline(path)
-    scores = tuple(replace(one, definition=replace(one.definition, metric="em/other")) for one in now.scores)
+    scores = tuple(replace(one, definition=replace(one.definition, **{field: value})) for one in now.scores)
     path.write_bytes(dump_baseline(replace(now, scores=scores)))
-    with pytest.raises(MeasurementError, match=r"okvqa: the metric differs from the baseline's \('em/other', there 'em/molmo'\)"):
+    with pytest.raises(MeasurementError, match=message):
         run(family, "--baseline", before, "--measured", path)

@@ -78,7 +78,23 @@ def test_an_interval_is_the_same_every_time_and_contains_the_mean() -> None:
     first = bootstrap_interval(values, level=0.95, resamples=2000, seed=0)
     assert first == bootstrap_interval(values, level=0.95, resamples=2000, seed=0)
     assert first[0] < values.mean() < first[1]
-    assert bootstrap_interval(np.ones(5), level=0.95, resamples=100, seed=0) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("score", "count", "highest", "expected"),
+    [
+        (1.0, 20, 1.0, (0.8316, 1.0)),  # Clopper–Pearson of 20 in 20
+        (0.0, 20, 1.0, (0.0, 0.1684)),
+        (1.0, 1, 1.0, (0.025, 1.0)),
+        (0.5, 20, 1.0, (0.4158, 0.5842)),
+        (0.0, 20, 10.0, (0.0, 1.68433)),
+    ],
+)
+def test_an_interval_of_equal_scores_has_the_width_that_so_few_samples_leave(
+    score: float, count: int, highest: float, expected: tuple[float, float]
+) -> None:
+    found = bootstrap_interval(np.full(count, score), level=0.95, resamples=100, seed=0, highest=highest)
+    assert found == pytest.approx(expected, abs=5e-5)
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
@@ -160,6 +176,7 @@ def test_a_handful_of_unchanged_samples_does_not_bound_the_change() -> None:
     ("call", "message"),
     [
         (lambda: bootstrap_means(np.array([]), resamples=10, seed=0), "no values to resample"),
+        (lambda: bootstrap_interval(np.array([]), level=0.9, resamples=10, seed=0), "no values to resample"),
         (lambda: drop_p_value(np.array([]), tolerance=0.0, resamples=10, seed=0), "no differences to test"),
         (lambda: required_samples(1.0, effect=0.0, alpha=0.05, power=0.9), "the effect to detect must be positive, not 0"),
     ],

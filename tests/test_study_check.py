@@ -61,6 +61,14 @@ def test_a_measured_drop_agrees_with_the_study_or_does_not(drop: float, count: i
     assert verdict in show_checks("torch", [DropCheck(variant="b3", claim=CLAIM, drop=measured, verdict=found)])
 
 
+def test_a_few_samples_that_all_stayed_the_same_prove_no_small_drop() -> None:
+    few, verdict = check_drop(CLAIM, pairs(0.0, 20), Limits())
+    assert verdict == "not enough samples to tell" and few.low < 0 == few.mean < few.high
+    many, verdict = check_drop(CLAIM, pairs(0.0), Limits())
+    assert verdict == "pass" and 0 < many.high < 0.003
+    assert check_drop(CLAIM, pairs(1.0, 20), Limits())[1] == "fail"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -150,6 +158,7 @@ def test_samples_with_other_ids_are_not_paired(family: Path, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (["--against", WHOLE], "--against has no effect here: the study's drops are measured from the whole model"),
+        (["--other-model"], "--other-model has no effect here"),
         (["--tolerance", "okvqa=3"], "--tolerance okvqa=… has no effect here"),
         (["--detect", "3"], "--detect has no effect here"),
         (["--power", "0.8"], "--power has no effect here"),

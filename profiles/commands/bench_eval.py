@@ -56,7 +56,15 @@ def bench_eval(
     met = rows[-1].ratio >= TARGET
     if as_json:
         figures = [
-            {"dataset": r.dataset, "samples": r.samples, "alone_s": r.alone_s, "batched_s": r.batched_s, "ratio": r.ratio, "same": r.same}
+            {
+                "dataset": r.dataset,
+                "samples": r.samples,
+                "batch_size": r.batch_size,
+                "alone_s": r.alone_s,
+                "batched_s": r.batched_s,
+                "ratio": r.ratio,
+                "same": r.same,
+            }
             for r in rows
         ]
         settings = {"variant": chosen, "engine": engine, "dtype": kind, "batch_size": batch_size, "rounds": rounds}
@@ -64,10 +72,13 @@ def bench_eval(
         click.echo(dump_document(document).decode(), nl=False)
     else:
         click.echo(f"{chosen}, {engine}, {kind}, median of {rounds}")
-        click.echo(f"{'samples/s':<22}{'1 at a time':>12}{f'{batch_size} at a time':>14}{'ratio':>8}{'same answers':>16}")
+        click.echo(f"{'samples/s':<22}{'1 at a time':>12}{f'{rows[-1].batch_size} at a time':>14}{'ratio':>8}{'same answers':>16}")
         for row in rows:
             alone, batched = row.samples / row.alone_s, row.samples / row.batched_s
             click.echo(f"{row.dataset:<22}{alone:>12.1f}{batched:>14.1f}{row.ratio:>8.2f}{f'{row.same} of {row.samples}':>16}")
+        for row in rows[:-1]:
+            if row.batch_size < batch_size:
+                click.echo(f"{row.dataset} has {row.samples} samples measured: its batches are of {row.batch_size}, not {batch_size}")
         click.echo(f"target ≥ {TARGET:g}: {'met' if met else 'MISSED'}")
     if not met or rows[-1].same != rows[-1].samples:
         click.get_current_context().exit(1)

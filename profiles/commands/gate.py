@@ -34,6 +34,8 @@ def _refuse_for_study(context: click.Context, against: str | None, *, named: dic
     """Raise UsageError for what has no effect on the study's drops: they are means over data sets, of the whole model's score."""
     if against is not None:
         raise click.UsageError("--against has no effect here: the study's drops are measured from the whole model", context)
+    if context.params["other_model"]:
+        raise click.UsageError("--other-model has no effect here: the study's drops are compared with cuts of the study's own model", context)
     if named:
         name = next(iter(named))
         raise click.UsageError(
@@ -62,6 +64,7 @@ def _refuse_for_study(context: click.Context, against: str | None, *, named: dic
 @click.option("--variant", "variants", multiple=True, help="Judge only this variant. Repeatable.  [default: every variant of the baseline]")
 @click.option("--engine", type=click.Choice(("torch", "onnx")), help="Judge only scores of this engine  [default: all in the baseline]")
 @click.option("--against", help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]")
+@click.option("--other-model", is_flag=True, help="The baseline is of another checkpoint than FAMILY: compare the two all the same.")
 @click.option("--tolerance", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that is allowed, in hundredths.  [default: 0]")
 @click.option("--detect", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that has to be caught.  [default: tolerance + 2]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance of failing an unchanged variant, over all its data sets.")
@@ -78,6 +81,7 @@ def gate(
     variants: tuple[str, ...],
     engine: str | None,
     against: str | None,
+    other_model: bool,
     tolerance: tuple[float | None, dict[str, float]],
     detect: tuple[float | None, dict[str, float]],
     alpha: float,
@@ -92,19 +96,29 @@ def gate(
     """
     from profiles.eval_progress import SampleProgress
     from profiles.gate import FAIL, PASS
-    from profiles.gate_run import GateRequest, LimitOptions, is_study, measure_like, run_gate  # numpy
+    from profiles.gate_run import GateRequest, LimitOptions, describe_measured, is_study, measure_like, run_gate  # numpy
 
     manifest = read_manifest(family)
     if is_study(baseline):
         _refuse_for_study(context, against, named=tolerance[1])
     options = LimitOptions(tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power)
     request = GateRequest(
-        family=family, manifest=manifest, baseline=baseline, measured=measured, variants=variants, engine=engine, against=against, limits=options
+        family=family,
+        manifest=manifest,
+        baseline=baseline,
+        measured=measured,
+        variants=variants,
+        engine=engine,
+        against=against,
+        limits=options,
+        other_model=other_model,
     )
     if not measured.exists():
         measure_like(request, data, columns, SampleProgress(sys.stderr))
     elif data:
         raise DocumentError(f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to measure again")
+    else:
+        click.echo(describe_measured(measured), err=True)
     outcome = run_gate(request)
     click.echo(json.dumps(outcome.document, indent=2) if as_json else outcome.text.rstrip("\n"))
     context.exit(0 if outcome.verdict == PASS else 1 if outcome.verdict == FAIL else EXIT_UNKNOWN)
