@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from exporter.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet, show_blocks
+from exporter.evidence import ANALYSIS, ExplicitRemovals, Importance, Recommendations, RemovalSet, show_blocks
 from runtime.errors import PlanError
 from runtime.manifest import DropRecord
 
@@ -36,7 +36,8 @@ def choose_blocks(
     `protected` blocks are never removed; block 0 must be among them. Without `depths`: all that the evidence covers; importance scores
     cover the study's range, from four blocks fewer (or as few as may be removed) to the full depth; explicit sets cover themselves.
 
-    Raises PlanError: depth out of range or not covered, too few removable blocks, a protected block in a set, a block without a score.
+    Raises PlanError: depth out of range or not covered, a depth at which every candidate removes a protected block, too few removable blocks,
+    a protected block in a set, a block without a score.
     """
     for depth in depths or ():
         if not 1 <= depth <= blocks:
@@ -61,7 +62,7 @@ def _by_importance(evidence: Importance, blocks: int, protected: tuple[int, ...]
         depths = tuple(range(blocks, max(blocks - STUDY_LIMIT, len(kept)) - 1, -1))
     missing = [block for block in range(blocks) if block not in scores and block not in kept]
     if missing and min(depths) < blocks:
-        raise PlanError(f"{evidence.file}: no score for blocks {missing}; a block is ranked by its score or must be protected")
+        raise PlanError(f"{evidence.path}: no score for blocks {missing}; a block is ranked by its score or must be protected")
     if min(depths) < len(kept):
         always = ", ".join(map(str, sorted(kept)))
         raise PlanError(f"cannot reach {min(depths)} blocks: {len(kept)} are always kept ({always})")
@@ -83,20 +84,34 @@ def _tie(depth: int, file: str, kept: int, removed: int, score: float) -> str:
 
 def _by_recommendations(evidence: Recommendations, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None) -> Selection:
     steps = {blocks - len(step.blocks): step for step in evidence.steps}
-    covered = sorted({blocks, *steps})
     if depths is None:
-        depths = tuple(covered)
-    lacking = [depth for depth in depths if depth != blocks and depth not in steps]
-    if lacking:
-        raise PlanError(f"{evidence.file}: says nothing about {_list(lacking)} blocks; it covers {_list(covered)}")
+        depths = tuple(sorted({blocks, *steps, *(blocks - len(barred.blocks) for barred in evidence.barred)}))
+    _check_covered(evidence, blocks, protected, depths)
     chosen = [steps[depth] for depth in sorted(depths, reverse=True) if depth != blocks]
     for step in chosen:
-        _refuse_protected(step.blocks, protected, f"{evidence.file}: recommends removing {show_blocks(step.blocks)}")
+        _refuse_protected(step.blocks, protected, f"{evidence.path}: {step.place}: recommends removing {show_blocks(step.blocks)}")
     full = [Removal(depth=blocks, removed=(), drop=None)] if blocks in depths else []
     removals = [Removal(depth=blocks - len(step.blocks), removed=step.blocks, drop=step.drop) for step in chosen]
     shown = {blocks - len(step.blocks) for step in chosen}
     notes = [note for note in evidence.notes if any(note.startswith(f"blocks {depth}:") for depth in shown)]
     return Selection(removals=(*full, *removals), notes=(*notes, *_note_counts(chosen, blocks), *_note_nesting(chosen, blocks)))
+
+
+def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    covered = sorted({blocks, *(blocks - len(step.blocks) for step in evidence.steps)})
+    for barred in evidence.barred:
+        depth = blocks - len(barred.blocks)
+        if depth in depths:
+            message = (
+                f"{evidence.path}: {barred.place}: no set leaves {depth} blocks: each candidate of {len(barred.blocks)} removes a protected block"
+            )
+            rest = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
+            raise PlanError(f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}")
+    lacking = [depth for depth in depths if depth not in covered]
+    if lacking:
+        keys = ", ".join(f'"{blocks - depth}"' for depth in lacking)
+        place = "combination_stats: " if evidence.kind == ANALYSIS else f"no key {keys}: "
+        raise PlanError(f"{evidence.path}: {place}says nothing about {_list(lacking)} blocks; it covers {_list(covered)}")
 
 
 def _note_counts(steps: list[RemovalSet], blocks: int) -> Iterable[str]:
@@ -136,10 +151,13 @@ def _check_explicit(removed: tuple[int, ...], blocks: int, protected: tuple[int,
 
 
 def _refuse_protected(removed: tuple[int, ...], protected: tuple[int, ...], message: str) -> None:
-    for block in removed:
-        if block in protected:
-            reason = "block 0 is never removed" if block == 0 else f"block {block} is protected"
-            raise PlanError(f"{message}: {reason}")
+    if set(removed) & set(protected):
+        raise PlanError(f"{message}: {_protection(removed, protected)}")
+
+
+def _protection(removed: tuple[int, ...], protected: tuple[int, ...]) -> str:
+    block = min(set(removed) & set(protected))
+    return "block 0 is never removed" if block == 0 else f"block {block} is protected"
 
 
 def _list(numbers: Iterable[int]) -> str:

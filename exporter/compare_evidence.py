@@ -1,5 +1,7 @@
 """Comparing a second evidence file with the choice that was made: every disagreement becomes a note. Pure."""
 
+from dataclasses import replace
+
 from exporter.choose_blocks import Removal, choose_blocks
 from exporter.evidence import Importance, Recommendations, show_blocks
 from runtime.errors import PlanError
@@ -10,11 +12,12 @@ def compare_evidence(
 ) -> tuple[str, ...]:
     """A note for each depth at which `other` would remove other blocks than the choice called `label`, or says why it cannot tell."""
     notes = []
+    named = replace(other, path=other.file)  # notes travel with the family: no paths of this machine in them
     for removal in removals:
         if not removal.removed:
             continue
         try:
-            selection = choose_blocks(other, blocks=blocks, protected=protected, depths=(removal.depth,))
+            selection = choose_blocks(named, blocks=blocks, protected=protected, depths=(removal.depth,))
         except PlanError as error:
             notes.append(f"blocks {removal.depth}: {other.file} cannot be compared: {error}")
             continue

@@ -7,23 +7,27 @@ from runtime.documents import Node, shorten
 from runtime.manifest import DropRecord
 
 STEPWISE, INDEPENDENT, ROBUST = "stepwise", "independent", "robust"
+ANALYSIS = "cross-dataset-analysis"
 STRATEGIES = (STEPWISE, INDEPENDENT, ROBUST)
 DEFAULT_MIN_DATASETS = 3
+LARGEST_CIDER = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemovalSet:
-    """A set of blocks that was removed together, ascending, and the measured drop of accuracy."""
+    """A set of blocks that was removed together, ascending, the measured drop of accuracy, and where in its file the blocks stand."""
 
     blocks: tuple[int, ...]
     drop: DropRecord
+    place: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Importance:
-    """Scores of blocks in file order, higher = keep. `file` is the file's name, `sha256` of its bytes."""
+    """Scores of blocks in file order, higher = keep. `file` is what notes call the file, `path` what errors do, `sha256` is of its bytes."""
 
     file: str
+    path: str
     sha256: str
     scores: tuple[tuple[int, float], ...]
 
@@ -33,14 +37,18 @@ class Recommendations:
     """One recommended set per number of removed blocks, ascending in that number.
 
     `kind` is "recommendations" or "cross-dataset-analysis", `strategy` the rule that chose the sets, `notes` what the user must see about them.
+    `barred` has one set for each number of removed blocks at which every candidate removes a protected block. `file` and `path` are as in
+    `Importance`.
     """
 
     file: str
+    path: str
     sha256: str
     kind: str
     strategy: str
     steps: tuple[RemovalSet, ...]
     notes: tuple[str, ...]
+    barred: tuple[RemovalSet, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,11 +101,27 @@ def data_sets(names: Node, count: Node) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def spread(node: Node) -> float:
-    """A standard deviation: a number ≥ 0."""
+def fraction(node: Node, *, limit: float = 1.0, reason: str = "") -> float:
+    """A drop as a fraction: a number from −limit to limit. Drops in points end here; `reason` is added to that message."""
+    value = node.number()
+    if abs(value) > limit:
+        beyond = f"above {limit:g}" if value > 0 else f"below -{limit:g}"
+        node.fail(f"{value} is {beyond}: drops are fractions ({value / 100:.4g} is {value:.4g} points){reason}")
+    return value
+
+
+def drop_in(data_set: str, node: Node) -> float:
+    """The drop on one data set, a fraction. CIDEr is no fraction but goes to 10; captions, known by "cap" in the name, may drop by as much."""
+    if "cap" in data_set.casefold():
+        return fraction(node, limit=LARGEST_CIDER)
+    return fraction(node, reason='; only captions, with "cap" in the name of their data set, can lose more, in CIDEr')
+
+
+def spread(node: Node, *, limit: float = 1.0) -> float:
+    """A standard deviation of drops: a number from 0 to limit."""
     if node.number() < 0:
         node.fail(f"a spread cannot be negative, found {node.value}")
-    return node.number()
+    return fraction(node, limit=limit)
 
 
 def show_blocks(blocks: tuple[int, ...]) -> str:

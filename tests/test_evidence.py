@@ -15,15 +15,15 @@ from exporter.evidence_files import as_any, as_importance, as_recommendations, r
 from runtime.errors import DocumentError, PlanError, TrimoeError
 
 TWO = {"okvqa": 0.02, "doc-qa": 0.04}
-THREE = {"okvqa": 0.05, "doc-qa": 0.05, "st-qa": 0.05}
 
 
 def importance(path: Path, *, blocks: int = 16) -> Importance:
     return as_importance(read_evidence_file(path), blocks=blocks)
 
 
-def recommended(path: Path, *, strategy: str | None = None, min_datasets: int = 3) -> Recommendations:
-    return as_recommendations(read_evidence_file(path), blocks=16, strategy=strategy, min_datasets=min_datasets)
+def recommended(path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)) -> Recommendations:
+    source = read_evidence_file(path)
+    return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
 
 
 def sets(found: Recommendations) -> list[list[int]]:
@@ -51,53 +51,6 @@ def test_recommendations_read_in_order_of_size_with_sorted_blocks_and_data_sets(
     assert (found.kind, found.strategy, found.steps[0].drop.mean) == ("recommendations", "recommendations", 0.01)
 
 
-COMBINATIONS = (
-    combination({"okvqa": 0.001}, 9),
-    combination({"okvqa": -0.5, "doc-qa": -0.5}, 8),
-    combination(TWO, 4),
-    combination(TWO, 5),
-    combination({"okvqa": 0.6, "doc-qa": 0.7}, 0),
-    combination({"okvqa": 0.06, "doc-qa": 0.08}, 4, 13),
-    combination({"okvqa": 0.01, "doc-qa": 0.03}, 2, 10),
-    combination(THREE, 2, 12),
-    combination({"okvqa": 0.09, "doc-qa": 0.07}, 12, 13, 14),
-)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "least", "expected"),
-    [
-        (None, 3, [[4], [4, 13], [12, 13, 14]]),
-        ("stepwise", 3, [[4], [4, 13], [12, 13, 14]]),
-        ("independent", 3, [[4], [2, 10], [12, 13, 14]]),
-        ("robust", 3, [[2, 12]]),
-        ("robust", 1, [[4], [2, 10], [12, 13, 14]]),
-    ],
-)
-def test_each_strategy_recommends_by_its_rule(strategy: str | None, least: int, expected: list[list[int]], tmp_path: Path) -> None:
-    path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
-    assert sets(recommended(path, strategy=strategy, min_datasets=least)) == expected
-
-
-def test_a_set_that_loses_less_on_as_many_data_sets_is_noted(tmp_path: Path) -> None:
-    path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
-    assert recommended(path).notes == (
-        "blocks 14: [2, 10] loses 2.00 ± 1.00 points (2 data sets), less than the chosen [4, 13], 7.00 ± 1.00 points (2 data sets)",
-    )
-    assert recommended(path, strategy="independent").notes == ()
-
-
-def test_robust_without_candidates_says_so(tmp_path: Path) -> None:
-    path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
-    with pytest.raises(PlanError, match=r"strategy robust \(at least 4 data sets\) finds no candidate among 9 combinations"):
-        recommended(path, strategy="robust", min_datasets=4)
-
-
-def test_the_unpruned_combination_is_no_candidate(tmp_path: Path) -> None:
-    path = write_json(tmp_path / "cross.json", analysis(combination(TWO), combination(TWO, 4)))
-    assert sets(recommended(path)) == [[4]]
-
-
 def test_a_strategy_needs_an_analysis_and_scores_are_no_recommendation(tmp_path: Path) -> None:
     path = write_json(tmp_path / "r.json", {"1": recommendation(4)})
     with pytest.raises(PlanError, match=r"--strategy robust needs a cross_dataset_analysis\.json"):
@@ -109,9 +62,10 @@ def test_a_strategy_needs_an_analysis_and_scores_are_no_recommendation(tmp_path:
 
 
 def test_any_kind_is_recognised_by_its_shape(tmp_path: Path) -> None:
-    cross = write_json(tmp_path / "c.json", analysis(*COMBINATIONS))
+    cross = write_json(tmp_path / "c.json", analysis(combination(TWO, 4)))
     ready = write_json(tmp_path / "r.json", {"1": recommendation(4)})
-    found = [as_any(read_evidence_file(path), blocks=16, strategy="independent", min_datasets=3) for path in (cross, ready, STUDY_SCORES)]
+    sources = [read_evidence_file(path) for path in (cross, ready, STUDY_SCORES)]
+    found = [as_any(source, blocks=16, strategy="independent", min_datasets=3, protected=(0,)) for source in sources]
     assert [getattr(each, "kind", "importance") for each in found] == ["cross-dataset-analysis", "recommendations", "importance"]
 
 
@@ -166,6 +120,9 @@ BAD_RECOMMENDATIONS: list[tuple[Any, str]] = [
     ({"1": recommendation(4) | {"removed_blocks": ["4"]}}, "removed_blocks[0]: expected an integer"),
     ({"1": recommendation(4) | {"removed_blocks": 4}}, "removed_blocks: expected a list"),
     ({"1": recommendation(4) | {"avg_drop": "3 %"}}, '["1"].avg_drop: expected a number'),
+    ({"1": recommendation(4, drop=3.09)}, '["1"].avg_drop: 3.09 is above 1: drops are fractions (0.0309 is 3.09 points)'),
+    ({"1": recommendation(4, std=3.15)}, '["1"].std_drop: 3.15 is above 1: drops are fractions (0.0315 is 3.15 points)'),
+    ({"1": recommendation(4, drop=3.09, datasets=("okvqa", "coco-caption"))}, '["1"].avg_drop: 3.09 is above 1'),
     ({"1": recommendation(4, std=-0.1)}, '["1"].std_drop: a spread cannot be negative'),
     ({"1": recommendation(4) | {"num_datasets": 8}}, '["1"].num_datasets: 8 data sets, but ["1"].datasets lists 2'),
     ({"1": recommendation(4, datasets=("a", "a"))}, '["1"].datasets: a data set is listed twice'),
@@ -201,7 +158,12 @@ BAD_ANALYSES: list[tuple[Any, str]] = [
     (changed(datasets=["okvqa", "st-qa"]), "data sets doc-qa, okvqa, but datasets lists okvqa, st-qa"),
     (changed(avg_accuracy_drop=0.04), "avg_accuracy_drop: 0.04, but accuracy_drops_by_dataset gives 0.03"),
     (changed(std_accuracy_drop=0.02), "std_accuracy_drop: 0.02, but accuracy_drops_by_dataset gives 0.01"),
-    (changed(accuracy_drops_by_dataset={"okvqa": 1e308, "doc-qa": 1e308}), "avg_accuracy_drop"),
+    (changed(accuracy_drops_by_dataset={"okvqa": 1e308, "doc-qa": 1e308}), 'accuracy_drops_by_dataset["okvqa"]: 1e+308 is above 1'),
+    (analysis(combination({"okvqa": 2.0, "doc-qa": 4.0}, 4)), '["okvqa"]: 2.0 is above 1: drops are fractions (0.02 is 2 points); only captions'),
+    (analysis(combination({"okvqa": -2.0, "doc-qa": 4.0}, 4)), '["okvqa"]: -2.0 is below -1: drops are fractions (-0.02 is -2 points)'),
+    (analysis(combination({"coco-caption": 30.9}, 4)), '["coco-caption"]: 30.9 is above 10: drops are fractions (0.309 is 30.9 points)'),
+    (changed(avg_accuracy_drop=3.0), "avg_accuracy_drop: 3.0 is above 1: drops are fractions (0.03 is 3 points)"),
+    (changed(std_accuracy_drop=1.5), "std_accuracy_drop: 1.5 is above 1: drops are fractions (0.015 is 1.5 points)"),
     (analysis(combination(TWO, 4, 13), combination(TWO, 13, 4)), "the same blocks as under '(4, 13)'"),
     (analysis(combination(TWO, 4, 16)), "removed_blocks[1]: no block 16"),
 ]
@@ -239,7 +201,7 @@ def test_any_json_is_read_or_refused_and_never_crashes(tmp_path_factory: pytest.
     for read in (
         lambda: importance(path, blocks=5),
         lambda: recommended(path, strategy=strategy),
-        lambda: as_any(read_evidence_file(path), blocks=5, strategy=strategy, min_datasets=2),
+        lambda: as_any(read_evidence_file(path), blocks=5, strategy=strategy, min_datasets=2, protected=(0,)),
     ):
         try:
             read()

@@ -120,11 +120,16 @@ def test_tensors_of_a_shard_are_in_the_sources_order() -> None:
         assert places == sorted(places)
 
 
+def ready(steps: tuple[RemovalSet, ...], *, digest: str = "") -> Recommendations:
+    kind, path = "recommendations", "study/r.json"
+    return Recommendations(file="r.json", path=path, sha256=digest, kind=kind, strategy=kind, steps=steps, notes=(), barred=())
+
+
 def test_the_choice_records_evidence_drops_and_disagreements() -> None:
     drop = DropRecord(mean=0.03, std=0.01, datasets=("a", "b"))
-    steps = (RemovalSet(blocks=(4,), drop=drop),)
-    chosen = Recommendations(file="r.json", sha256="1" * 64, kind="recommendations", strategy="recommendations", steps=steps, notes=())
-    other = Importance(file="s.json", sha256="2" * 64, scores=tuple((block, float(block)) for block in range(6)))
+    steps = (RemovalSet(blocks=(4,), drop=drop, place='["1"].removed_blocks'),)
+    chosen = ready(steps, digest="1" * 64)
+    other = Importance(file="s.json", path="study/s.json", sha256="2" * 64, scores=tuple((block, float(block)) for block in range(6)))
     plan = make_plan(checkpoint(), request=PlanRequest(chosen=chosen, also=(other,), protected=(5,)))
     assert [variant.drop for variant in plan.variants] == [None, drop]
     assert plan.choice.protected == (0, 5)
@@ -137,9 +142,9 @@ def test_the_choice_records_evidence_drops_and_disagreements() -> None:
 
 def test_evidence_that_cannot_be_compared_says_why() -> None:
     drop = DropRecord(mean=0.03, std=0.01, datasets=("a", "b"))
-    other = Recommendations(file="r.json", sha256="", kind="k", strategy="s", steps=(RemovalSet(blocks=(4,), drop=drop),), notes=())
+    other = ready((RemovalSet(blocks=(4,), drop=drop, place='["1"].removed_blocks'),))
     plan = make_plan(checkpoint(), request=explicit((3, 4), also=(other,)))
-    assert plan.choice.notes == ("blocks 4: r.json cannot be compared: r.json: says nothing about 4 blocks; it covers 5, 6",)
+    assert plan.choice.notes == ('blocks 4: r.json cannot be compared: r.json: no key "2": says nothing about 4 blocks; it covers 5, 6',)
 
 
 def test_what_does_not_travel_or_count_is_noted() -> None:
@@ -244,7 +249,7 @@ def requests(draw: st.DrawFn) -> tuple[Checkpoint, PlanRequest]:
     sets = draw(st.lists(st.frozensets(removable, max_size=blocks - 1).map(lambda s: tuple(sorted(s))), min_size=1, max_size=4, unique=True))
     top_ks = None if family == "llama" else draw(st.none() | st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True).map(tuple))
     scores = draw(st.permutations([(block, draw(st.sampled_from([0.1, 0.2, 0.3]))) for block in range(blocks)]))
-    chosen = draw(st.sampled_from([ExplicitRemovals(sets=tuple(sets)), Importance(file="s", sha256="0" * 64, scores=tuple(scores))]))
+    chosen = draw(st.sampled_from([ExplicitRemovals(sets=tuple(sets)), Importance(file="s", path="s", sha256="0" * 64, scores=tuple(scores))]))
     return checkpoint(family, files=draw(st.integers(1, 3)), **options), PlanRequest(chosen=chosen, top_ks=top_ks)
 
 

@@ -60,6 +60,17 @@ def test_strategies_apply_to_an_analysis(model: Path, tmp_path: Path) -> None:
     assert "cross.json" in shown(model, "--importance", STUDY_SCORES, "--also", path, "--strategy", "independent")
 
 
+@pytest.mark.parametrize("strategy", ["stepwise", "independent", "robust"])
+def test_a_strategy_takes_the_best_set_that_no_protected_block_bars(model: Path, tmp_path: Path, strategy: str) -> None:
+    three, more = {"a": 0.05, "b": 0.05, "c": 0.05}, {"a": 0.1, "b": 0.1, "c": 0.1}
+    path = write_json(tmp_path / "cross.json", analysis(combination(three, 15), combination(more, 5)))
+    output = " ".join(shown(model, "--recommendations", path, "--strategy", strategy, "--protect", "15").split())
+    assert "b15-k4 5 10.00 ± 0.00 (3)" in output
+    assert "blocks 15: 1 set is left out because it removes protected blocks (15); the best is [15], 5.00 ± 0.00 points (3 data sets)" in output
+    compared = " ".join(shown(model, "--remove", "4", "--also", path, "--protect", "15").split())
+    assert "blocks 15: --remove removes [4], cross.json removes [5]" in compared
+
+
 def test_the_json_document_holds_everything_for_programs(model: Path) -> None:
     result = plan(model, "--remove", "4,13", "--remove", "2,10", "--top-k-list", ",".join(["4", *["2"] * 15]), "--protect", "15", "--json")
     assert result.exit_code == 0
@@ -97,7 +108,12 @@ CONTRADICTIONS: list[tuple[list[Any], str]] = [
     (["--remove", "4", "--min-datasets", "3"], "--min-datasets applies to --strategy robust only"),
     (["--remove", "4,13", "--remove", "13,4"], "--remove 4,13 is given twice"),
     (["--remove", "4,4"], "4 is given twice in '4,4'"),
-    (["--remove", ""], "'' in '' is not a number"),
+    (["--remove", ""], "the list is empty; write 4,13"),
+    (["--remove", "4,,13"], "a number is missing beside a comma in '4,,13'; write 4,13"),
+    (["--remove", "4,-1"], "-1 in '4,-1' is negative: the least number is 0; write 4,13"),
+    (["--remove", "9" * 30], f"{'9' * 30} is too large: the greatest number is 9999999"),
+    (["--remove", "4", "--blocks", f"12-{'0' * 5000}{'9' * 5000}"], f"{'9' * 37}... is too large: the greatest number is 9999999"),
+    (["--remove", "4", "--blocks", "--"], "'--' in '--' is not a number; write 12-16 or 12,14"),
     (["--remove", "4;13"], "'4;13' in '4;13' is not a number; write 4,13"),
     (["--remove", "1-3"], "'1-3' in '1-3' is not a number; write 4,13"),
     (["--remove", "4", "--blocks", "16-12"], "the range 16-12 runs backwards"),

@@ -4,7 +4,10 @@ import re
 
 import click
 
+from runtime.documents import shorten
+
 MAX_RANGE = 10_000
+MAX_NUMBER = 9_999_999
 
 
 def numbers(_: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -31,7 +34,7 @@ def _distinct(value: str, param: click.Parameter, *, ranges: bool) -> tuple[int,
     found = _parse(value, param, ranges=ranges)
     for number in found:
         if found.count(number) > 1:
-            raise click.BadParameter(f"{number} is given twice in {value!r}", param=param)
+            raise click.BadParameter(f"{number} is given twice in {shorten(value)!r}", param=param)
     return found
 
 
@@ -45,11 +48,29 @@ def _parse(value: str, param: click.Parameter, *, ranges: bool) -> tuple[int, ..
 
 
 def _part(part: str, value: str, param: click.Parameter, *, ranges: bool) -> range:
-    matched = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part, re.ASCII)
+    matched = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part, re.ASCII)
     if matched is None or (matched[2] and not ranges):
         example = "12-16 or 12,14" if ranges else "4,13"
-        raise click.BadParameter(f"{part!r} in {value!r} is not a number; write {example}", param=param)
-    low, high = int(matched[1]), int(matched[2] or matched[1])
+        raise click.BadParameter(f"{_fault(part, value)}; write {example}", param=param)
+    low, high = _number(matched[1], param), _number(matched[2] or matched[1], param)
     if low > high or high - low >= MAX_RANGE:
-        raise click.BadParameter(f"the range {part} {'runs backwards' if low > high else 'is too long'}", param=param)
+        raise click.BadParameter(f"the range {shorten(part)} {'runs backwards' if low > high else 'is too long'}", param=param)
     return range(low, high + 1)
+
+
+def _number(digits: str, param: click.Parameter) -> int:
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > len(str(MAX_NUMBER)):
+        raise click.BadParameter(f"{shorten(digits)} is too large: the greatest number is {MAX_NUMBER}", param=param)
+    return int(digits)
+
+
+def _fault(part: str, value: str) -> str:
+    """What is wrong with a part that is neither a number nor a range."""
+    if not value.strip():
+        return "the list is empty"
+    if not part:
+        return f"a number is missing beside a comma in {shorten(value)!r}"
+    if re.fullmatch(r"-[0-9]+", part, re.ASCII):
+        return f"{shorten(part)} in {shorten(value)!r} is negative: the least number is 0"
+    return f"{shorten(part)!r} in {shorten(value)!r} is not a number"

@@ -11,8 +11,8 @@ import click
 from exporter.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
-from exporter.evidence_combinations import LEAST_DATASETS
 from exporter.evidence_files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
+from exporter.evidence_strategies import LEAST_DATASETS
 from exporter.families import find_family
 from exporter.plan import PlanRequest
 from exporter.source_shape import read_shape
@@ -121,16 +121,17 @@ def _read_evidence(
     options: PlanOptions, blocks: int
 ) -> tuple[Importance | Recommendations | ExplicitRemovals, tuple[Importance | Recommendations, ...]]:
     least = options.min_datasets or DEFAULT_MIN_DATASETS
+    protected = tuple(sorted({0, *(options.protect or ())}))
     named = options.importance or options.recommendations
     files = read_evidence_files((*([named] if named else []), *options.also))
     _check_strategy(options, files)
-    also = tuple(as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least) for other in files[bool(named) :])
+    also = tuple(as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least, protected=protected) for other in files[bool(named) :])
     if options.importance is not None:
         return as_importance(files[0], blocks=blocks), also
     if options.recommendations is not None:
         # A strategy meant for a compared analysis does not concern ready recommendations.
         strategy = options.strategy if files[0].is_analysis else None
-        return as_recommendations(files[0], blocks=blocks, strategy=strategy, min_datasets=least), also
+        return as_recommendations(files[0], blocks=blocks, strategy=strategy, min_datasets=least, protected=protected), also
     return ExplicitRemovals(sets=tuple(tuple(sorted(removed)) for removed in options.remove)), also
 
 
