@@ -5,10 +5,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exporter.carried_files import PICKLES, find_carried
 from exporter.safetensors_header import SourceFile, TensorRecord, read_source_file
 from runtime.documents import Node, parse_document, read_bytes, read_document
 from runtime.errors import CheckpointError
@@ -18,25 +18,6 @@ __all__ = ["Checkpoint", "SourceFile", "TensorRecord", "open_checkpoint"]
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-CARRIED = (
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*.model",
-    "chat_template*",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "image_processor_config.json",
-    "video_preprocessor_config.json",
-    "LICENSE*",
-    "NOTICE*",
-)
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "tokenizer_config.json", "image_processor_config.json")
-NEVER_CARRIED = (*PICKLES, ".py", ".pyc", ".safetensors", ".gguf", ".onnx")
 CONVERT = (
     "convert once, where you trust the file:\n"
     "  import torch, safetensors.torch\n"
@@ -65,7 +46,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     are followed (hub caches are links); metadata.total_size of an index is not read, because published ones are often wrong.
 
     Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe, pickles only,
-    missing shards, small files that cannot be carried along, paths out of the folder, index and shards that disagree,
+    missing shards, small files that cannot be carried along (`find_carried`), paths out of the folder, index and shards that disagree,
     a tensor in two shards, malformed headers.
     """
     names = _list_folder(folder)
@@ -82,7 +63,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         if name not in tensors:
             raise CheckpointError(f'{folder / INDEX}: weight_map: tensor "{name}" should be in {shard}, but that file does not hold it')
     return Checkpoint(
-        folder=folder, config=config, config_sha256=config_sha256, tensors=tensors, files=tuple(files), carried=_find_carried(folder, names)
+        folder=folder, config=config, config_sha256=config_sha256, tensors=tensors, files=tuple(files), carried=find_carried(folder, names)
     )
 
 
@@ -182,21 +163,6 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
             f"{folder}: the weights are pickles ({pickles[0]}), which can run code and are never opened; {CONVERT.format(name=pickles[0])}"
         )
     raise CheckpointError(f"{folder}: no safetensors file: expected {SINGLE} or {INDEX}")
-
-
-def _find_carried(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = [name for name in names if not name.endswith(NEVER_CARRIED) and any(fnmatchcase(name, pattern) for pattern in CARRIED)]
-    carried = tuple(name for name in wanted if not os.path.isdir(folder / name))  # noqa: PTH112
-    for name in carried:
-        _check_carried(folder / name)
-    return carried
-
-
-def _check_carried(path: Path) -> None:
-    """Refuse now what an export could not copy or edit: links to nowhere, files that cannot be read, processor files that are no objects."""
-    data = read_bytes(path)
-    if path.name in PROCESSOR_FILES:
-        next(parse_document(data, file=str(path)).items(), None)
 
 
 def _is_file(path: Path) -> bool:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.checkpoint import PROCESSOR_FILES
+from exporter.carried_files import PROCESSOR_FILES
 from exporter.families import Family
 from exporter.layer_fields import SPARSE_KEYS, check_layer_fields
 from exporter.source_shape import SourceShape, read_shape

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exporter.existing_family import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
 from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
+from exporter.export_source import check_small_files, check_tied_head
 from exporter.family_records import plan_identity, source_record, variant_record
 from exporter.plan import Plan, PlannedShard
 from exporter.progress import Progress
@@ -67,6 +68,7 @@ def export_family(
             present = export.find_existing(logits=logits is not None)
             if present is not None:
                 return present
+            check_tied_head(plan)
             if buildable is not None:
                 buildable(plan=plan)
             make_parent(target)
@@ -158,6 +160,7 @@ class _Export:
         checks = self._check_logits(folder, logits)
         golden = tuple(sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file()))
         self.progress.begin("publishing", 0)
+        check_small_files(self.plan, self.small)
         with writing(folder, needed):
             files.write(TENSORS, dump_tensor_digests(tuple(done[shard.path] for shard in self.plan.shards)))
             for path in golden:

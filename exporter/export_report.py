@@ -43,7 +43,7 @@ def show_checks(manifest: Manifest) -> str:
 def _show_outcome(plan: Plan, result: ExportResult, seconds: Mapping[str, float]) -> str:
     disk = show_bytes(disk_bytes(result.manifest))
     if result.up_to_date:
-        return f"Already there, with the same weights: {result.folder} ({disk}). Nothing was written."
+        return f"Already there, with the same weights: {result.folder} ({disk}).\nNothing was written."
     phases = ", ".join(f"{phase} {value:.1f}" for phase, value in seconds.items())
     copying = sum(seconds.get(phase, 0.0) for phase in COPYING)
     rate = f"; copied and compared at {show_bytes(round(plan.bytes / copying))}/s" if copying > 0 and not result.resumed else ""

@@ -39,8 +39,9 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
     """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant id.
 
     A variant passes when AutoModelForCausalLM loads its folder with no key missing or unexpected and its logits are the golden ones: bit by
-    bit on the machine the golden file names, within tolerance elsewhere. One that does not fit in half of the free memory is skipped. The
-    folders' own code is run: check that it is the package's first. Raises VerificationError.
+    bit on the machine the golden file names, within tolerance elsewhere. Generation must end at the tokens that the folder's files say. One that
+    does not fit in half of the free memory is skipped. The folders' own code is run: check that it is the package's first. Raises
+    VerificationError.
     """
     free = available_bytes()
     fitting = [target for target in targets if MEMORY_SHARE * target.bytes <= free]
@@ -63,6 +64,7 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
         said = _run_probe(request, Path(scratch))
         for target in fitting:
             variant = target.golden.variant
+            _check_end(target, said[variant]["eos"])
             logits = as_stored(load_file(Path(scratch) / f"{variant}.safetensors")["logits"])
             results[variant] = CheckRecord(name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits))
     return results
@@ -92,6 +94,14 @@ def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[s
         reason = " ".join(done.stderr.strip().splitlines()[-1:]) or f"the process ended with status {done.returncode}"
         raise VerificationError(f"variant {begun[-1] if begun else '?'}: AutoModelForCausalLM cannot load the folder: {reason}")
     return {line["end"]: line for line in lines if "end" in line}
+
+
+def _check_end(target: LoadTarget, found: object) -> None:
+    """Compare the ids at which the loaded model ends with those in the folder: transformers passes over a generation config it cannot read."""
+    file = next(name for name in ("generation_config.json", "config.json") if (target.folder / name).exists())
+    node = read_document(target.folder / file).get("eos_token_id")
+    if node is not None and node.value != found:
+        raise VerificationError(f"variant {target.golden.variant}: generation ends at {found}, but {file} says eos_token_id {node.value}")
 
 
 def _judge(golden: Golden, said: Mapping[str, Any], logits: torch.Tensor) -> str:

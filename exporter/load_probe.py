@@ -31,17 +31,19 @@ def main() -> None:
             logits = model.eval()(**inputs, use_cache=False).logits[torch.arange(len(positions))[:, None], positions]
         save_file({"logits": logits.contiguous()}, Path(request["results"]) / f"{variant['id']}.safetensors")
         found = {key: sorted(map(str, names)) for key, names in info.items()}
-        _say({"end": variant["id"], "class": type(model).__name__, "experts": experts, "info": found})
+        eos = model.generation_config.eos_token_id
+        _say({"end": variant["id"], "class": type(model).__name__, "experts": experts, "info": found, "eos": eos})
         del model
 
 
 def use_runnable_experts(model: PreTrainedModel) -> bool:
     """Let the experts of `model` run eagerly where the grouped kernel cannot run them; returns whether that is so.
 
-    The kernel wants rows of whole 16 bytes (half types: widths in multiples of 8), and fails in the middle of a forward without them.
+    The kernel wants float32, bfloat16 or float16 and rows of whole 16 bytes (half types: widths in multiples of 8), and fails in the middle
+    of a forward without them.
     """
     experts = [weight for _, weight in model.named_parameters() if weight.ndim == 3 and weight.is_floating_point()]
-    if all(weight.shape[-1] * weight.element_size() % 16 == 0 for weight in experts):
+    if all(weight.element_size() <= 4 and weight.shape[-1] * weight.element_size() % 16 == 0 for weight in experts):
         return False
     model.set_experts_implementation("eager")
     return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 from exporter.block_model import Advance, BlockModel, Tensors
 from runtime.errors import CheckpointError, VerificationError
@@ -36,7 +37,7 @@ def run_variants(
     The masked original is the source model that skips the removed blocks and routes each kept block with the variant's top_k, each block
     called with the source's own mask and positions. Source blocks are read once each, and so is each shard, whichever variants share it; at
     most one block is in memory. `progress` is told the bytes of each block run. Raises VerificationError naming variant, first layer that
-    differs and the largest difference; CheckpointError when the source's own numbers are not finite.
+    differs and the largest difference; CheckpointError, naming variant, layer and tensor, when the source's own numbers are not finite.
     """
     for variant in variants:
         if variant.model.depth != len(variant.layers):
@@ -100,6 +101,8 @@ class _Reference:
         source.place_rest(source.read_rest())
         start = Advance(hidden=source.start(inputs), experts=None)
         self._now = {variant.id: start for variant in variants}
+        # The source block after which a variant's numbers were first not finite; None: before the first one.
+        self._broken: dict[str, int | None] = {} if _finite(start.hidden) else {variant.id: None for variant in variants}
 
     def now(self, variant: RunVariant) -> Advance:
         """What the masked original has at the block where the variant stands."""
@@ -114,14 +117,43 @@ class _Reference:
             if path not in done:
                 done[path] = self._source.advance(block, self.now(variant).hidden, weights, top_k=path[-1][1])
             self._now[variant.id] = done[path]
+            if variant.id not in self._broken and not _finite(done[path].hidden):
+                self._broken[variant.id] = block
         return _bytes(weights)
 
     def logits(self, variant: RunVariant) -> torch.Tensor:
         """The masked original's logits; CheckpointError when they are not finite."""
         logits = self._source.finish(self.now(variant).hidden, self._inputs)
-        if not torch.isfinite(logits).all():
-            raise CheckpointError(f"the source with the blocks of {variant.id} gives logits that are not finite: nothing can be verified with it")
+        if not _finite(logits):
+            raise CheckpointError(self._what_is_not_finite(variant))
         return logits
+
+    def _what_is_not_finite(self, variant: RunVariant) -> str:
+        weights, block = self._source.weights, self._broken.get(variant.id)
+        if block is not None:
+            where = f"from layer {variant.layers.index(block)} (source block {block}) on"
+        else:
+            where = "from the embeddings on" if variant.id in self._broken else "after the last layer"
+        named, kind = _first_not_finite(weights.places_of(block)), str(self._source.dtype).removeprefix("torch.")
+        cause = f"the weights there are finite, so the numbers overflow {kind}" if named is None else f"{named} holds NaN or infinity"
+        folder = next(iter(weights.places_of(None).values())).parent
+        fact = f"the source with the blocks of {variant.id} gives logits that are not finite, {where}"
+        return f"{folder}: {fact}: {cause}; nothing can be verified with it"
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _first_not_finite(places: Mapping[str, Path]) -> str | None:
+    """The first of these tensors on disk that holds NaN or infinity, with its file; None when all are finite."""
+    for path in sorted(set(places.values())):
+        with safe_open(path, framework="pt") as file:
+            for name in sorted(name for name in places if places[name] == path):
+                tensor = file.get_tensor(name)
+                if tensor.is_floating_point() and not _finite(tensor if tensor.itemsize > 1 else tensor.float()):
+                    return f'tensor "{name}" in {path.name}'
+    return None
 
 
 def _path(variant: RunVariant, layers: int) -> tuple[tuple[int, int | None], ...]:

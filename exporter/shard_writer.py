@@ -44,7 +44,7 @@ class _Target:
         try:
             buffer = AlignedBuffer(len(header))
             buffer.view[: len(header)] = header
-            write_at(self._descriptor, buffer.view[: len(header)], 0)
+            self._write(buffer.view[: len(header)], 0)
         except BaseException:
             self.close()
             raise
@@ -52,8 +52,15 @@ class _Target:
 
     def append(self, view: memoryview, chunk: Chunk) -> None:
         """Write the chunk; a last, odd piece is padded to whole pages and cut off again by `finish`."""
-        write_at(self._descriptor, view[: chunk.size + -chunk.size % ALIGNMENT], self._data_begin + chunk.begin)
+        self._write(view[: chunk.size + -chunk.size % ALIGNMENT], self._data_begin + chunk.begin)
         self._hash.update(view[: chunk.size])
+
+    def _write(self, view: memoryview, offset: int) -> None:
+        try:
+            write_at(self._descriptor, view, offset)
+        except OSError as error:
+            error.filename = str(self._final)  # writing to a descriptor knows no name
+            raise
 
     def finish(self, digests: Sequence[str]) -> ShardDigests:
         """Make the file durable under its final name; `digests` are those of its tensors, in order."""

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ _AT_FDCWD = -100
 REPLACED = ".old"
 # The file system's own needs: folders, journal, blocks that are not full.
 SPACE_MARGIN_BYTES = 16 * 1024 * 1024
-_SPACE_ERRORS = {errno.ENOSPC: "no space left", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file size limit is reached"}
+_SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_target(target: Path, source: Path | None) -> None:
-    """Raise TargetError unless `target` may become a folder: it and `source` do not contain one another, and it is no link, file or mount.
+    """Raise TargetError unless `target` may become a folder: apart from `source`, no link, file or mount, and not below a file or a dead link.
 
     What an existing folder holds is not looked at. Missing parent folders are created later, in `make_parent`.
     """
@@ -40,6 +41,12 @@ def _check_kind(target: Path) -> None:
         raise TargetError(f"{target}: not a folder that can be created or replaced; give a new name inside it")
     if target.is_dir() and target.is_mount():
         raise TargetError(f"{target}: a mount point, which cannot be replaced in one step; give a folder inside it")
+    for parent in target.parents:
+        if parent.is_dir():
+            break
+        if parent.exists() or parent.is_symlink():
+            kind = "a file" if parent.exists() else f"a symbolic link to {parent.readlink()}, which is not there"
+            raise TargetError(f"{parent}: {kind}, so {target} cannot be created")
 
 
 def _check_apart(target: Path, source: Path) -> None:
@@ -77,12 +84,28 @@ def free_bytes(folder: Path) -> int:
 
 
 def target_error(error: OSError, folder: Path, needed_bytes: int | None = None) -> TargetError:
-    """A system error of writing below `folder` as a TargetError: path, reason, and for a full disk the bytes needed and free."""
+    """A system error of writing below `folder` as a TargetError: path, reason, and for a full disk what is needed and free."""
     path = error.filename if isinstance(error.filename, str) else str(folder)
-    if error.errno in _SPACE_ERRORS:
-        needed = "" if needed_bytes is None else f": {needed_bytes:,} bytes needed, {free_bytes(folder):,} free"
-        return TargetError(f"{path}: {_SPACE_ERRORS[error.errno]}{needed}")
-    return TargetError(f"{path}: cannot be written: {error.strerror or error}")
+    reason = _used_up(error.errno, folder, needed_bytes) if error.errno in _SPACE_ERRORS else f"cannot be written: {error.strerror or error}"
+    return TargetError(f"{path}: {reason}")
+
+
+def _used_up(code: int, folder: Path, needed_bytes: int | None) -> str:
+    """What stopped a write below `folder`: a limit of the file size, a quota, the files that the file system can hold, or its bytes."""
+    if code == errno.EFBIG:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return "the file size limit is reached" + ("" if limit == resource.RLIM_INFINITY else f": {limit:,} bytes (ulimit -f)")
+    needed = "" if needed_bytes is None else f": {needed_bytes:,} bytes needed"
+    if code == errno.EDQUOT:
+        return f"the disk quota is used up{needed}"
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    status = os.statvfs(place)
+    if status.f_files and not status.f_favail:
+        return f"no inodes left: the file system holds {status.f_files:,} files and folders at most; remove some there"
+    if needed_bytes is None:
+        return "no space left"
+    free = free_bytes(place)
+    return f"no space left{needed}, " + (f"{free:,} free" if free < needed_bytes else f"although the file system counts {free:,} as free")
 
 
 @contextmanager

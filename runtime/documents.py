@@ -1,5 +1,6 @@
 """Checked JSON: read a document once, at the edge, with errors that carry the file and the key path."""
 
+import codecs
 import json
 import math
 import os
@@ -138,8 +139,8 @@ def describe(value: object) -> str:
 def read_document(path: Path) -> Node:
     """Read a JSON file into a node.
 
-    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are not UTF-8, bad
-    syntax, duplicate keys, NaN, infinities and numbers too large for a float, more than 64 levels of nesting.
+    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are not UTF-8, a byte
+    order mark, bad syntax, duplicate keys, NaN, infinities and numbers too large for a float, more than 64 levels of nesting.
     """
     return parse_document(read_bytes(path), file=str(path))
 
@@ -165,6 +166,8 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def parse_document(data: bytes, *, file: str) -> Node:
     """Parse JSON bytes into a node; `file` names them in errors. Refuses what `read_document` lists."""
+    if data.startswith(codecs.BOM_UTF8):  # transformers and other readers of the same files refuse it too
+        raise DocumentError(f"{file}: begins with a byte order mark; save it as UTF-8 without one")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

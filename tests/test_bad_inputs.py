@@ -211,6 +211,12 @@ TABLE: dict[str, tuple[Build, int, tuple[str, ...]]] = {
         1,
         (EVIDENCE, "[15]: block 15 is protected"),
     ),
+    "an analysis that has only protected sets at a depth": (
+        evidence("--recommendations", analysis(combination(TWO, 4), combination(TWO, 4, 15)), "--protect", "15"),
+        1,
+        (EVIDENCE, '["(4, 15)"]', "no set leaves 14 blocks", "block 15 is protected", "--blocks 15,16"),
+    ),
+    "drops in points": (evidence("--recommendations", {"1": recommendation(4, drop=3.09)}), 1, (EVIDENCE, '["1"].avg_drop: 3.09 is above 1')),
     "a recommendation of the wrong size": (evidence("--recommendations", {"2": recommendation(4)}), 1, (EVIDENCE, '["2"]', "under the key 2")),
     "a negative spread": (evidence("--recommendations", {"1": recommendation(4, std=-1.0)}), 1, (EVIDENCE, '["1"].std_drop', "negative")),
     "a wrong count of data sets": (evidence("--recommendations", {"1": recommendation(4) | {"num_datasets": 3}}), 1, (EVIDENCE, "num_datasets: 3")),

@@ -1,6 +1,7 @@
 """Opening a checkpoint folder: every layout that is accepted, and each disagreement between its files."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,47 @@ def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
     assert open_checkpoint(folder).config
     (tmp_path / "manifest.json").write_text("{}")
     assert "a variant of the family" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("tokenizer.json", b"{bad", "line 1 column 2: Expecting property name enclosed in double quotes"),
+        ("tokenizer.json", b"", "line 1 column 1: Expecting value"),
+        ("tokenizer.json", b'{"model": {"vocab": {"a": 0, "a": 1}}}', 'the key "a" occurs twice in one object'),
+        ("generation_config.json", b"{bad", "line 1 column 2: Expecting property name enclosed in double quotes"),
+        ("generation_config.json", b"[]", "expected an object, found a list of 0"),
+        ("special_tokens_map.json", b"\xff\xfe", "byte 0: not UTF-8 text"),
+        ("added_tokens.json", b'{"<a>": NaN}', "NaN is not a JSON number"),
+        ("vocab.json", b'{"a": 0', "line 1 column 8: Expecting ',' delimiter"),
+        ("tokenizer_extra.json", b"[1,]", "line 1 column 4: "),
+    ],
+)
+def test_a_broken_json_file_that_would_be_carried_is_refused_with_its_place(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    (folder / name).write_bytes(data)
+    assert f"{folder / name}: {said}" in refused(folder)
+
+
+def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    names = {f"\u0120word{number}": number for number in range(50_000)}
+    merges = [[f"a{number}", "\U0001f600"] for number in range(50_000)]
+    document = {"added_tokens": [{"id": 1, "content": "<s>"}], "model": {"type": "BPE", "vocab": names, "merges": merges, "unk": None}}
+    (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}', "utf-8")
+    (folder / "vocab_list.json").write_text('["a", -3.5e-7]', "utf-8")
+    assert open_checkpoint(folder).carried == ("tokenizer.json", "tokenizer_config.json", "vocab_list.json")
+
+
+def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    path = folder / "tokenizer.json"
+    path.mkdir()
+    assert f"{path}: a folder, and a file of this name travels with every variant" in refused(folder)
+    path.rmdir()
+    os.mkfifo(path)
+    assert f"{path}: not a regular file" in refused(folder)
 
 
 def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) -> None:

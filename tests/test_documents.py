@@ -29,6 +29,7 @@ def node(text: str) -> Node:
         (b'{"a": 1e999}', "a.json: the number 1e999 is too large"),
         (b"9" * 5000, "a.json: Exceeds the limit"),
         (b"", "a.json: line 1 column 1:"),
+        (b"\xef\xbb\xbf{}", "a.json: begins with a byte order mark; save it as UTF-8 without one"),
         (b'{"a": "\\ud800"}', "a.json: a string holds half of a surrogate pair, '\\ud800'"),
     ],
 )

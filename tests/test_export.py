@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 from small_family import REMOVALS, digests, export_small, small_plan, small_source
 
 from exporter import export as export_module
@@ -242,6 +243,55 @@ def test_a_source_that_changes_while_it_is_read_stops_the_export(tmp_path: Path)
         export_family(plan, tmp_path / "family", logits=None, replace=False, progress=Toucher(0, KeyboardInterrupt()))
     assert not (tmp_path / "family").exists()
     assert export_small(small_plan(source), tmp_path / "family").resumed == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        pytest.param("config.json", b"{}", "written to after planning", id="config"),
+        pytest.param("config.json", None, "No such file or directory; it was there when the export was planned", id="no config"),
+        pytest.param("tokenizer.json", b"{}", "written to after planning", id="tokenizer"),
+        pytest.param("tokenizer_config.json", b"{", "written to after planning", id="no JSON any more"),
+    ],
+)
+def test_a_small_file_of_the_source_that_changes_meanwhile_stops_the_export(tmp_path: Path, name: str, data: bytes | None, said: str) -> None:
+    source = small_source(tmp_path / "source")
+    (source / "tokenizer_config.json").write_text("{}", "utf-8")
+    plan = small_plan(source)
+
+    class Editor(Stopper):
+        def begin(self, phase: str, total_bytes: int) -> None:
+            if phase == "linking":
+                (source / name).unlink() if data is None else (source / name).write_bytes(data)
+
+    with pytest.raises(SourceChangedError, match=f"source/{name}: .*{said}"):
+        export_family(plan, tmp_path / "family", logits=None, replace=False, progress=Editor(0, KeyboardInterrupt()))
+    assert not (tmp_path / "family").exists()
+
+
+def with_head(source: Path, change: float) -> Path:
+    """The source with a config that ties the head, and a head that differs from the embeddings by `change` in its last number."""
+    path = source / "model.safetensors"
+    tensors = load_file(path)
+    head = tensors["model.embed_tokens.weight"].copy()
+    head[-1, -1] += change
+    save_file({**tensors, "lm_head.weight": head}, path, {"format": "pt"})
+    return source
+
+
+def test_a_tied_head_that_differs_from_the_embeddings_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.export_source._CHUNK_BYTES", 1000)
+    plan = small_plan(with_head(small_source(tmp_path / "source", tie_word_embeddings=True), 1.0))
+    said = 'source/config.json: tie_word_embeddings is true, but the tensors "model.embed_tokens.weight" and "lm_head.weight" differ; set it to false'
+    with pytest.raises(CheckpointError, match=said):
+        export_small(plan, tmp_path / "new" / "family")
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(("tied", "change"), [(True, 0.0), (False, 1.0)])
+def test_a_head_that_is_as_the_config_says_is_exported(tmp_path: Path, tied: bool, change: float) -> None:
+    plan = small_plan(with_head(small_source(tmp_path / "source", tie_word_embeddings=tied), change))
+    assert export_small(plan, tmp_path / "family").manifest.variants
 
 
 def test_leftovers_of_another_plan_are_discarded_and_noted(tmp_path: Path) -> None:

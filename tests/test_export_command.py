@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from small_family import small_source
 
 from exporter.commands.export import export
+from exporter.commands.missing_package import missing_package
 from exporter.staging import Staging
 from runtime.cli import Commands
 from runtime.manifest import read_manifest
@@ -40,7 +42,10 @@ def test_an_export_ends_with_a_table_of_variants_checks_and_sizes(source: Path, 
         assert text in result.output
     assert result.stderr == ""
     again = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
-    assert "Already there, with the same weights" in again.output
+    assert re.search(
+        rf"^Already there, with the same weights: {tmp_path}/family \([0-9.]+ kB\)\.\nNothing was written\.$", again.output, re.MULTILINE
+    )
+    assert all(len(line.replace(str(tmp_path), "artifacts")) <= 80 for line in again.output.splitlines())
     assert again.exit_code == 0
 
 
@@ -122,7 +127,7 @@ def test_a_file_size_limit_in_the_middle_is_an_error_that_says_how_to_resume(tmp
 
     failed = subprocess.run(arguments, capture_output=True, text=True, check=False, preexec_fn=limited)
     assert failed.returncode == 1
-    assert "the file size limit is reached: " in failed.stderr
+    assert re.search(rf"weights/block-.*safetensors: the file size limit is reached: {limit:,} bytes \(ulimit -f\)\n", failed.stderr)
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "family").exists()
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
@@ -140,6 +145,30 @@ def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: 
     peak_kib, torch, numpy = done.stderr.split()
     assert (torch, numpy) == ("False", "False")
     assert int(peak_kib) < 120_000
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "said"),
+    [
+        ("torch", (), "torch is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
+        ("transformers", (), "transformers is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
+        ("onnx_ir", ("--format", "safetensors,onnx"), "onnx_ir is not installed (pip install 'trimoe[export,cpu]'); --format safetensors exports"),
+        ("onnxruntime", ("--format", "safetensors,onnx", "--no-logits"), "onnxruntime is not installed (pip install 'trimoe[export,cpu]'); --format"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_is_written(source: Path, tmp_path: Path, package: str, extra: tuple[str, ...], said: str) -> None:
+    code = f"import sys\nsys.modules[{package!r}] = None\nfrom runtime.cli import main\nmain()"
+    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(tmp_path / "new" / "family"), *REMOVE, *extra]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {said}")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_package_that_is_there_and_fails_is_not_said_to_be_missing() -> None:
+    broken = ImportError("libcudart.so.13: cannot open shared object file", name="torch._C")
+    assert missing_package(broken, extras="export") == "torch cannot be imported: libcudart.so.13: cannot open shared object file"
 
 
 def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

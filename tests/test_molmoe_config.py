@@ -114,6 +114,8 @@ def test_a_wrong_list_of_top_k_names_the_place(values: Any, message: str) -> Non
         ({"vit_layers": []}, r"config.vit_layers is \[\]"),
         ({"image_pooling_2d": "none"}, "config.image_pooling_2d is 'none' with a window of 2x2; supported: 1x1"),
         ({"image_pooling_h": 25}, "config.image_pooling_h/w is 25x2, larger than the 24x24 patches of a crop"),
+        ({"norm_topk_prob": 0}, "config.norm_topk_prob is 0; supported: False, None"),
+        ({"intermediate_size": 2048}, "config.intermediate_size is 2048; supported: 1024, None"),
         ({"vision_backbone": "clip"}, "config.vision_backbone is 'clip'; supported: null or an object"),
     ],
 )
@@ -138,6 +140,20 @@ def test_a_field_that_is_not_computed_is_refused_by_name_value_and_what_is_suppo
 def test_a_vision_field_that_is_not_computed_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(vision_backbone=REAL["vision_backbone"] | changes)
+
+
+@pytest.mark.parametrize("computed", [{"norm_topk_prob": False}, {"norm_topk_prob": None}, {"intermediate_size": 1024, "hidden_act": "silu"}])
+def test_a_field_that_follows_from_others_may_be_stated(computed: dict[str, Any], tmp_path: Path) -> None:
+    config = build(**computed)
+    assert config.norm_topk_prob is False
+    config.save_pretrained(tmp_path)
+    assert TrimoeMolmoeConfig.from_pretrained(tmp_path).intermediate_size == 1024
+
+
+def test_a_config_that_wants_renormalised_experts_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match=r"^config.norm_topk_prob is True; supported: False, None$"):
+        build(norm_topk_prob=True)
+    assert not caplog.records
 
 
 def test_an_assignment_that_does_not_fit_is_refused_on_saving(tmp_path: Path) -> None:

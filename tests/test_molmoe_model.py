@@ -8,7 +8,7 @@ import torch
 from molmoe_reference import MolmoeReference
 from safetensors.torch import load_file
 from tiny_models import tiny_molmoe_config, write_tiny_molmoe
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from exporter.golden_inputs import make_inputs
@@ -215,6 +215,55 @@ def test_generate_from_batch_takes_what_the_hubs_method_took(model: TrimoeMolmoe
     assert output[1, 13:].tolist() == alone[0, 6:].tolist()
     longer = batch | {"attention_mask": torch.cat([batch["input_ids"] != -1, torch.ones(2, 4).bool()], dim=1)}
     assert torch.equal(model.generate_from_batch(longer, settings), output)
+
+
+def right_padded(model: TrimoeMolmoeForCausalLM) -> tuple[dict[str, torch.Tensor], list[list[int]]]:
+    """A batch of a text and a shorter row with an image, padded on the right, and the ids that each row alone is followed by."""
+    inputs = picture(model.config, 6)
+    rows = [row(13), row(6, seed=1)]
+    ids = torch.stack([rows[0], torch.cat([rows[1], torch.full((7,), 1)])])
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    images = {name: torch.stack([torch.full_like(value, -100 if name == "image_input_idx" else -1), value]) for name, value in inputs.items()}
+    alone = [model.generate(one[None], **more, max_new_tokens=6, do_sample=False) for one, more in zip(rows, ({}, batched(inputs)), strict=True)]
+    follow = [new[0, len(one) :].tolist() for new, one in zip(alone, rows, strict=True)]
+    return {"input_ids": ids, "attention_mask": mask, **images}, follow
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"use_cache": False}, {"return_dict_in_generate": True}, {"num_return_sequences": 2, "num_beams": 2}], ids=str
+)
+def test_rows_padded_on_the_right_are_followed_by_what_each_row_alone_is(folder: Path, settings: dict[str, Any]) -> None:
+    model = load(folder, top_k_per_layer=LIST)
+    batch, follow = right_padded(model)
+    before = {name: value.clone() for name, value in batch.items()}
+    output = model.generate(**batch, **settings, max_new_tokens=6, do_sample=False)
+    sequences = output.sequences if settings.get("return_dict_in_generate") else output
+    times = settings.get("num_return_sequences", 1)
+    assert torch.equal(sequences[:, :13], batch["input_ids"].repeat_interleave(times, dim=0))
+    assert all(torch.equal(value, before[name]) for name, value in batch.items())
+    if times == 1:
+        assert sequences[:, 13:].tolist() == follow
+
+
+def test_ids_of_minus_one_are_padding_in_generate_too(model: TrimoeMolmoeForCausalLM) -> None:
+    batch, follow = right_padded(model)
+    ids = batch["input_ids"].masked_fill(batch.pop("attention_mask") == 0, -1)
+    output = model.generate(**(batch | {"input_ids": ids}), max_new_tokens=6, do_sample=False)
+    assert output[:, 13:].tolist() == follow
+    assert torch.equal(output[:, :13], ids)
+
+
+def test_trailing_padding_that_cannot_be_turned_around_is_refused(model: TrimoeMolmoeForCausalLM) -> None:
+    batch, _ = right_padded(model)
+    text = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    said = r"attention_mask ends in padding at rows \[1\]: pad on the left"
+    with pytest.raises(ValueError, match=said):
+        model.generate(**text, past_key_values=DynamicCache(config=model.config), max_new_tokens=2)
+    with pytest.raises(ValueError, match=said):
+        model.generate(text["input_ids"], pad_token_id=1, eos_token_id=2, max_new_tokens=2)  # transformers makes a mask from the padding token
+    with pytest.raises(ValueError, match="position_ids cannot be given with rows that end in padding: pad on the left"):
+        model.generate(**text, position_ids=torch.arange(13).expand(2, -1), max_new_tokens=2)
 
 
 @pytest.mark.parametrize("shards", [1, 4])

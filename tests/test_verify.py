@@ -13,15 +13,16 @@ from test_block_model import whole_model
 from tiny_transformers import masked_original, write_tiny
 from transformers import AutoModelForCausalLM
 
+from exporter import load_check, modeling
 from exporter.checkpoint import open_checkpoint
 from exporter.golden import make_golden, pick, read_golden, read_inputs, write_inputs
 from exporter.golden_inputs import make_inputs
 from exporter.load_check import LoadTarget, check_loads
-from exporter.plan import Plan
+from exporter.plan import Plan, PlannedVariant
 from exporter.threads import using_threads
 from exporter.verify import VariantShape, check_buildable, compare_with_source, vocabulary
-from runtime.errors import CheckpointError, TrimoeError, VerificationError
-from runtime.manifest import read_manifest
+from runtime.errors import CheckpointError, DocumentError, TrimoeError, VerificationError
+from runtime.manifest import CheckRecord, read_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,21 @@ def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_las
     checks = {check.name: check.outcome for variant in read_manifest(folder).variants for check in variant.checks}
     assert checks["logits"] == "passed"
     assert ("experts" in checks) == (family != "llama")
+
+
+@pytest.mark.parametrize("family", ["molmoe", "olmoe"])
+def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(family: str, tmp_path: Path) -> None:
+    source = write_source(family, tmp_path / "source")
+    for path in source.glob("*.safetensors"):
+        save_file({name: tensor.double() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    edit_config(source, dtype="float64")
+    plan = tiny_plan(family, source, removals=((1, 2),))
+    check_buildable(plan=plan)
+    folder = staged(plan, tmp_path)
+    result, _ = compare(plan, folder)
+    assert {outputs.logits.dtype for outputs in result.values()} == {torch.float64}
+    detail = load(plan, folder, plan.variants[-1], result).detail
+    assert detail.endswith("ForCausalLM with experts_implementation 'eager', logits bitwise equal to the golden ones")
 
 
 def test_a_checkpoint_in_bfloat16_is_compared_in_bfloat16(tmp_path: Path) -> None:
@@ -97,6 +113,17 @@ def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
 
     inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
     return compare_with_source(plan.checkpoint, plan.family, shapes, inputs=inputs, progress=progress), told
+
+
+def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, Any]) -> CheckRecord:
+    """Load a staged variant in a process of its own and compare it with its `result`."""
+    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
+    write_inputs(folder, inputs)
+    place = folder / "variants" / variant.id
+    for name in variant.modeling_files:
+        (place / name).write_bytes((Path(modeling.__file__).parent / name).read_bytes())
+    golden = make_golden(variant.id, result[variant.id], inputs)
+    return check_loads(folder, [LoadTarget(folder=place, golden=golden, bytes=variant.bytes)])[variant.id]
 
 
 def edit_config(folder: Path, **changes: Any) -> None:
@@ -227,6 +254,20 @@ def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path)
         check_loads(folder, [LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)])
 
 
+def test_a_model_that_would_not_stop_where_its_files_say_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, folder = export_tiny("olmoe", tmp_path)
+    place = folder / "variants" / "b3-k1"
+    golden = read_golden(folder / "golden" / "b3-k1.safetensors")
+    target = LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)
+    (place / "generation_config.json").write_bytes(b'{"eos_token_id": 2')
+    with pytest.raises(DocumentError, match=r"b3-k1/generation_config.json: line 1 column 19: Expecting ',' delimiter"):
+        check_loads(folder, [target])
+    (place / "generation_config.json").write_bytes(b'{"eos_token_id": [5, 7]}')
+    monkeypatch.setattr(load_check, "_run_probe", lambda _request, _scratch: {"b3-k1": {"eos": None}})
+    with pytest.raises(VerificationError, match=r"variant b3-k1: generation ends at None, but generation_config.json says eos_token_id \[5, 7\]"):
+        check_loads(folder, [target])
+
+
 def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(tmp_path: Path) -> None:
     _, folder = export_tiny("llama", tmp_path)
     golden = read_golden(folder / "golden" / "b4.safetensors")
@@ -251,12 +292,8 @@ def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(family
     check_buildable(plan=plan)
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
-    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
-    write_inputs(folder, inputs)
     variant = plan.variants[0]
-    golden = make_golden(variant.id, result[variant.id], inputs)
-    found = check_loads(folder, [LoadTarget(folder=folder / "variants" / variant.id, golden=golden, bytes=variant.bytes)])
-    assert found[variant.id].outcome == "passed"
+    assert load(plan, folder, variant, result).outcome == "passed"
     weights = load_file(folder / "variants" / variant.id / Path(variant.shards[-1]).name)
     assert any("inv_freq" in name and bool((tensor == 7).all()) for name, tensor in weights.items())
 
@@ -266,12 +303,11 @@ def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: to
     plan = tiny_plan("qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12), removals=((1, 2),))
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
-    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
-    write_inputs(folder, inputs)
     variant = next(v for v in plan.variants if not v.modeling_files)
-    golden = make_golden(variant.id, result[variant.id], inputs)
-    found = check_loads(folder, [LoadTarget(folder=folder / "variants" / variant.id, golden=golden, bytes=variant.bytes)])
-    assert found[variant.id].detail == "Qwen3MoeForCausalLM with experts_implementation 'eager', logits bitwise equal to the golden ones"
+    assert (
+        load(plan, folder, variant, result).detail
+        == "Qwen3MoeForCausalLM with experts_implementation 'eager', logits bitwise equal to the golden ones"
+    )
 
 
 @pytest.mark.parametrize("family", SOURCES)

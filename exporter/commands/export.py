@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from exporter.commands.missing_package import missing_package
 from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.commands.progress_bar import ProgressBar
 from exporter.export import ExportResult, export_family
@@ -137,11 +138,13 @@ def _onnx_types(formats: str, dtypes: str) -> tuple[Precision, ...]:
 
 
 def _graphs(plan: Plan, types: tuple[Precision, ...]) -> GraphForm | None:
-    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form."""
+    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form, ClickException for a missing package."""
     if not types:
         return None
-    from exporter.graphs.export_graphs import GraphExport  # imports torch and onnx
-
+    try:
+        from exporter.graphs.export_graphs import GraphExport  # imports torch, onnx and onnxruntime
+    except ImportError as error:
+        raise click.ClickException(f"{missing_package(error, extras='export,cpu')}; --format safetensors exports without ONNX graphs") from error
     return GraphExport(plan, types)
 
 
@@ -156,8 +159,10 @@ def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
 
 
 def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
-    from exporter.verify import check_buildable, check_logits  # imports torch
-
+    try:
+        from exporter.verify import check_buildable, check_logits  # imports torch
+    except ImportError as error:
+        raise click.ClickException(f"{missing_package(error, extras='export')}; --no-logits exports without the logit check") from error
     return check_logits, check_buildable
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from exporter.checkpoint import open_checkpoint
+from exporter.commands.missing_package import missing_package
 from exporter.commands.progress_bar import ProgressBar
 from exporter.verify_family import AnswerCheck, GraphCheck, verify_family
 from exporter.verify_report import report_document, show_report
@@ -36,7 +37,7 @@ def _graphs() -> GraphCheck | str:
     try:
         from exporter.verify_graphs import verify_graphs  # imports torch, onnx and onnxruntime
     except ImportError as error:
-        return f"{error.name} is not installed (pip install 'trimoe[export]')"
+        return missing_package(error, extras="export,cpu")
     return verify_graphs
 
 
@@ -44,5 +45,5 @@ def _answers() -> AnswerCheck | str:
     try:
         from exporter.verify_golden import verify_answers  # imports torch
     except ImportError as error:
-        return f"{error.name} is not installed (pip install 'trimoe[export]')"
+        return missing_package(error, extras="export")
     return verify_answers

@@ -65,6 +65,8 @@ _POSITIVE_INTEGERS = [
     "max_sequence_length",
 ]
 _BOOLEANS = ("weight_tying", "rope_full_precision", "qkv_bias", "float32_attention", "use_col_tokens", "always_start_with_space", "use_cache")
+# What this class computes from the fields above; a config.json that states one of them has to state the same.
+_COMPUTED = ("num_key_value_heads", "attention_head_dim", "intermediate_size", "output_size", "hidden_act", "norm_topk_prob")
 _DROPOUTS = ("attention_dropout", "residual_dropout", "embedding_dropout", "image_feature_dropout")
 _OPTIONAL_INTEGERS = ("n_kv_heads", "head_dim", "mlp_hidden_size", "embedding_size", "max_position_embeddings")
 
@@ -140,8 +142,11 @@ class TrimoeMolmoeConfig(PreTrainedConfig):
         """Store the remaining fields and refuse what is not supported."""
         if self.layer_norm_eps is None:  # the hub's code then uses this value
             self.layer_norm_eps = 1e-5
+        stated = {name: kwargs.pop(name) for name in _COMPUTED if name in kwargs}
         super().__post_init__(**kwargs)
         self.check()
+        for name, value in stated.items():
+            _check_value(name, value, (getattr(self, name), None))
 
     @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:

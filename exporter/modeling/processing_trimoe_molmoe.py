@@ -66,7 +66,7 @@ class TrimoeMolmoeProcessor(ProcessorMixin):  # type: ignore[misc]
         """Prepare a batch.
 
         `text` is a prompt or a list of them; `images` then holds for each prompt nothing, an image or a list (for a single prompt: an
-        image or a list). `padding`: False, True or "longest", or "max_length"; generation needs `padding_side` "left". Returns `input_ids`
+        image or a list). `padding`: False, True or "longest", or "max_length"; `padding_side`: "left" or "right". Returns `input_ids`
         and `attention_mask` [batch, length] and, with images, the arrays of `process` with a batch dimension; absent crops are −1, their
         tokens −100.
         """
