@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from json_edits import write_changed
 
 from runtime.baseline import (
     Baseline,
@@ -66,13 +67,7 @@ def test_a_baseline_survives_writing_and_reading(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, place: tuple, value: object, message: str) -> None:
-    document = json.loads(dump_baseline(BASELINE))
-    node = document
-    for key in place[:-1]:
-        node = node[key]
-    node[place[-1]] = value
-    path = tmp_path / "baseline.json"
-    path.write_text(json.dumps(document))
+    path = write_changed(dump_baseline(BASELINE), place, value, tmp_path / "baseline.json")
     with pytest.raises(DocumentError, match=message):
         read_baseline(path)
 

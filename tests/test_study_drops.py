@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from json_edits import write_changed
 
 from profiles.study_drops import read_study_drops
 from runtime.errors import DocumentError
@@ -39,12 +40,6 @@ def test_the_studys_drops_are_those_of_its_document() -> None:
     ],
 )
 def test_wrong_study_documents_are_named_with_their_place(tmp_path: Path, place: tuple, value: object, message: str) -> None:
-    document = json.loads(STUDY.read_text())
-    node = document
-    for key in place[:-1]:
-        node = node[key]
-    node[place[-1]] = value
-    path = tmp_path / "study.json"
-    path.write_text(json.dumps(document))
+    path = write_changed(STUDY.read_text(), place, value, tmp_path / "study.json")
     with pytest.raises(DocumentError, match=message):
         read_study_drops(path)
