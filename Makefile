@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := profiles/data/demo
 
-.PHONY: setup demo test check format slow gpu-check bench clean
+.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval clean
 
 setup: $(VENV)/.installed
 
@@ -26,6 +26,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff format .
@@ -39,7 +40,14 @@ gpu-check: setup
 
 bench: setup
 	$(BIN)/trimoe synth --like bench --out artifacts/synth-bench
-	$(BIN)/trimoe bench-export artifacts/synth-bench --scratch artifacts
+	$(BIN)/python -m profiles.benchmarks export artifacts/synth-bench --scratch artifacts
+
+bench-onnx: setup
+	$(BIN)/trimoe synth --like bench --out artifacts/synth-bench
+	$(BIN)/python -m profiles.benchmarks onnx artifacts/synth-bench --scratch artifacts
+
+bench-eval: demo
+	$(BIN)/python -m profiles.benchmarks eval artifacts/demo
 
 clean:
 	rm -rf $(VENV) artifacts/demo artifacts/.demo.staging artifacts/synth-bench

@@ -1,31 +1,30 @@
 """Export a plan as a family: staged beside the target, compared with the source, verified, and then renamed into place."""
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.existing_family import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
-from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
-from exporter.export_source import check_small_files, check_tied_head
-from exporter.family_records import plan_identity, source_record, variant_record
-from exporter.plan import Plan, PlannedShard
-from exporter.progress import Progress
-from exporter.shard_check import compare_with_source
-from exporter.shard_layout import data_bytes, group_by_data, shard_header
-from exporter.shard_writer import Lanes, make_lanes, write_shards
-from exporter.source_reader import SourceReader
-from exporter.staging import Staging, staging_path
-from exporter.structure_check import check_structure
-from exporter.target_folder import check_space, check_target, exchange, make_parent, publish, target_error
-from exporter.tensor_digests import FILE_NAME as TENSORS
-from exporter.tensor_digests import ShardDigests, dump_tensor_digests
-from exporter.variant_folder import FamilyFiles, can_link, small_files, write_variants
-from runtime.atomic_file import sync_folder, write_atomically
+from exporter.checkpoint.reader import SourceReader
+from exporter.export_protocols import BuildCheck, GraphForm, LogitCheck
+from exporter.family.existing import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
+from exporter.family.records import plan_identity, source_record, variant_record
+from exporter.family.source_guard import check_small_files, check_tied_head
+from exporter.family.staging import Staging, staging_path
+from exporter.family.target_folder import check_space, check_target, exchange, make_parent, publish, writing
+from exporter.family.variant_folder import FamilyFiles, can_link, small_files, write_variants
+from exporter.plan.plan import Plan, PlannedShard
+from exporter.verify.export_structure import check_structure
+from exporter.weights.shard_check import compare_with_source
+from exporter.weights.shard_layout import data_bytes, group_by_data, shard_header
+from exporter.weights.shard_writer import Lanes, make_lanes, write_shards
+from runtime.documents.atomic_file import sync_folder, write_atomically
+from runtime.documents.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
+from runtime.documents.tensor_digests import FILE_NAME as TENSORS
+from runtime.documents.tensor_digests import ShardDigests, dump_tensor_digests
 from runtime.errors import TargetError, VerificationError
-from runtime.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
+from runtime.text.progress import Progress
 
 THREADS = 4
 
@@ -263,12 +262,3 @@ class _Export:
             exchange(staging.family, self.target)
         else:
             publish(staging.family, self.target)
-
-
-@contextmanager
-def writing(folder: Path, needed_bytes: int | None = None) -> Iterator[None]:
-    """System errors inside become TargetError naming the path and, when the disk is full, the bytes needed and free."""
-    try:
-        yield
-    except OSError as error:
-        raise target_error(error, folder, needed_bytes) from error

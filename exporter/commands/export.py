@@ -11,16 +11,17 @@ from exporter.commands.missing_package import missing_package
 from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.commands.progress_bar import ProgressBar
 from exporter.export import ExportResult, export_family
-from exporter.export_report import export_document, show_export, show_path
-from exporter.export_seams import BuildCheck, GraphForm, LogitCheck
-from exporter.graphs.precision import Precision, find_precision
-from exporter.plan import Plan, make_plan
-from exporter.plan_table import plan_document, show_bytes, show_plan
-from exporter.standalone import export_standalone
-from exporter.target_folder import looking_at
-from runtime.documents import dump_document
+from exporter.export_protocols import BuildCheck, GraphForm, LogitCheck
+from exporter.family.standalone import export_standalone
+from exporter.family.target_folder import looking_at
+from exporter.graphs.weights.precision import Precision, find_precision
+from exporter.plan.plan import Plan, make_plan
+from exporter.rendering.export_report import export_document, show_export, show_path
+from exporter.rendering.plan_table import plan_document, show_plan
+from runtime.documents.checked_json import dump_document
+from runtime.documents.manifest import FILE_NAME, read_manifest
 from runtime.errors import PlanError, TrimoeError
-from runtime.manifest import FILE_NAME, read_manifest
+from runtime.text.sizes import show_bytes
 
 FOLDER = click.Path(path_type=Path)
 
@@ -142,7 +143,7 @@ def _graphs(plan: Plan, types: tuple[Precision, ...]) -> GraphForm | None:
     if not types:
         return None
     try:
-        from exporter.graphs.export_graphs import GraphExport  # imports torch, onnx and onnxruntime
+        from exporter.graphs.graph_form import GraphExport  # imports torch, onnx and onnxruntime
     except ImportError as error:
         raise click.ClickException(f"{missing_package(error, extras='export,cpu')}; --format safetensors exports without ONNX graphs") from error
     return GraphExport(plan, types)
@@ -160,7 +161,7 @@ def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
 
 def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
     try:
-        from exporter.verify import check_buildable, check_logits  # imports torch
+        from exporter.verify.export_answers import check_buildable, check_logits  # imports torch
     except ImportError as error:
         raise click.ClickException(f"{missing_package(error, extras='export')}; --no-logits exports without the logit check") from error
     return check_logits, check_buildable

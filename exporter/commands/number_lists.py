@@ -4,7 +4,7 @@ import re
 
 import click
 
-from runtime.documents import shorten
+from runtime.documents.checked_json import shorten
 
 MAX_RANGE = 10_000
 MAX_NUMBER = 9_999_999

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from exporter.checkpoint import Checkpoint, open_checkpoint
+from exporter.architectures.architecture import find_family
+from exporter.architectures.dimensions import read_shape
+from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
-from exporter.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
-from exporter.evidence_files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
-from exporter.evidence_strategies import LEAST_DATASETS
-from exporter.families import find_family
-from exporter.plan import PlanRequest
-from exporter.source_shape import read_shape
+from exporter.evidence.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
+from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
+from exporter.evidence.strategies import LEAST_DATASETS
+from exporter.plan.plan import PlanRequest
 from runtime.errors import PlanError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from exporter.commands.options import PlanOptions, plan_options, read_request
-from exporter.plan import make_plan
-from exporter.plan_table import plan_document, show_plan
-from runtime.documents import dump_document
+from exporter.plan.plan import make_plan
+from exporter.rendering.plan_table import plan_document, show_plan
+from runtime.documents.checked_json import dump_document
 
 
 @click.command()

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from exporter.plan_table import show_bytes
+from runtime.text.sizes import show_bytes
 
 _WIDTH = 24
 _INTERVAL_S = 0.1

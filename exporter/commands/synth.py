@@ -6,8 +6,8 @@ import click
 
 from exporter.commands.byte_size import byte_size
 from exporter.commands.progress_bar import ProgressBar
-from exporter.plan_table import show_bytes, show_count
-from exporter.synth_layouts import LAYOUTS, Sizes, find_layout
+from exporter.synth.layouts import LAYOUTS, Sizes, find_layout
+from runtime.text.sizes import show_bytes, show_count
 
 
 @click.command()
@@ -39,7 +39,7 @@ def synth(
 
     Its config says "trimoe_synthetic": true, so that nobody takes it for a model.
     """
-    from exporter.synth import plan_synth, write_synth  # needs numpy
+    from exporter.synth.write import plan_synth, write_synth  # needs numpy
 
     sizes = Sizes(blocks=blocks, hidden=hidden, experts=experts, vocabulary=vocab)
     planned = plan_synth(find_layout(like), sizes, dtype=dtype, seed=seed, near_bytes=near_bytes, max_shard_bytes=max_shard_bytes)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from exporter.checkpoint import open_checkpoint
+from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.commands.missing_package import missing_package
 from exporter.commands.progress_bar import ProgressBar
-from exporter.verify_family import AnswerCheck, GraphCheck, verify_family
-from exporter.verify_report import report_document, show_report
-from runtime.documents import dump_document
+from exporter.verify.family import AnswerCheck, GraphCheck, verify_family
+from exporter.verify.report import report_document, show_report
+from runtime.documents.checked_json import dump_document
 
 FOLDER = click.Path(path_type=Path)
 
@@ -35,7 +35,7 @@ def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[s
 
 def _graphs() -> GraphCheck | str:
     try:
-        from exporter.verify_graphs import verify_graphs  # imports torch, onnx and onnxruntime
+        from exporter.verify.family_graphs import verify_graphs  # imports torch, onnx and onnxruntime
     except ImportError as error:
         return missing_package(error, extras="export,cpu")
     return verify_graphs
@@ -43,7 +43,7 @@ def _graphs() -> GraphCheck | str:
 
 def _answers() -> AnswerCheck | str:
     try:
-        from exporter.verify_golden import verify_answers  # imports torch
+        from exporter.verify.family_answers import verify_answers  # imports torch
     except ImportError as error:
         return missing_package(error, extras="export")
     return verify_answers

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.checkpoint import Checkpoint, TensorRecord
-from exporter.decoder_layout import DecoderLayout
-from exporter.families import Family
+from exporter.architectures.architecture import Family
+from exporter.architectures.decoder_parts import DecoderLayout
+from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from runtime.errors import PlanError
 
 MAX_POSITIONS = 32768

@@ -7,22 +7,21 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.checkpoint import Checkpoint
-from exporter.families import Family
-from exporter.family_records import source_digest
-from exporter.graphs.decoder import build_decoder
+from exporter.architectures.architecture import Family
+from exporter.checkpoint.checkpoint import Checkpoint, source_digest
+from exporter.graphs.build.decoder import build_decoder
+from exporter.graphs.build.embeddings import build_embeddings
+from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
-from exporter.graphs.embeddings import build_embeddings
-from exporter.graphs.precision import Precision
-from exporter.graphs.stored_tensor import StoredTensor, lay_out
-from exporter.graphs.vision import build_vision
-from exporter.graphs.vision_weights import vision_tensors
-from exporter.graphs.weight_layout import decoder_tensors
-from exporter.model_class import read_model_config
-from exporter.plan import Plan, PlannedVariant
+from exporter.graphs.weights.decoder_weights import decoder_tensors
+from exporter.graphs.weights.precision import Precision
+from exporter.graphs.weights.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.weights.vision_weights import vision_tensors
+from exporter.plan.plan import Plan, PlannedVariant
+from exporter.reference.model_class import read_model_config
+from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, VARIANT
+from runtime.documents.manifest import VariantRecord
 from runtime.errors import CheckpointError
-from runtime.graph_metadata import FAMILY_DIGEST, PRECISION, VARIANT
-from runtime.manifest import VariantRecord
 
 FOLDER = "onnx"
 VISION, EMBEDDINGS = "vision", "embeddings"

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.graphs.genai_config import DECODER, genai_config
+from exporter.family.variant_folder import FamilyFiles
+from exporter.graphs.build.genai_config import DECODER, genai_config
 from exporter.graphs.graph_set import FOLDER, GraphSource, build_graphs, data_file, data_path, graph_path, plan_tensors
-from exporter.graphs.precision import Precision
-from exporter.graphs.stored_tensor import StoredTensor
-from exporter.graphs.weight_file import write_weights
-from exporter.plan import Plan
-from exporter.tensor_digests import ShardDigests
-from exporter.variant_folder import FamilyFiles
-from runtime.documents import dump_document
+from exporter.graphs.weights.precision import Precision
+from exporter.graphs.weights.stored_tensor import StoredTensor
+from exporter.graphs.weights.weight_file import write_weights
+from exporter.plan.plan import Plan
+from runtime.documents.checked_json import dump_document
+from runtime.documents.tensor_digests import ShardDigests
 
 
 def write_data(source: GraphSource, plan: Plan, precision: Precision, folder: Path, progress: Callable[[int], None]) -> ShardDigests:

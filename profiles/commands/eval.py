@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from profiles.commands.dataset_options import columns_option, dataset_option, named_values
-from runtime.baseline import ENGINES, dump_baseline
-from runtime.manifest import read_manifest
+from runtime.documents.baseline import ENGINES, dump_baseline
+from runtime.documents.manifest import read_manifest
 
 
 @click.command("eval")
@@ -68,12 +68,12 @@ def evaluate(
         raise click.UsageError("give at least one --data, e.g. --data demo")
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
+    from profiles.accuracy.evaluate import EvalRequest, family_record
+    from profiles.accuracy.evaluate import evaluate as run
+    from profiles.accuracy.openers import open_engines
     from profiles.datasets.named import Changes, load_named  # numpy
-    from profiles.eval_openers import open_engines
-    from profiles.eval_progress import SampleProgress
-    from profiles.eval_table import show_scores
-    from profiles.evaluate import EvalRequest, family_record
-    from profiles.evaluate import evaluate as run
+    from profiles.reports.sample_progress import SampleProgress
+    from profiles.reports.score_table import show_scores
 
     changes = Changes(metrics=metrics, prompts=prompts, columns=columns, max_new_tokens=max_new_tokens, limit=limit)
     request = EvalRequest(

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from profiles.commands.dataset_options import columns_option, dataset_option
+from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
-from runtime.manifest import read_manifest
 
 EXIT_UNKNOWN = 3
 
@@ -94,9 +94,9 @@ def gate(
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    from profiles.eval_progress import SampleProgress
-    from profiles.gate import FAIL, PASS
-    from profiles.gate_run import GateRequest, LimitOptions, describe_measured, is_study, measure_like, run_gate  # numpy
+    from profiles.accuracy.gate import FAIL, PASS
+    from profiles.accuracy.gate_run import GateRequest, LimitOptions, describe_measured, is_study, measure_like, run_gate  # numpy
+    from profiles.reports.sample_progress import SampleProgress
 
     manifest = read_manifest(family)
     if is_study(baseline):

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from profiles.datasets.coco_caption import KARPATHY, caption_files, load_captions
-from profiles.datasets.coco_vqa import vqa_files, vqa_loader
 from profiles.datasets.dataset import CAPTIONING, CHOICE, COUNTING, DOCUMENT, SCENE_TEXT, VQA, Dataset, Layout, Settings
-from profiles.datasets.doc_qa import doc_qa_files, load_doc_qa
-from profiles.datasets.scene_text import load_scene_text, scene_text_files
-from profiles.datasets.science_qa import load_science_qa, science_qa_files
-from profiles.datasets.sources import first_present
-from profiles.datasets.tally_qa import load_tally_qa, tally_qa_files
-from profiles.datasets.text_vqa import load_text_vqa, text_vqa_files
+from profiles.datasets.publishers.coco_caption import KARPATHY, caption_files, load_captions
+from profiles.datasets.publishers.coco_vqa import vqa_files, vqa_loader
+from profiles.datasets.publishers.doc_qa import doc_qa_files, load_doc_qa
+from profiles.datasets.publishers.files import first_present
+from profiles.datasets.publishers.scene_text import load_scene_text, scene_text_files
+from profiles.datasets.publishers.science_qa import load_science_qa, science_qa_files
+from profiles.datasets.publishers.tally_qa import load_tally_qa, tally_qa_files
+from profiles.datasets.publishers.text_vqa import load_text_vqa, text_vqa_files
 from profiles.errors import DatasetError
 from profiles.metrics.catalogue import ANLS_STUDY, CIDER
 from profiles.metrics.choice import MULTIPLE_CHOICE
-from profiles.metrics.cleanups import MOLMO, STRIP
 from profiles.metrics.exact import EXACT_MATCH
+from profiles.metrics.normalisation.cleanups import MOLMO, STRIP
 from profiles.metrics.vqa import VQA_SCORE
 
 _SHORT, _LONG = 16, 64

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from profiles.datasets.sample import Sample, listed_options, option_letters
 from profiles.errors import DatasetError
+from profiles.sample import Sample, listed_options, option_letters
 
 QUESTION, OPTIONS = "{question}", "{options}"
 _FIELD = re.compile(r"\{(\w*)\}")

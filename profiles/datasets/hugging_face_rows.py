@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from profiles.datasets.sample import Sample
 from profiles.errors import DatasetError
+from profiles.sample import Sample
 
 FIELDS = ("id", "image", "question", "answers", "options", "answer_index", "references")
 

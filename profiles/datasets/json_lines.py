@@ -14,15 +14,15 @@ import codecs
 from pathlib import Path
 
 from profiles.datasets.dataset import CAPTIONING, CHOICE, VQA, Dataset, Settings
-from profiles.datasets.sample import Sample
-from profiles.datasets.sources import strings
+from profiles.datasets.publishers.files import strings
 from profiles.errors import DatasetError
 from profiles.metrics.catalogue import CIDER
 from profiles.metrics.choice import MULTIPLE_CHOICE
-from profiles.metrics.cleanups import MOLMO, STRIP
 from profiles.metrics.exact import EXACT_MATCH
+from profiles.metrics.normalisation.cleanups import MOLMO, STRIP
 from profiles.metrics.vqa import VQA_SCORE
-from runtime.documents import Node, parse_document
+from profiles.sample import Sample
+from runtime.documents.checked_json import Node, parse_document
 
 KEYS = ("id", "image", "image_base64", "question", "answers", "options", "answer_index", "references")
 _FULL_SCORE = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 from profiles.datasets.catalogue import LAYOUTS, load_layout
 from profiles.datasets.dataset import Dataset
-from profiles.datasets.demo import DEMO_TASKS, demo_dataset
+from profiles.datasets.digits.dataset import DEMO_TASKS, demo_dataset
 from profiles.datasets.hugging_face import is_saved_folder, load_hugging_face
 from profiles.datasets.json_lines import load_json_lines
 from profiles.errors import DatasetError

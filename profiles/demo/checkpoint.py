@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
-from exporter.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
-from exporter.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
+from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
+from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 WEIGHTS = "model.safetensors"
 

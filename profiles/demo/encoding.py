@@ -12,9 +12,9 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from profiles.demo.digits import CELL
+from profiles.datasets.digits.scans import CELL
+from profiles.datasets.digits.tasks import COLUMNS, ROWS, Sample
 from profiles.demo.layout import CROP, PATCH
-from profiles.demo.tasks import COLUMNS, ROWS, Sample
 
 _CROP_STARTS = (0, CELL, 2 * CELL)
 _UNUSED = -100

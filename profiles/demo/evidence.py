@@ -10,11 +10,11 @@ from typing import Any
 import click
 import torch
 
+from profiles.datasets.digits.tasks import TASKS
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.layout import BLOCKS
 from profiles.demo.measuring import HALVES, Measurement
-from profiles.demo.pruning_study import comparison, cross_dataset_analysis, merged_importance, recommendations
-from profiles.demo.tasks import TASKS
+from profiles.evidence.pruning_study import comparison, cross_dataset_analysis, merged_importance, recommendations
 
 _log = logging.getLogger(__name__)
 

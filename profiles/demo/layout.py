@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from exporter.synth_configs import MOLMOE_CONFIG
+from exporter.synth.configs import MOLMOE_CONFIG
 from profiles.demo.words import PAD_TOKEN, save_tokenizer, vocabulary_size
 
 BLOCKS = 16

@@ -5,12 +5,12 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from exporter.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
+from profiles.datasets.digits.tasks import make_samples
 from profiles.demo.layout import BLOCKS
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
-from profiles.demo.searching import Removed, beam_search
-from profiles.demo.tasks import make_samples
+from profiles.evidence.beam_search import Removed, beam_search
+from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 HALVES = {"train": "calibration-a", "validation": "calibration-b"}
 """A pruning study compares two splits: here they are two halves of the calibration images, neither of which made gradients."""

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from exporter.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
+from profiles.datasets.digits.tasks import Sample
 from profiles.demo.cutting import with_top_k, without_blocks
 from profiles.demo.encoding import Batch, encode_samples
 from profiles.demo.layout import BLOCKS
-from profiles.demo.tasks import Sample
+from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 _KEPT_REMOVED = 2
 

@@ -9,11 +9,11 @@ from typing import Any
 import click
 import torch
 
+from profiles.datasets.digits.tasks import TASKS, make_samples
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.layout import BLOCKS
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
-from profiles.demo.tasks import TASKS, make_samples
 
 _log = logging.getLogger(__name__)
 

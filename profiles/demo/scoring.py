@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from profiles.demo.tasks import Sample
+from profiles.datasets.digits.tasks import Sample
 from profiles.metrics.anls import ANLS, anls
 from profiles.metrics.caption import CAPTION_MATCH, caption_match
 from profiles.metrics.choice import MULTIPLE_CHOICE, multiple_choice
-from profiles.metrics.cleanup import clean_prediction
 from profiles.metrics.exact import EXACT_MATCH, exact_match
+from profiles.metrics.normalisation.cleanup import clean_prediction
 from profiles.metrics.vqa import VQA_SCORE, vqa_score
 
 METRICS = {

@@ -8,9 +8,9 @@ import click
 import torch
 
 from profiles.demo.checkpoint import load_tokenizer, new_model, save_weights
-from profiles.demo.initial import initialize
 from profiles.demo.layout import write_layout
-from profiles.demo.training import Recipe, train_language, train_vision
+from profiles.demo.training.initial import initialize
+from profiles.demo.training.loop import Recipe, train_language, train_vision
 
 
 @click.command()

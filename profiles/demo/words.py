@@ -5,7 +5,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from profiles.demo.tasks import template_words
+from profiles.datasets.digits.tasks import template_words
 
 PAD_TOKEN = "<|padding|>"
 END_TOKEN = "<|endoftext|>"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from profiles.metrics.editing import edit_distance
+from profiles.metrics.normalisation.editing import edit_distance
 
 ANLS = "anls/molmo"
 _LIMIT = 0.5

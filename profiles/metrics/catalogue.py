@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from profiles.datasets.sample import Sample
 from profiles.errors import MeasurementError
 from profiles.metrics.anls import ANLS, anls
 from profiles.metrics.anls_lmms import ANLS_LMMS, anls_lmms
@@ -14,9 +13,10 @@ from profiles.metrics.choice_study import MULTIPLE_CHOICE_STUDY, multiple_choice
 from profiles.metrics.cider import cider_scores
 from profiles.metrics.exact import EXACT_MATCH, exact_match
 from profiles.metrics.exact_study import EXACT_MATCH_COUNTS, EXACT_MATCH_STUDY, exact_match_counts, exact_match_study
-from profiles.metrics.ptb import find_ptb_tokenizer, ptb_tokenize
+from profiles.metrics.normalisation.ptb import find_ptb_tokenizer, ptb_tokenize
 from profiles.metrics.vqa import VQA_SCORE, vqa_score
 from profiles.metrics.vqa_lmms import VQA_SCORE_TEXTVQA, VQA_SCORE_VQAV2, vqa_score_textvqa, vqa_score_vqav2
+from profiles.sample import Sample
 
 ANLS_STUDY = "ansl_em/study"
 CIDER = "cider/pycocoevalcap"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from profiles.metrics.editing import edit_distance
+from profiles.metrics.normalisation.editing import edit_distance
 
 MULTIPLE_CHOICE = "mc/molmo"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from profiles.metrics.vqa_words import NUMBERS
+from profiles.metrics.normalisation.vqa_words import NUMBERS
 
 EXACT_MATCH_STUDY = "em/study"
 EXACT_MATCH_COUNTS = "em/counts"

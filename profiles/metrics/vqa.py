@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from profiles.metrics.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
+from profiles.metrics.normalisation.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
 
 VQA_SCORE = "vqa_score/molmo"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from profiles.metrics.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
+from profiles.metrics.normalisation.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
 
 VQA_SCORE_TEXTVQA = "vqa_score/lmms-textvqa"
 VQA_SCORE_VQAV2 = "vqa_score/lmms-vqav2"

@@ -1,0 +1,96 @@
+"""The strategies that recommend one combination of a cross-data-set analysis for each number of removed blocks. Pure."""
+
+from dataclasses import dataclass
+
+from exporter.evidence.evidence import ROBUST, STEPWISE, RemovalSet, show_blocks, show_drop
+
+LEAST_DATASETS = 2
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps:
+    """The recommended sets, ascending in size, and notes on them; `barred` has the best set of each size of which all are protected."""
+
+    sets: tuple[RemovalSet, ...]
+    barred: tuple[RemovalSet, ...]
+    notes: tuple[str, ...]
+
+
+def least_datasets(strategy: str, min_datasets: int) -> int:
+    """How many data sets a candidate must have been tried on."""
+    return max(LEAST_DATASETS, min_datasets) if strategy == ROBUST else LEAST_DATASETS
+
+
+def choose_steps(
+    combinations: tuple[RemovalSet, ...], *, file: str, blocks: int, strategy: str, min_datasets: int, protected: tuple[int, ...]
+) -> Steps:
+    """The recommended set for each number of removed blocks that has a candidate, ascending.
+
+    Candidates were tried on at least two data sets, lose accuracy or none (drop ≥ 0), and remove no protected block. The best of several is
+    the one with the least mean drop, at a tie the first in the file. Means that are equal, or differ by rounding alone (1e-9), are noted.
+
+    - stepwise: the best superset of the step before; where there is none, the best of that size
+    - independent: the best of each size
+    - robust: the best of each size among those tried on at least `min_datasets` data sets
+    """
+    least = least_datasets(strategy, min_datasets)
+    tried = [c for c in combinations if c.blocks and len(c.drop.datasets) >= least and c.drop.mean >= 0]
+    sets: list[RemovalSet] = []
+    barred: list[RemovalSet] = []
+    notes: list[str] = []
+    for size in sorted({len(c.blocks) for c in tried}):
+        pool, left_out = _part([c for c in tried if len(c.blocks) == size], protected)
+        if not pool:
+            barred.append(_best(left_out))
+            continue
+        if strategy == STEPWISE and sets:
+            pool = [c for c in pool if set(c.blocks) > set(sets[-1].blocks)] or pool
+        chosen = _best(pool)
+        sets.append(chosen)
+        notes += _note_tie(blocks - size, chosen, pool, file)
+        notes += _note_protected(blocks - size, chosen, left_out, protected)
+        notes += _note_better(blocks - size, chosen, _part([c for c in combinations if len(c.blocks) == size], protected)[0])
+    return Steps(sets=tuple(sets), barred=tuple(barred), notes=tuple(notes))
+
+
+def _part(found: list[RemovalSet], protected: tuple[int, ...]) -> tuple[list[RemovalSet], list[RemovalSet]]:
+    """The sets that remove no protected block, and those that do."""
+    return [c for c in found if not set(c.blocks) & set(protected)], [c for c in found if set(c.blocks) & set(protected)]
+
+
+def _best(candidates: list[RemovalSet]) -> RemovalSet:
+    return min(candidates, key=lambda c: c.drop.mean)
+
+
+def _show(found: RemovalSet) -> str:
+    return f"{show_blocks(found.blocks)}, {show_drop(found.drop)}"
+
+
+def _note_tie(depth: int, chosen: RemovalSet, pool: list[RemovalSet], file: str) -> list[str]:
+    tied = [c for c in pool if c is not chosen and c.drop.mean - chosen.drop.mean <= ROUNDING]
+    if not tied:
+        return []
+    equal = any(c.drop.mean == chosen.drop.mean for c in tied)
+    reason = f"it is the first of them in {file}" if equal else "its mean is lower in the last digits"
+    more = f", and {len(tied) - 1} more" if len(tied) > 1 else ""
+    return [f"blocks {depth}: {_show(chosen)}, has the same mean drop as {_show(tied[0])}{more}; {show_blocks(chosen.blocks)} goes because {reason}"]
+
+
+def _note_protected(depth: int, chosen: RemovalSet, left_out: list[RemovalSet], protected: tuple[int, ...]) -> list[str]:
+    """Sets left out for protected blocks. Block 0 is protected in any case: sets that only it bars are noted where one beats the choice."""
+    told = [c for c in left_out if set(c.blocks) & set(protected) != {0} or c.drop.mean < chosen.drop.mean]
+    if not told:
+        return []
+    why = ", ".join(str(block) for block in protected if any(block in c.blocks for c in told))
+    many = "1 set is left out because it removes" if len(told) == 1 else f"{len(told)} sets are left out because they remove"
+    return [f"blocks {depth}: {many} protected blocks ({why}); the best is {_show(_best(told))}"]
+
+
+def _note_better(depth: int, chosen: RemovalSet, free: list[RemovalSet]) -> list[str]:
+    """A note when another set of the same size beats the choice: it loses less and was tried on at least as many data sets."""
+    better = [c for c in free if len(c.drop.datasets) >= len(chosen.drop.datasets) and 0 <= c.drop.mean < chosen.drop.mean - ROUNDING]
+    if not better:
+        return []
+    best = _best(better)
+    return [f"blocks {depth}: {show_blocks(best.blocks)} loses {show_drop(best.drop)}, less than the chosen {_show(chosen)}"]

@@ -1,0 +1,71 @@
+"""The manifest's view of a plan: the record of the source, of each variant, and the identity that a staged export is resumed by. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from exporter.architectures.dimensions import read_shape
+from exporter.checkpoint.checkpoint import source_digest
+from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.checked_json import as_json
+from runtime.documents.manifest import CheckRecord, SourceRecord, VariantRecord
+
+# Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
+LAYOUT = 1
+SYNTHETIC_KEY = "trimoe_synthetic"
+
+
+def source_record(plan: Plan) -> SourceRecord:
+    """The source as the manifest names it."""
+    checkpoint = plan.checkpoint
+    shape = read_shape(plan.family, checkpoint.config, file=str(checkpoint.folder / "config.json"))
+    return SourceRecord(
+        name=checkpoint.folder.resolve().name,
+        family=plan.family.name,
+        digest=source_digest(checkpoint),
+        blocks=shape.blocks,
+        experts=shape.experts,
+        top_k=shape.top_k,
+        synthetic=checkpoint.config.get(SYNTHETIC_KEY) is True,
+    )
+
+
+def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[CheckRecord, ...]) -> VariantRecord:
+    """A variant as the manifest lists it."""
+    return VariantRecord(
+        id=variant.id,
+        folder=f"variants/{variant.id}",
+        layers=variant.layers,
+        removed=variant.removed,
+        top_k=variant.top_k,
+        drop=variant.drop,
+        parameters=variant.parameters,
+        active_parameters=variant.active_parameters,
+        bytes=variant.bytes,
+        shared_bytes=variant.shared_bytes,
+        golden=golden,
+        checks=checks,
+    )
+
+
+def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
+    """The sha256 over everything that decides the bytes of a family, and over size and time of the source files."""
+    value = {
+        "layout": LAYOUT,
+        "config": plan.checkpoint.config_sha256,
+        "files": [[file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files],
+        "family": plan.family.name,
+        "choice": asdict(plan.choice),
+        "variants": [_variant_value(variant) for variant in plan.variants],
+        "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],
+        "small": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(small_files.items())},
+    }
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _variant_value(variant: PlannedVariant) -> dict[str, Any]:
+    record = asdict(variant_record(variant, golden=None, checks=()))
+    return {**record, "config": as_json(variant.config), "shards": variant.shards, "modeling": variant.modeling_files}

@@ -1,0 +1,96 @@
+"""The first half of a decoder layer: one fused attention node whose past and present may share a buffer."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import onnx_ir as ir
+
+from exporter.architectures.decoder_parts import DecoderLayout
+from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
+from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
+
+BATCH, SEQUENCE, PAST, TOTAL = "batch_size", "sequence_length", "past_sequence_length", "total_sequence_length"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lengths:
+    """What the kernel asks for: per row the index of its last real token, int32 [batch], and the common total length, an int32 scalar."""
+
+    last: ir.Value
+    total: ir.Value
+
+
+def add_lengths(graph: GraphBuilder, mask: ir.Value) -> Lengths:
+    """Lengths from an attention mask [batch, total] whose rows are padded on the right."""
+    counts = graph.one("ReduceSum", mask, graph.constant("axis_1", [1]), name="lengths/count", keepdims=0)
+    last = graph.one("Sub", counts, graph.constant("one", 1), name="lengths/last")
+    shape = graph.one("Shape", mask, name="lengths/shape", start=1, end=2)
+    total = graph.one("Squeeze", shape, name="lengths/total")
+    int32 = int(ir.DataType.INT32)
+    return Lengths(
+        last=graph.one("Cast", last, name="lengths/last_int32", to=int32),
+        total=graph.one("Cast", total, name="lengths/total_int32", to=int32),
+    )
+
+
+def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, name: str) -> ir.Value:
+    """RMS norm over the last dimension, computed in float32."""
+    return graph.one("RMSNormalization", value, graph.weight(weight), name=name, axis=-1, epsilon=spec.epsilon, stash_type=1)
+
+
+def add_attention(
+    graph: GraphBuilder, layout: DecoderLayout, spec: DecoderSpec, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int
+) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """Attention of one layer over [batch, sequence, hidden]: its output of the same shape, and the present key and value."""
+    prefix, name = f"blocks.{block.block}.", f"layers.{layer}/attention"
+    qkv = graph.linear(normed, prefix + "qkv", name=f"{name}/qkv")
+    query, key, value = _heads(graph, layout, spec, prefix, name, qkv)
+    shape: list[int | str] = [BATCH, spec.kv_heads, PAST, spec.head_dim]
+    past_key = graph.input(f"past_key_values.{layer}.key", graph.dtype, shape)
+    past_value = graph.input(f"past_key_values.{layer}.value", graph.dtype, shape)
+    attended, present_key, present_value = graph.node(
+        "GroupQueryAttention",
+        [query, key, value, past_key, past_value, lengths.last, lengths.total, graph.weight("rotary.cos"), graph.weight("rotary.sin")],
+        name=name,
+        outputs=3,
+        domain=MICROSOFT,
+        num_heads=spec.heads,
+        kv_num_heads=spec.kv_heads,
+        do_rotary=1,
+        scale=1.0 / sqrt(spec.head_dim),
+        local_window_size=-1 if block.window is None else block.window,
+    )
+    return graph.linear(attended, prefix + "attention_output", name=f"{name}/output"), present_key, present_value
+
+
+def _heads(
+    graph: GraphBuilder, layout: DecoderLayout, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
+) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
+    """Query, key and value as attention takes them: packed when nothing happens in between, else split, normed and clipped."""
+    has_norm = prefix + "query_norm" in graph
+    if not has_norm and spec.clip is None:
+        return qkv, None, None
+    if spec.clip is not None and layout.clip_before_norm:
+        qkv = _clip(graph, qkv, f"{name}/clip")
+    widths = graph.constant("qkv_widths", [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim])
+    query, key, value = graph.node("Split", [qkv, widths], name=f"{name}/split", outputs=3, axis=-1)
+    if has_norm:
+        query = _head_norm(graph, spec, query, prefix + "query_norm", spec.heads, f"{name}/query_norm")
+        key = _head_norm(graph, spec, key, prefix + "key_norm", spec.kv_heads, f"{name}/key_norm")
+    if spec.clip is not None and not layout.clip_before_norm:
+        query, key, value = (_clip(graph, part, f"{name}/clip_{kind}") for part, kind in ((query, "query"), (key, "key"), (value, "value")))
+    return query, key, value
+
+
+def _clip(graph: GraphBuilder, value: ir.Value, name: str) -> ir.Value:
+    # Not a Clip node: CUDA has no bfloat16 kernel of it.
+    return graph.one("Min", graph.one("Max", value, graph.weight("clip.low"), name=f"{name}_low"), graph.weight("clip.high"), name=name)
+
+
+def _head_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, heads: int, name: str) -> ir.Value:
+    """RMS norm over the whole width, or per head where the weight has a head's length."""
+    if graph.shape(weight)[0] == heads * spec.head_dim:
+        return add_norm(graph, spec, value, weight, name)
+    split = graph.one("Reshape", value, graph.constant(f"split_{heads}_heads", [0, 0, heads, spec.head_dim]), name=f"{name}/split")
+    normed = add_norm(graph, spec, split, weight, name)
+    return graph.one("Reshape", normed, graph.constant("join_heads", [0, 0, -1]), name=f"{name}/join")

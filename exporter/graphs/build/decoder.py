@@ -1,0 +1,95 @@
+"""The decoder graph of one variant: fused attention, fused experts with their own k, fused residual norms. Built, not traced."""
+
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+
+from exporter.architectures.architecture import Family
+from exporter.graphs.build.attention import BATCH, SEQUENCE, TOTAL, Lengths, add_attention, add_lengths, add_norm
+from exporter.graphs.build.feed_forward import add_dense, add_experts
+from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
+from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
+from exporter.graphs.weights.stored_tensor import StoredTensor
+
+FIRST_LOGITS = "first_logits_position"
+
+
+def build_decoder(
+    family: Family,
+    spec: DecoderSpec,
+    weights: Mapping[str, StoredTensor],
+    *,
+    layers: Sequence[int],
+    top_k: Sequence[int] | None,
+    data_file: str,
+    dtype: str,
+    metadata: Mapping[str, str],
+) -> ir.Model:
+    """The graph of the variant whose layer i is the source block `layers[i]` with `top_k[i]` experts per token.
+
+    Inputs and outputs are those of the ORT-GenAI convention: `input_ids` [batch, sequence] (or `inputs_embeds` [batch, sequence, hidden]),
+    `attention_mask` [batch, total], `past_key_values.N.key|value` [batch, kv_heads, past, head_dim] → `logits` [batch, sequence,
+    vocabulary], `present.N.key|value`. Padding stands on the right and has mask 0. The optional input FIRST_LOGITS, int64 [1], is the first
+    position of `sequence` whose logits are wanted (default 0: all; −1: the last). Weights come from `data_file`, beside the graph.
+    """
+    return _Decoder(family, spec, GraphBuilder(weights, data_file, dtype)).build(layers, top_k, metadata)
+
+
+class _Decoder:
+    def __init__(self, family: Family, spec: DecoderSpec, graph: GraphBuilder) -> None:
+        self.layout, self.spec, self.graph = family.decoder, spec, graph
+
+    def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
+        hidden = self._inputs()
+        lengths = add_lengths(self.graph, self.graph.input("attention_mask", ir.DataType.INT64, [BATCH, TOTAL]))
+        normed = add_norm(self.graph, self.spec, hidden, f"blocks.{layers[0]}.attention_norm", "layers.0/attention_norm")
+        presents = []
+        for layer, number in enumerate(layers):
+            block, last = self.spec.blocks[number], layer + 1 == len(layers)
+            attended, *present = self._attend(block, normed, lengths, layer)
+            presents.append(present)
+            normed, hidden = self._residual(hidden, attended, f"blocks.{number}.feed_forward_norm", f"layers.{layer}/feed_forward_norm")
+            fed = self._feed_forward(block, normed, layer, 0 if top_k is None else top_k[layer])
+            following = "final_norm" if last else f"blocks.{layers[layer + 1]}.attention_norm"
+            normed, hidden = self._residual(hidden, fed, following, f"layers.{layer}/output_norm")
+        self._outputs(normed, presents)
+        return self.graph.model("decoder", metadata)
+
+    def _inputs(self) -> ir.Value:
+        graph = self.graph
+        if self.layout.inputs == "inputs_embeds":
+            return graph.input("inputs_embeds", graph.dtype, [BATCH, SEQUENCE, self.spec.hidden])
+        tokens = graph.input("input_ids", ir.DataType.INT64, [BATCH, SEQUENCE])
+        return graph.one("Gather", graph.weight("embeddings"), tokens, name="embeddings")
+
+    def _attend(self, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int) -> tuple[ir.Value, ir.Value, ir.Value]:
+        return add_attention(self.graph, self.layout, self.spec, block, normed, lengths, layer)
+
+    def _feed_forward(self, block: BlockSpec, normed: ir.Value, layer: int, k: int) -> ir.Value:
+        prefix = f"blocks.{block.block}."
+        if block.sparse:
+            return add_experts(self.graph, self.spec, normed, prefix=prefix, layer=layer, k=k)
+        return add_dense(self.graph, normed, prefix=prefix + "dense.", name=f"layers.{layer}/mlp")
+
+    def _residual(self, hidden: ir.Value, added: ir.Value, weight: str, name: str) -> tuple[ir.Value, ir.Value]:
+        """hidden + added, normed and as it is. Outputs 1 and 2 are not produced on the CPU, so they have no name."""
+        normed, mean, deviation, total = self.graph.node(
+            "SkipSimplifiedLayerNormalization",
+            [hidden, added, self.graph.weight(weight)],
+            name=name,
+            outputs=4,
+            domain=MICROSOFT,
+            epsilon=self.spec.epsilon,
+        )
+        mean.name = deviation.name = ""
+        return normed, total
+
+    def _outputs(self, normed: ir.Value, presents: Sequence[Sequence[ir.Value]]) -> None:
+        graph, spec = self.graph, self.spec
+        first = graph.optional_input(FIRST_LOGITS, [0])
+        wanted = graph.one("Slice", normed, first, graph.constant("to_the_end", [2**62]), graph.constant("axis_1", [1]), name="head/positions")
+        logits = graph.linear(wanted, "head", name="head")
+        graph.output(logits, "logits", graph.dtype, [BATCH, "logits_length", spec.vocabulary])
+        for layer, (key, value) in enumerate(presents):
+            graph.output(key, f"present.{layer}.key", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])
+            graph.output(value, f"present.{layer}.value", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])

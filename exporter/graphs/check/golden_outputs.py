@@ -1,0 +1,58 @@
+"""Chooses what of a graph's answer is stored as its golden outputs. Pure numpy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from exporter.graphs.check.compare import routing_margin
+from exporter.graphs.check.graph_run import Answer, Prompts
+from exporter.graphs.weights.precision import Precision
+from runtime.documents.golden_outputs import GraphGolden
+from runtime.engines.onnx.self_test import TOLERANCES
+from runtime.engines.onnx.session import CPU
+
+SELF_TEST_TOLERANCE = 1e-3  # of the largest |logit|: other processors sum float32 in another order
+FULL_LOGITS = 4 * 1024 * 1024  # bytes
+POSITIONS = 4
+Array = npt.NDArray[Any]
+
+
+def graph_golden(
+    variant: str, precision: Precision, prompts: Prompts, answer: Answer, *, top_k: Sequence[int] | None, family_digest: str | None = None
+) -> GraphGolden:
+    """The answer's logits at some positions of each prompt, fewer of them where the vocabulary is large, and what follows it."""
+    rows, _, vocabulary = answer.logits.shape
+    shortest = int(prompts.lengths.min())
+    count = max(1, min(shortest, FULL_LOGITS // (4 * rows * vocabulary), POSITIONS))
+    positions = _decided_positions(answer.scores, top_k, prompts.lengths, count)
+    return GraphGolden(
+        variant=variant,
+        precision=precision.name,
+        provider=CPU,
+        onnxruntime=onnxruntime.__version__,
+        tolerance=TOLERANCES[precision.name] if precision.half else SELF_TEST_TOLERANCE,
+        family_digest=family_digest,
+        logits=answer.logits[np.arange(rows)[:, None], positions],
+        positions=positions,
+        greedy=answer.greedy,
+        continuation=answer.continuation,
+        layers=answer.hidden,
+    )
+
+
+def _decided_positions(scores: Sequence[Array | None], top_k: Sequence[int] | None, lengths: Array, count: int) -> Array:
+    """The positions [rows, count] whose tokens go to their experts most clearly at every layer, the last ones where there are no experts.
+
+    Where two experts are close, a machine that rounds otherwise sends the token elsewhere: its logits then say nothing of the kernels.
+    """
+    chosen = []
+    layers = [] if top_k is None else [layer.reshape(len(lengths), -1, layer.shape[-1]) for layer in scores if layer is not None]
+    sparse = [] if top_k is None else [k for k, layer in zip(top_k, scores, strict=True) if layer is not None]
+    for row, length in enumerate(lengths):
+        margins = [routing_margin(layer[row, :length], k) for layer, k in zip(layers, sparse, strict=True)]
+        least = np.min(margins, 0) if margins else np.arange(length)
+        chosen.append(np.sort(np.argsort(least, kind="stable")[-count:]))
+    return np.stack(chosen)

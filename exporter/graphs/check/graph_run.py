@@ -1,0 +1,136 @@
+"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what goes on inside."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.weights.precision import Precision
+from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_outputs
+from runtime.engines.onnx.decoder import OnnxDecoder
+from runtime.engines.onnx.self_test import STEPS, last_rows
+from runtime.engines.onnx.session import open_session
+
+GREEDY_TOKENS = 128
+WIDENED_TOKENS = STEPS + 1  # what a self-test reads: each token widens all weights once more
+LAYER_VALUES = 32
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompts:
+    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the right; `features` of the
+    images, [rows, image tokens, hidden], where there are any."""
+
+    inputs: Mapping[str, Array]
+    features: Array | None
+    values: Array
+    embed: Callable[[Array], Array] | None
+
+    @property
+    def lengths(self) -> Array:
+        """Real tokens of each row."""
+        lengths: Array = self.inputs["attention_mask"].sum(1)
+        return lengths
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits [rows, tokens, vocabulary]
+    they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m], router `scores[i]` [rows · n, experts] or None;
+    `decoded_scores[row]` are the router scores [layers with experts, tokens, experts] of a row's greedy tokens."""
+
+    logits: Array
+    greedy: Array
+    decoded: Array
+    continuation: Array
+    hidden: Array
+    scores: tuple[Array | None, ...]
+    decoded_scores: tuple[Array, ...]
+
+
+def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
+    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few at a time."""
+    if not precision.half and not outputs:
+        return open_session(graph, threads=threads, spinning=False)
+    model = graph.read_bytes()
+    model = with_outputs(float32_twin(model) if precision.half else model, outputs)
+    return open_session(model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half)
+
+
+def read_prompts(inputs: Mapping[str, Array], precision: Precision, *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
+    """The prompts, by way of the shared graphs where there are any."""
+    if embeddings is None:
+        return Prompts(inputs=inputs, features=None, values=inputs["input_ids"], embed=None)
+    session, features = open_graph(embeddings, precision, threads=threads), {}
+    if vision is not None:
+        images = {name: inputs[name] for name in ("images", "image_masks")}
+        features = {
+            "image_features": open_graph(vision, precision, threads=threads).run(None, images)[0],
+            "image_input_idx": inputs["image_input_idx"],
+        }
+    none = {name: value[:1, :0] for name, value in features.items()}
+
+    def embed(ids: Array) -> Array:
+        embedded: Array = session.run(None, {"input_ids": ids, **none})[0]
+        return embedded
+
+    values = session.run(None, {"input_ids": inputs["input_ids"], **features})[0]
+    return Prompts(inputs=inputs, features=features.get("image_features"), values=values, embed=embed)
+
+
+def run_decoder(graph: Path, prompts: Prompts, precision: Precision, *, sparse: tuple[bool, ...], positions: int, threads: int) -> Answer:
+    """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a row may become."""
+    decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
+    rows, width = prompts.values.shape[:2]
+    logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
+    tokens = max(1, min(WIDENED_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
+    greedy, decoded = [], []
+    for row, length in enumerate(prompts.lengths):
+        ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)
+        greedy.append(ids)
+        decoded.append(after)
+    chosen = np.stack(greedy)
+    inside = _open_inside(graph, precision, sparse, threads)
+    hidden, scores = _look_inside(inside, prompts, sparse)
+    after_scores = tuple(_decoded_scores(inside, prompts, row, ids, sparse) for row, ids in enumerate(chosen))
+    first = chosen[:, :STEPS]
+    continuation = first if prompts.embed is None else np.concatenate([prompts.embed(ids[None]) for ids in first])
+    return Answer(
+        logits=logits,
+        greedy=chosen,
+        decoded=np.stack(decoded),
+        continuation=continuation,
+        hidden=hidden,
+        scores=scores,
+        decoded_scores=after_scores,
+    )
+
+
+def _open_inside(graph: Path, precision: Precision, sparse: tuple[bool, ...], threads: int) -> OnnxDecoder:
+    """A copy of the graph whose hidden states and router scores are outputs too."""
+    layers = range(len(sparse))
+    names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
+    return OnnxDecoder(open_graph(graph, precision, threads=threads, outputs=names))
+
+
+def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:
+    """The router scores [layers with experts, tokens, experts] at the positions that the greedy tokens `ids` [tokens] were chosen at."""
+    length = int(prompts.lengths[row])
+    after = ids[None, :-1] if prompts.embed is None else prompts.embed(ids[None, :-1])
+    values = np.concatenate([prompts.values[row : row + 1, :length], after], 1)
+    outputs = decoder.start(batch=1, capacity=values.shape[1]).run(values, counts=np.array([values.shape[1]]))
+    scores = [outputs[scores_name(layer)][length - 1 :] for layer, with_experts in enumerate(sparse) if with_experts]
+    return np.stack(scores) if scores else np.zeros((0, len(ids), 1), np.float32)
+
+
+def _look_inside(decoder: OnnxDecoder, prompts: Prompts, sparse: tuple[bool, ...]) -> tuple[Array, tuple[Array | None, ...]]:
+    layers = range(len(sparse))
+    rows, width = prompts.values.shape[:2]
+    outputs = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)
+    hidden = np.stack([last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :LAYER_VALUES] for layer in layers])
+    return hidden, tuple(outputs[scores_name(layer)] if sparse[layer] else None for layer in layers)

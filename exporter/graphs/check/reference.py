@@ -1,0 +1,92 @@
+"""What the graphs must compute: the source with a variant's blocks and experts, run by transformers in float32, block by block from disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from exporter.architectures.architecture import Family
+from exporter.checkpoint.checkpoint import Checkpoint
+from exporter.graphs.check.rounded_model import RoundedModel
+from exporter.graphs.weights.precision import Precision, block_size
+from exporter.graphs.weights.quantise import dequantise, quantise
+from exporter.graphs.weights.stored_tensor import Quantisation
+from exporter.reference.block_model import BlockModel
+from exporter.reference.block_weights import Places
+from runtime.errors import CheckpointError, TrimoeError
+
+Tensors = Mapping[str, torch.Tensor]
+ROUTERS = ("gate.weight", "shared_expert_gate.weight")
+HEAD = "lm_head.weight"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """`logits` [rows, length, vocabulary]; `experts[i]` [rows · length, k] ids chosen at layer i (None in a dense layer)."""
+
+    logits: torch.Tensor
+    experts: tuple[torch.Tensor | None, ...]
+
+
+def source_reference(checkpoint: Checkpoint, family: Family, precision: Precision) -> "Reference":
+    """The source as a reference. Raises CheckpointError."""
+    places = {name: checkpoint.folder / record.file for name, record in checkpoint.tensors.items()}
+    return open_reference(precision, folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError)
+
+
+def open_reference(
+    precision: Precision, *, folder: Path, config: Mapping[str, Any], family: Family, places: Places, error: type[TrimoeError]
+) -> "Reference":
+    """A model folder as a reference for graphs of that precision; see BlockModel. Raises `error`."""
+    if precision.half:
+        kind = getattr(torch, precision.dtype)
+        return Reference(RoundedModel(folder=folder, config=config, family=family, places=places, error=error, kind=kind), precision)
+    return Reference(BlockModel(folder=folder, config=config, family=family, places=places, error=error, dtype=torch.float32), precision)
+
+
+class Reference:
+    """A model in float32, a RoundedModel for a half precision; for a quantised one its matrices go through the same rounding here."""
+
+    def __init__(self, model: BlockModel, precision: Precision) -> None:
+        """Read everything of `model`, which computes in float32, but the blocks. Raises the model's error."""
+        self._model = model
+        self._bits = precision.bits
+        rest = dict(self._model.read_rest())
+        if self._bits is not None and HEAD in rest and not self._model.config.tie_word_embeddings:
+            rest[HEAD] = _rounded(HEAD, rest[HEAD], self._bits)
+        self._model.place_rest(rest)
+
+    def embed(self, inputs: Tensors) -> torch.Tensor:
+        """What goes into the first block, image features included: [rows, length, hidden]."""
+        return self._model.start(inputs)
+
+    def run(self, inputs: Tensors, *, blocks: Sequence[int], top_k: Sequence[int] | None) -> Expected:
+        """Run the model's blocks `blocks` one after the other, with `top_k` experts per token (None: the model's own)."""
+        hidden, experts = self._model.start(inputs), []
+        for layer, block in enumerate(blocks):
+            weights = self._weights(block)
+            step = self._model.advance(block, hidden, weights, top_k=None if top_k is None else top_k[layer])
+            hidden = step.hidden
+            experts.append(step.experts)
+        return Expected(logits=self._model.finish(hidden, inputs), experts=tuple(experts))
+
+    def _weights(self, block: int) -> Tensors:
+        weights = self._model.read_layer(block)
+        if self._bits is None:
+            return weights
+        widths = [tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3]  # one block size for both matrices of the experts
+        return {
+            name: tensor if tensor.ndim < 2 or name.endswith(ROUTERS) else _rounded(name, tensor, self._bits, widths if tensor.ndim == 3 else None)
+            for name, tensor in weights.items()
+        }
+
+
+def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | None = None) -> torch.Tensor:
+    """The tensor after quantisation and back."""
+    size = min(block_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
+    rows = tensor.numpy()
+    packed, scales = (quantise(rows, Quantisation(bits=bits, block=size, part=part)) for part in ("packed", "scales"))
+    return torch.from_numpy(dequantise(packed.astype(np.uint8), scales.astype(np.float32), Quantisation(bits=bits, block=size, part="packed")))

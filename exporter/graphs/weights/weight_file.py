@@ -1,0 +1,176 @@
+"""Writes the external data file of a family's graphs, streaming from the source: some megabytes in memory, every byte digested."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.checkpoint.safetensors_header import TensorRecord
+from exporter.graphs.weights.quantise import quantise
+from exporter.graphs.weights.stored_tensor import ALIGNMENT, TYPES, StoredTensor
+from runtime.documents.tensor_digests import ShardDigests, TensorDigest
+from runtime.errors import CheckpointError, SourceChangedError
+
+CHUNK_BYTES = 8 * 1024 * 1024
+TURNED_BYTES = 64 * 1024 * 1024
+SOURCE_TYPES: dict[str, np.dtype[np.generic]] = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": TYPES["bfloat16"],
+}
+Array = npt.NDArray[np.generic]
+
+
+def write_weights(source: Path, tensors: Sequence[StoredTensor], folder: Path, name: str, advance: Callable[[int], None]) -> ShardDigests:
+    """Write the tensors, cut from the safetensors files of `source`, to `folder`/`name` at their offsets, durably; returns the file's record.
+
+    `advance` is called with the bytes written. Raises CheckpointError for a source type that is no floating-point number and for values that
+    do not fit the target's type, SourceChangedError for a source file that is too short, OSError.
+    """
+    final = folder / name
+    part = final.with_name(final.name + ".part")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("wb") as stream, _Source(source) as reader:
+        writer = _Writer(stream)
+        records = tuple(writer.write(tensor, reader, advance) for tensor in tensors if tensor.view_of is None)
+        writer.pad()
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.rename(final)
+    return ShardDigests(path=name, size=writer.position, sha256=writer.digest.hexdigest(), tensors=records)
+
+
+class _Writer:
+    def __init__(self, stream: BinaryIO) -> None:
+        self.position = 0
+        self.digest = hashlib.sha256()
+        self._stream = stream
+
+    def write(self, tensor: StoredTensor, reader: "_Source", advance: Callable[[int], None]) -> TensorDigest:
+        self.pad()
+        assert self.position == tensor.offset, "tensors are written in the order of their offsets"
+        own = hashlib.sha256()
+        for array in _pieces(reader, tensor):
+            data = _stored(array, tensor).view(np.uint8).data
+            own.update(data)
+            self._put(data)
+            advance(len(data))
+        sources = " ".join(record.name for rows in tensor.rows[:1] for record in rows)
+        return TensorDigest(name=tensor.name, source=sources, begin=tensor.offset, end=self.position, sha256=own.hexdigest())
+
+    def pad(self) -> None:
+        self._put(bytes(-self.position % ALIGNMENT))
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self._stream.write(data)
+        self.digest.update(data)
+        self.position += len(data)
+
+
+def _pieces(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
+    if tensor.values is not None:
+        yield tensor.values
+    if tensor.transposed:
+        yield from (_columns if len(tensor.shape) == 2 else _panels)(reader, tensor)
+        return
+    for part in range(tensor.slices):
+        for rows in tensor.rows:
+            for array in reader.read(rows):
+                if tensor.slices > 1:
+                    array = np.split(array, tensor.slices, axis=-1)[part]
+                yield array if tensor.quantisation is None else quantise(array, tensor.quantisation)
+
+
+def _panels(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
+    """Panels [in, columns] of a transposed matrix, each made of as many rows of the source as it has columns."""
+    _, width, columns = tensor.shape
+    rest: Array | None = None
+    for rows in tensor.rows:
+        for array in reader.read(rows):
+            rest = array if rest is None else np.concatenate([rest, array])
+            whole = len(rest) - len(rest) % columns
+            yield rest[:whole].reshape(-1, columns, width).transpose(0, 2, 1)
+            rest = rest[whole:]
+
+
+def _columns(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
+    """A transposed matrix, some rows at a time: each time the whole source matrix is read and its columns are picked."""
+    count, width = tensor.shape
+    step = max(1, TURNED_BYTES // (8 * width))
+    for begin in range(0, count, step):
+        end, column, turned = min(begin + step, count), 0, None
+        for rows in tensor.rows:
+            for array in reader.read(rows):
+                if turned is None:
+                    turned = np.empty((end - begin, width), array.dtype)
+                turned[:, column : column + len(array)] = array[:, begin:end].T
+                column += len(array)
+        assert turned is not None
+        yield turned
+
+
+def _stored(array: Array, tensor: StoredTensor) -> Array:
+    """The values in the tensor's type, contiguous; refuses finite values that would become infinite."""
+    target = TYPES[tensor.dtype]
+    if array.dtype == target:
+        return np.ascontiguousarray(array).reshape(-1)
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(array.astype(target)).reshape(-1)
+    if target.itemsize < array.dtype.itemsize or target == np.float16:
+        lost = np.isfinite(array.reshape(-1).astype(np.float64)) & ~np.isfinite(cast.astype(np.float64))
+        if lost.any():
+            largest = np.abs(array.reshape(-1)[lost].astype(np.float64)).max()
+            raise CheckpointError(f"{tensor.name}: {largest:g} does not fit {tensor.dtype}; export this family in another type")
+    return cast
+
+
+class _Source:
+    """Reads rows of the tensors of a checkpoint folder, a few megabytes at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, FileIO] = {}
+
+    def __enter__(self) -> "_Source":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for stream in self._open.values():
+            stream.close()
+
+    def read(self, tensors: Sequence[TensorRecord]) -> Iterator[Array]:
+        """Arrays [rows, …] that together are the tensor; two tensors come with their rows in turn."""
+        shape = tensors[0].shape or (1,)
+        row_bytes = tensors[0].bytes // shape[0]
+        step = max(1, CHUNK_BYTES // row_bytes)
+        for first in range(0, shape[0], step):
+            last = min(first + step, shape[0])
+            parts = [self._range(tensor, first, last, row_bytes).reshape(last - first, *shape[1:]) for tensor in tensors]
+            yield parts[0] if len(parts) == 1 else np.stack(parts, 1).reshape(len(parts) * (last - first), *shape[1:])
+
+    def _range(self, tensor: TensorRecord, first: int, last: int, row_bytes: int) -> Array:
+        if tensor.dtype not in SOURCE_TYPES:
+            kinds = ", ".join(SOURCE_TYPES)
+            raise CheckpointError(f"{self._folder / tensor.file}: tensor {tensor.name} is {tensor.dtype}; graphs are made from {kinds}")
+        if tensor.file not in self._open:
+            self._open[tensor.file] = FileIO(self._folder / tensor.file)
+        stream, data, done = self._open[tensor.file], bytearray((last - first) * row_bytes), 0
+        stream.seek(tensor.begin + first * row_bytes)
+        while done < len(data):
+            count = stream.readinto(memoryview(data)[done:])
+            if not count:
+                raise SourceChangedError(f"{self._folder / tensor.file}: ends inside tensor {tensor.name}: the file was changed")
+            done += count
+        return np.frombuffer(data, SOURCE_TYPES[tensor.dtype])
+
+
+def read_tensor(folder: Path, tensor: TensorRecord) -> npt.NDArray[np.float32]:
+    """A whole (small) tensor of a checkpoint folder as float32. Raises as `write_weights`."""
+    with _Source(folder) as source:
+        return np.concatenate([piece.astype(np.float32) for piece in source.read((tensor,))]).reshape(tensor.shape)

@@ -1,0 +1,129 @@
+"""Verify variants by what they answer: against the original that skips their removed blocks, by loading them, and against golden files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.architectures.architecture import Family
+from exporter.checkpoint.checkpoint import Checkpoint
+from exporter.plan.plan import Plan, PlannedVariant
+from exporter.reference.block_model import BlockModel, Tensors
+from exporter.reference.block_weights import read_places
+from exporter.reference.equivalence import Outputs, RunVariant, run_variants
+from exporter.reference.golden import make_golden, write_golden, write_inputs
+from exporter.reference.golden_inputs import make_inputs, vocabulary
+from exporter.reference.load_check import LoadTarget, check_loads
+from exporter.reference.threads import threads_for, using_threads
+from runtime.documents.checked_json import as_json, read_document
+from runtime.documents.manifest import CheckRecord
+from runtime.errors import CheckpointError, DocumentError, VerificationError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogitResult:
+    """What the logit check says of one variant: its golden file, relative to the family, and the checks that passed or were skipped."""
+
+    golden: str
+    checks: tuple[CheckRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariantShape:
+    """What a variant folder should hold: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None: dense)."""
+
+    id: str
+    folder: Path
+    layers: tuple[int, ...]
+    top_k: tuple[int, ...] | None
+    bytes: int
+
+
+def check_logits(*, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]) -> dict[str, LogitResult]:
+    """Compare every variant below `folder` with the source that skips its removed blocks, and write the golden files.
+
+    Writes golden/inputs.safetensors and golden/<id>.safetensors under `folder`. `progress` is told bytes of weights; about the plan's and
+    once the source's in all. Raises VerificationError on any difference, CheckpointError when the source cannot be run.
+    """
+    shapes = [VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in plan.variants]
+    inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+    write_inputs(folder, inputs)
+    with using_threads(threads_for(sum(record.bytes for record in checkpoint.tensors.values()))):
+        outputs = compare_with_source(checkpoint, plan.family, shapes, inputs=inputs, progress=progress)
+        golden = {shape.id: make_golden(shape.id, outputs[shape.id], inputs) for shape in shapes}
+        paths = {variant: write_golden(folder, value) for variant, value in golden.items()}
+        loads = check_loads(folder, [LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes) for shape in shapes])
+    return {shape.id: LogitResult(golden=paths[shape.id], checks=(*_passed(outputs[shape.id]), loads[shape.id])) for shape in shapes}
+
+
+def check_buildable(*, plan: Plan) -> None:
+    """Raise in advance what `check_logits` would raise for configs and for names and shapes of tensors; reads no weights and writes nothing.
+
+    Builds the source and every variant on the meta device. Raises CheckpointError for the source, VerificationError for a variant, and
+    DocumentError when the config does not give the vocabulary.
+    """
+    checkpoint = plan.checkpoint
+    source = open_source(checkpoint, plan.family)
+    source.check_tensors({name: record.shape for name, record in checkpoint.tensors.items()})
+    make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+    checked: list[object] = []
+    for variant in plan.variants:
+        config = as_json(variant.config)
+        if config not in checked:
+            checked.append(config)
+            _check_variant(plan, variant, source)
+
+
+def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> None:
+    used = set(variant.shards)
+    tensors = {tensor.name: tensor.source for shard in plan.shards if shard.path in used for tensor in shard.tensors}
+    places = {name: plan.checkpoint.folder / record.file for name, record in tensors.items()}
+    folder = Path("variants") / variant.id
+    model = BlockModel(folder=folder, config=as_json(variant.config), family=plan.family, places=places, error=VerificationError, dtype=source.dtype)
+    model.check_tensors({name: record.shape for name, record in tensors.items()})
+
+
+def compare_with_source(
+    checkpoint: Checkpoint,
+    family: Family,
+    shapes: Sequence[VariantShape],
+    *,
+    inputs: Tensors,
+    progress: Callable[[int], None],
+) -> dict[str, Outputs]:
+    """Run the variants and the masked original side by side; see `run_variants` for what is compared and raised."""
+    source = open_source(checkpoint, family)
+    variants = [open_variant(family, shape) for shape in shapes]
+    return run_variants(variants, source=source, inputs=inputs, progress=progress)
+
+
+def open_source(checkpoint: Checkpoint, family: Family) -> BlockModel:
+    """The source as a model whose blocks are streamed. Raises CheckpointError when it is quantised or its config is refused."""
+    if "quantization_config" in checkpoint.config:
+        place = f"{checkpoint.folder / 'config.json'}: quantization_config"
+        raise CheckpointError(f"{place}: the logits of a quantised checkpoint cannot be computed here; give --no-logits")
+    paths = {file.name: checkpoint.folder / file.name for file in checkpoint.files}
+    places = {name: paths[record.file] for name, record in checkpoint.tensors.items()}
+    return BlockModel(folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError)
+
+
+def open_variant(family: Family, shape: VariantShape) -> RunVariant:
+    """A variant to be run from its own files by its own config. Raises VerificationError."""
+    place = shape.folder
+    try:
+        config = {key: node.value for key, node in read_document(place / "config.json").items()}
+        places = read_places(place)
+    except DocumentError as error:
+        raise VerificationError(str(error)) from error
+    model = BlockModel(folder=place, config=config, family=family, places=places, error=VerificationError)
+    return RunVariant(id=shape.id, layers=shape.layers, top_k=shape.top_k, model=model)
+
+
+def _passed(outputs: Outputs) -> tuple[CheckRecord, ...]:
+    rows, length, _ = outputs.logits.shape
+    kind = str(outputs.logits.dtype).removeprefix("torch.")
+    what = f"{rows} rows of {length} tokens in {kind}: every layer and the logits bitwise equal to the source with the same blocks skipped"
+    checks = [CheckRecord(name="logits", outcome="passed", detail=what)]
+    routed = sum(ids is not None for ids in outputs.experts)
+    if routed:
+        checks.append(CheckRecord(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers"))
+    return tuple(checks)

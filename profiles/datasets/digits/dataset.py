@@ -1,0 +1,65 @@
+"""The demo model's held-out tasks as data sets: images that neither training nor evidence has seen."""
+
+import io
+from typing import TYPE_CHECKING
+
+from profiles.datasets.dataset import CAPTIONING, CHOICE, COUNTING, SCENE_TEXT, VQA, Dataset, Settings
+from profiles.errors import MissingToolError
+from profiles.metrics.anls import ANLS
+from profiles.metrics.caption import CAPTION_MATCH
+from profiles.metrics.choice import MULTIPLE_CHOICE
+from profiles.metrics.exact import EXACT_MATCH
+from profiles.metrics.normalisation.cleanups import MOLMO
+from profiles.metrics.vqa import VQA_SCORE
+from profiles.sample import Sample
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SPLIT = "test"
+SEED = 2024
+SAMPLES = 400
+_MAX_NEW_TOKENS = 12
+
+_JUDGED = {
+    "digits-vqa": (VQA, VQA_SCORE),
+    "digits-count": (COUNTING, EXACT_MATCH),
+    "digits-mc": (CHOICE, MULTIPLE_CHOICE),
+    "digits-read": (SCENE_TEXT, ANLS),
+    "digits-caption": (CAPTIONING, CAPTION_MATCH),
+}
+DEMO_TASKS = tuple(_JUDGED)
+
+
+def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
+    """`count` held-out samples of one of `DEMO_TASKS`. Raises MissingToolError without scikit-learn or Pillow."""
+    try:
+        from PIL import Image
+
+        from profiles.datasets.digits.tasks import make_samples  # scikit-learn is not needed for other data sets
+    except ImportError as error:
+        raise MissingToolError(
+            f"{task} is made with scikit-learn and Pillow, and the package {error.name} is missing: "
+            "pip install scikit-learn pillow, or trimoe with its extra [profiles]"
+        ) from error
+    kind, metric = _JUDGED[task]
+    settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
+    samples = tuple(
+        Sample(
+            id=str(number),
+            question=one.question,
+            image=_bitmap(Image.fromarray(one.image)),
+            answers=one.answers,
+            options=one.options,
+            answer_index=one.answer_index,
+            references=one.references,
+        )
+        for number, one in enumerate(make_samples(task, SPLIT, count, seed=SEED))
+    )
+    return Dataset(name=task, samples=samples, settings=settings)
+
+
+def _bitmap(image: "Image") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="BMP")
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""The rows of the families: which names are blocks, and which configs are refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from exporter.architectures.architecture import FAMILIES, LLAMA, MIXTRAL, MOLMOE, OLMOE, find_family
+from runtime.errors import CheckpointError, DocumentError
+from tests.support.paths import MODELING, TEST_DATA
+
+REAL_CONFIG = TEST_DATA / "molmoe-1b" / "config.json"
+
+
+def test_the_real_molmoe_config_is_a_molmoe() -> None:
+    assert find_family(json.loads(REAL_CONFIG.read_text("utf-8")), file="config.json") is MOLMOE
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_each_model_type_finds_its_row(family: Any) -> None:
+    config = {"model_type": family.model_type, **dict(family.required_values)}
+    assert find_family(config, file="config.json") is family
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("model.transformer.blocks.0.attn.att_proj.weight", (0, "attn.att_proj.weight")),
+        ("model.transformer.blocks.15.mlp.experts.63.up_proj.weight", (15, "mlp.experts.63.up_proj.weight")),
+        ("model.vision_backbone.image_vit.transformer.resblocks.3.attention.wq.weight", None),
+        ("model.transformer.blocks.03.mlp.gate.weight", None),
+        ("model.transformer.blocks.3", None),
+        ("model.transformer.blocks.٣.mlp.gate.weight", None),
+        ("x.model.transformer.blocks.3.mlp.gate.weight", None),
+        ("model.transformer.wte.embedding", None),
+    ],
+)
+def test_a_block_is_known_by_the_whole_beginning_of_a_name(name: str, expected: tuple[int, str] | None) -> None:
+    assert MOLMOE.split_name(name) == expected
+
+
+def test_a_layer_name_is_the_inverse_of_splitting() -> None:
+    for family in FAMILIES:
+        assert family.split_name(family.layer_name(7, "mlp.gate.weight")) == (7, "mlp.gate.weight")
+
+
+def test_experts_are_told_from_shared_experts() -> None:
+    assert MIXTRAL.expert_pattern is not None and MIXTRAL.expert_pattern.match("block_sparse_moe.experts.3.w1.weight")
+    assert OLMOE.expert_pattern is not None and not OLMOE.expert_pattern.match("mlp.shared_expert.up_proj.weight")
+    assert LLAMA.expert_pattern is None
+
+
+@pytest.mark.parametrize(
+    ("config", "phrase"),
+    [
+        ({"model_type": "gpt2"}, 'unknown family "gpt2"; known model types: molmo (molmoe), olmoe, mixtral, qwen2_moe, qwen3_moe, llama'),
+        ({"model_type": "molmo"}, 'the key "block_type" is missing; family molmoe needs "moe"'),
+        ({"model_type": "molmo", "block_type": "sequential"}, 'block_type: family molmoe needs "moe", found the string "sequential"'),
+        ({"model_type": "llava", "text_config": {"model_type": "llama"}}, "text_config: the language model's config is nested"),
+    ],
+)
+def test_a_config_of_no_known_family_is_refused_by_name(config: dict[str, Any], phrase: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        find_family(config, file="x/config.json")
+    assert phrase in str(caught.value)
+    assert str(caught.value).startswith("x/config.json: ")
+
+
+@pytest.mark.parametrize("config", [{}, {"model_type": 3}, {"model_type": None}])
+def test_a_model_type_must_be_a_text(config: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError, match="model_type"):
+        find_family(config, file="config.json")
+
+
+def test_modeling_files_exist_and_their_relative_imports_travel_along() -> None:
+    for family in FAMILIES:
+        for name in family.modeling_files:
+            text = (MODELING / name).read_text("utf-8")
+            imported = {f"{line.split()[1][1:]}.py" for line in text.splitlines() if line.startswith("from .")}
+            assert imported <= set(family.modeling_files), f"{name} imports {imported - set(family.modeling_files)}"
+
+
+def test_each_class_of_an_auto_map_is_defined_in_a_file_that_travels() -> None:
+    for family in FAMILIES:
+        for _, reference in family.variant_auto_map:
+            module, name = reference.split(".")
+            assert f"{module}.py" in family.modeling_files
+            assert f"class {name}(" in (MODELING / f"{module}.py").read_text("utf-8")

@@ -1,0 +1,218 @@
+"""`trimoe export`: what it prints, how it exits, and how its options go together."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter.commands.export import export
+from exporter.commands.missing_package import missing_package
+from exporter.family.staging import Staging
+from runtime.cli import Commands
+from runtime.documents.manifest import read_manifest
+from tests.support.small_family import small_source
+
+TRIMOE = (sys.executable, "-c", "from runtime.cli import main; main()")
+REMOVE = ("--remove", "1", "--remove", "1,3", "--top-k", "2,1")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return small_source(tmp_path / "source")
+
+
+def run(*arguments: object) -> Result:
+    group = Commands("trimoe")
+    group.add_command(export)
+    group.get_command = lambda ctx, name: export  # type: ignore[method-assign]
+    return CliRunner().invoke(group, ["export", *map(str, arguments)])
+
+
+def test_an_export_ends_with_a_table_of_variants_checks_and_sizes(source: Path, tmp_path: Path) -> None:
+    result = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    assert result.exit_code == 0, result.output
+    assert all(len(line) <= 80 for line in result.output.splitlines() if str(tmp_path) not in line)
+    for text in ("b5-k2", "b4-k1", "structure  4 of 4 passed", "logits     4 of 4 skipped: --no-logits was given", f"Exported to {tmp_path}/family"):
+        assert text in result.output
+    assert result.stderr == ""
+    again = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    assert re.search(
+        rf"^Already there, with the same weights: {tmp_path}/family \([0-9.]+ kB\)\.\nNothing was written\.$", again.output, re.MULTILINE
+    )
+    assert all(len(line.replace(str(tmp_path), "artifacts")) <= 80 for line in again.output.splitlines())
+    assert again.exit_code == 0
+
+
+def test_json_gives_programs_the_same(source: Path, tmp_path: Path) -> None:
+    result = run(source, "--out", tmp_path / "family", "--no-logits", "--json", *REMOVE)
+    document = json.loads(result.stdout)
+    manifest = read_manifest(tmp_path / "family")
+    assert document["format"] == "trimoe.export"
+    assert document["folder"] == str(tmp_path / "family")
+    assert [v["id"] for v in document["variants"]] == [v.id for v in manifest.variants]
+    assert document["disk_bytes"] == sum(f.size for f in manifest.files if f.link_of is None)
+    assert not document["up_to_date"]
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(source: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
+    result = run(source, "--dry-run", *REMOVE, *extra)
+    assert result.exit_code == 0, result.output
+    assert "b4-k1" in result.output
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_variant_is_copied_out_with_an_export_or_from_a_family(source: Path, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    first = run(source, "--out", family, "--no-logits", *REMOVE, "--variant", "b5-k1", "--standalone", tmp_path / "one")
+    second = run(family, "--variant", "b5-k1", "--standalone", tmp_path / "two")
+    third = run("--out", family, "--variant", "b5-k1", "--standalone", tmp_path / "three", "--json")
+    for result, name in ((first, "one"), (second, "two"), (third, "three")):
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / name / "config.json").exists()
+    assert "Copied b5-k1 to" in first.output
+    assert json.loads(third.stdout)["variant"] == "b5-k1"
+
+
+def test_options_that_do_not_go_together_are_usage_errors(source: Path, tmp_path: Path) -> None:
+    for arguments, message in (
+        ((), "give a CHECKPOINT"),
+        ((source, *REMOVE), "give --out DIR"),
+        ((source, "--out", tmp_path / "f"), "exactly one of --recommendations, --importance and --remove"),
+        ((source, "--out", tmp_path / "f", "--variant", "b5-k2", *REMOVE), "--variant and --standalone belong together"),
+        (("--out", tmp_path / "f"), "give --variant ID --standalone DIR"),
+        (("--out", tmp_path / "f", "--no-logits", "--variant", "a", "--standalone", "b"), "give a CHECKPOINT"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2, (arguments, result.output)
+        assert message in result.output
+
+
+def test_refusals_exit_with_1_and_one_message(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "x").write_text("x", "utf-8")
+    copy_out = ("--variant", "b9", "--standalone", tmp_path / "g")
+    for arguments, message in (
+        ((source, "--out", tmp_path / "taken", "--no-logits", *REMOVE), "taken: holds 'x' and no manifest.json"),
+        ((tmp_path / "none", "--out", tmp_path / "f", *REMOVE), "none: no such folder"),
+        ((source, "--out", tmp_path / "f", *copy_out, *REMOVE), "no variant 'b9' in this plan; it has b5-k2"),
+        (("--out", tmp_path / "taken", *copy_out), "manifest.json: cannot be read"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1, result.output
+        assert result.output.startswith("Error: ")
+        assert message in result.output
+
+
+def test_a_running_export_to_the_same_target_is_named(source: Path, tmp_path: Path) -> None:
+    with Staging(tmp_path / "family"):
+        result = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    assert result.exit_code == 1
+    assert "another export to it is running (process" in result.output
+
+
+def test_a_file_size_limit_in_the_middle_is_an_error_that_says_how_to_resume(tmp_path: Path) -> None:
+    source = small_source(tmp_path / "source", blocks=4, vocab_size=40)
+    arguments = [*TRIMOE, "export", str(source), "--out", str(tmp_path / "family"), "--no-logits", "--remove", "1"]
+    limit = (source / "model.safetensors").stat().st_size // 4
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    failed = subprocess.run(arguments, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert failed.returncode == 1
+    assert re.search(rf"weights/block-.*safetensors: the file size limit is reached: {limit:,} bytes \(ulimit -f\)\n", failed.stderr)
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "family").exists()
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert "Exported to" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: Path, tmp_path: Path) -> None:
+    # VmHWM begins anew with the program, unlike ru_maxrss, which still holds what the forked test process had.
+    code = "import sys\nfrom runtime.cli import main\ntry:\n    main()\nfinally:\n"
+    code += "    peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:'))\n"
+    code += "    print(peak, 'torch' in sys.modules, 'numpy' in sys.modules, file=sys.stderr)"
+    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(tmp_path / "family"), "--no-logits", *REMOVE]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    peak_kib, torch, numpy = done.stderr.split()
+    assert (torch, numpy) == ("False", "False")
+    assert int(peak_kib) < 120_000
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "said"),
+    [
+        ("torch", (), "torch is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
+        ("transformers", (), "transformers is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
+        ("onnx_ir", ("--format", "safetensors,onnx"), "onnx_ir is not installed (pip install 'trimoe[export,cpu]'); --format safetensors exports"),
+        ("onnxruntime", ("--format", "safetensors,onnx", "--no-logits"), "onnxruntime is not installed (pip install 'trimoe[export,cpu]'); --format"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_is_written(source: Path, tmp_path: Path, package: str, extra: tuple[str, ...], said: str) -> None:
+    code = f"import sys\nsys.modules[{package!r}] = None\nfrom runtime.cli import main\nmain()"
+    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(tmp_path / "new" / "family"), *REMOVE, *extra]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {said}")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_package_that_is_there_and_fails_is_not_said_to_be_missing() -> None:
+    broken = ImportError("libcudart.so.13: cannot open shared object file", name="torch._C")
+    assert missing_package(broken, extras="export") == "torch cannot be imported: libcudart.so.13: cannot open shared object file"
+
+
+def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from exporter.commands.progress_bar import ProgressBar
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = ProgressBar()
+    bar.begin("writing", 2_000_000)
+    bar.advance(1_000_000)
+    bar.end()
+    shown = capsys.readouterr().err
+    assert "writing" in shown
+    assert "1.00 MB of 2.00 MB" in shown
+    assert "/s" in shown
+    assert shown.endswith("\r\x1b[K")
+    assert list(bar.seconds) == ["writing"]
+
+
+def test_names_that_are_too_long_are_one_message(source: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    for arguments in (
+        (source, "--out", long, "--no-logits", *REMOVE),
+        (long, "--out", tmp_path / "f", "--no-logits", *REMOVE),
+        (long, "--variant", "b5-k1", "--standalone", tmp_path / "g"),
+        (tmp_path / "family", "--variant", "b5-k1", "--standalone", long),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1, arguments
+        assert result.output.count("\n") == 1
+        assert result.output.startswith("Error: ")
+        assert "File name too long" in result.output
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_a_path_that_is_not_utf_8_is_exported_to_and_printed_escaped(source: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff")
+    result = run(source, "--out", out, "--no-logits", *REMOVE, *extra)
+    assert result.exit_code == 0, result.output
+    assert ("bad\\\\xff" if extra else "bad\\udcff") in result.stdout
+    assert read_manifest(Path(out)).variants
+
+
+def test_a_checkpoint_whose_path_is_not_utf_8_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    result = run(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"), "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    assert result.exit_code == 1
+    assert "bad\\udcff: this path is not UTF-8" in result.output

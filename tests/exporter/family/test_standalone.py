@@ -1,0 +1,83 @@
+"""Copying one variant out of a family: whole, compared with its digests, in one visible step."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from exporter.family.staging import staging_path
+from exporter.family.standalone import export_standalone
+from runtime.documents.manifest import read_manifest
+from runtime.errors import DocumentError, TargetError, VerificationError
+from runtime.text.progress import NoProgress
+from tests.support.small_family import digests, export_small, small_plan, small_source
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    export_small(small_plan(small_source(tmp_path / "source")), tmp_path / "family")
+    return tmp_path / "family"
+
+
+def copy_out(family: Path, variant: str, target: Path) -> int:
+    return export_standalone(family, read_manifest(family), variant, target, progress=NoProgress())
+
+
+def test_a_copied_variant_equals_its_folder_and_shares_nothing_with_it(family: Path, tmp_path: Path) -> None:
+    size = copy_out(family, "b5-k1", tmp_path / "deep" / "alone")
+    alone = tmp_path / "deep" / "alone"
+    assert digests(alone) == digests(family / "variants" / "b5-k1")
+    assert size == sum(p.stat().st_size for p in alone.iterdir())
+    assert all(p.stat().st_nlink == 1 for p in alone.iterdir())
+    assert load_file(alone / "model-00001-of-00006.safetensors")
+    assert not staging_path(alone).exists()
+
+
+def test_a_damaged_file_is_named_and_nothing_is_published(family: Path, tmp_path: Path) -> None:
+    path = family / "variants" / "b5-k1" / "model-00003-of-00006.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(VerificationError, match=r"variants/b5-k1/model-00003-of-00006\.safetensors: not the file the manifest records"):
+        copy_out(family, "b5-k1", tmp_path / "alone")
+    path.unlink()
+    with pytest.raises(VerificationError, match=r"model-00003-of-00006\.safetensors: listed in the manifest but cannot be read"):
+        copy_out(family, "b5-k1", tmp_path / "alone")
+    assert not (tmp_path / "alone").exists()
+    assert not staging_path(tmp_path / "alone").exists()
+
+
+def test_unknown_variants_and_taken_targets_are_refused(family: Path, tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="no variant 'b9' in this family; it has b6-k2, b6-k1, b5-k2"):
+        copy_out(family, "b9", tmp_path / "alone")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "x").write_text("x", "utf-8")
+    with pytest.raises(TargetError, match="taken: exists and is not empty"):
+        copy_out(family, "b5-k1", tmp_path / "taken")
+    with pytest.raises(TargetError, match="inside the source"):
+        copy_out(family, "b5-k1", family / "alone")
+
+
+def test_clones_of_the_file_system_are_compared_as_well(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clone(target: int, _: int, source: int) -> None:
+        os.sendfile(target, source, 0, os.fstat(source).st_size)
+
+    monkeypatch.setattr(fcntl, "ioctl", clone)
+    copy_out(family, "b4-k2", tmp_path / "alone")
+    assert digests(tmp_path / "alone") == digests(family / "variants" / "b4-k2")
+    (family / "variants" / "b4-k2" / "config.json").write_bytes(b"{}")
+    with pytest.raises(VerificationError, match=r"config\.json: not the file the manifest records"):
+        copy_out(family, "b4-k2", tmp_path / "again")
+
+
+def test_a_full_disk_is_a_target_error(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(TargetError, match="no space left: "):
+        copy_out(family, "b4-k2", tmp_path / "alone")
+    assert not (tmp_path / "alone").exists()

@@ -1,0 +1,103 @@
+"""Judging a graph's answer: what agrees, what experts that tie excuse, and what they do not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exporter.graphs.check.compare import compare_answers
+from exporter.graphs.check.graph_run import Answer
+from runtime.errors import VerificationError
+
+ROWS, LENGTH, TOKENS, VOCABULARY, EXPERTS, LAYERS = 2, 6, 4, 9, 5, 2
+LENGTHS = np.asarray([LENGTH, LENGTH])
+WHOLE = LENGTH - 1 + TOKENS
+
+
+def agreeing() -> tuple[Answer, np.ndarray, list[np.ndarray]]:
+    """An answer, and the reference's logits and experts (two a token), which it agrees with."""
+    random = np.random.default_rng(0)
+    logits = random.standard_normal((ROWS, WHOLE, VOCABULARY)).astype(np.float32)
+    scores = random.permuted(np.arange(LAYERS * ROWS * WHOLE * EXPERTS, dtype=np.float32).reshape(LAYERS, ROWS, WHOLE, EXPERTS), axis=-1)
+    answer = Answer(
+        logits=logits[:, :LENGTH],
+        greedy=logits[:, LENGTH - 1 :].argmax(-1),
+        decoded=logits[:, LENGTH - 1 :],
+        continuation=np.zeros(0),
+        hidden=np.zeros(0),
+        scores=tuple(layer[:, :LENGTH].reshape(-1, EXPERTS) for layer in scores),
+        decoded_scores=tuple(scores[:, row, LENGTH - 1 :] for row in range(ROWS)),
+    )
+    return answer, logits.copy(), [np.argsort(-layer, -1)[..., :2] for layer in scores]
+
+
+def tied(answer: Answer, *, layer: int, row: int, position: int) -> Answer:
+    """The answer with the second and the third expert of a token at the same score."""
+    scores = [one.copy() for one in answer.scores]
+    token = scores[layer][row * LENGTH + position]
+    order = np.argsort(-token)
+    token[order[2]] = token[order[1]]
+    return replace(answer, scores=tuple(scores))
+
+
+def judge(answer: Answer, logits: np.ndarray, experts: list[np.ndarray]) -> dict[str, str]:
+    return {check.name: check.detail for check in compare_answers("b4-k2", "float32", answer, logits, experts, LENGTHS)}
+
+
+def test_an_equal_answer_passes_and_nothing_is_left_out() -> None:
+    details = judge(*agreeing())
+    assert "left out" not in details["onnx float32 logits"]
+    assert details["onnx float32 greedy"] == f"the same {TOKENS} tokens as transformers for each row"
+    assert details["onnx float32 experts"] == f"the same experts for {ROWS * LENGTH * LAYERS} tokens at {LAYERS} layers"
+
+
+@pytest.mark.parametrize("position", [0, 2, LENGTH - 1, LENGTH + 1])
+def test_a_difference_without_a_tie_is_an_error_that_names_row_and_position(position: int) -> None:
+    answer, logits, experts = agreeing()
+    logits[1, position] += 0.1
+    with pytest.raises(VerificationError, match=rf"(prompt|decoding), row 1: max \|Δ\| of the logits 0.1, allowed .*, at position {position}"):
+        judge(answer, logits, experts)
+
+
+def test_a_tie_excuses_what_comes_behind_it_in_its_row() -> None:
+    answer, logits, experts = agreeing()
+    logits[1, 5:] += 0.1
+    details = judge(tied(answer, layer=0, row=1, position=3), logits, experts)
+    assert f"{WHOLE - 5} tokens left out" in details["onnx float32 logits"]
+    assert details["onnx float32 greedy"].endswith(f"{TOKENS} of {2 * TOKENS} compared")
+
+
+def test_a_tie_excuses_nothing_before_it_and_nothing_in_another_row() -> None:
+    answer, logits, experts = agreeing()
+    for row, position in ((1, 2), (0, 5)):
+        other = logits.copy()
+        other[row, position] += 0.1
+        with pytest.raises(VerificationError, match=f"row {row}"):
+            judge(tied(answer, layer=0, row=1, position=3), other, experts)
+
+
+def test_ties_do_not_excuse_most_of_an_answer() -> None:
+    answer, logits, experts = agreeing()
+    for row in range(ROWS):
+        answer = tied(answer, layer=0, row=row, position=0)
+    with pytest.raises(VerificationError, match=f"at {ROWS * WHOLE} of {ROWS * WHOLE} tokens: more than experts that tie explain"):
+        judge(answer, logits + 0.1, experts)
+
+
+def test_logits_that_are_no_numbers_are_an_error() -> None:
+    answer, logits, experts = agreeing()
+    logits[0, 1, 0] = np.nan
+    with pytest.raises(VerificationError):
+        judge(answer, logits, experts)
+
+
+def test_other_experts_are_excused_behind_a_tie_of_an_earlier_layer_only() -> None:
+    answer, logits, experts = agreeing()
+    answer = tied(answer, layer=0, row=0, position=2)
+    order = np.argsort(-agreeing()[0].scores[0][2])
+    experts[0][0, 2] = [order[0], max(order[1], order[2])]  # of equal scores the graph takes the lower expert
+    experts[1][0, 4] = (experts[1][0, 4] + 1) % EXPERTS
+    assert "1 of them ties, 1 changed by those" in judge(answer, logits, experts)["onnx float32 experts"]
+    experts[1][0, 1] = (experts[1][0, 1] + 1) % EXPERTS
+    with pytest.raises(VerificationError, match="layer 1: token 1 of row 0 goes to experts"):
+        judge(answer, logits, experts)

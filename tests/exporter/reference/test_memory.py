@@ -1,0 +1,30 @@
+"""Free memory as the system and a container's limit state it."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.reference import memory
+
+
+def test_the_system_has_some_memory_left() -> None:
+    assert memory.available_bytes() > 1 << 20
+
+
+def test_the_smaller_of_system_and_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, used = tmp_path / "max", tmp_path / "current"
+    monkeypatch.setattr(memory, "_CGROUPS", ((limit, used),))
+    unlimited = memory.available_bytes()
+    limit.write_text("5000\n", "utf-8")
+    used.write_text("2000\n", "utf-8")
+    assert memory.available_bytes() == 3000
+    used.write_text("9000\n", "utf-8")
+    assert memory.available_bytes() == 0
+    limit.write_text("max\n", "utf-8")
+    assert memory.available_bytes() > unlimited // 2
+
+
+def test_without_proc_the_free_pages_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_MEMINFO", Path("/nowhere"))
+    monkeypatch.setattr(memory, "_CGROUPS", ())
+    assert memory.available_bytes() > 0

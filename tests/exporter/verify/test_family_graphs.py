@@ -1,0 +1,103 @@
+"""`trimoe verify` on graphs: it plans them again from the family, and names what was changed or damaged."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.numpy
+
+from exporter.verify.family_graphs import verify_graphs
+from exporter.verify.report import Check
+from runtime.documents.family_digest import family_digest
+from runtime.documents.golden_outputs import read_graph_golden
+from runtime.documents.manifest import read_manifest
+from tests.exporter.graphs.test_checks import edit_graph
+from tests.exporter.graphs.test_export import export, run
+from tests.exporter.graphs.test_inspect import VARIANT, Edit, attribute, place
+from tests.support.tiny_graphs import CASES, write_model
+from tests.support.tiny_models import write_tiny_molmoe
+
+
+@pytest.mark.parametrize("case", [*CASES, "molmoe"])
+def test_verify_plans_every_graph_again_and_finds_it(case: str, tmp_path: Path) -> None:
+    if case == "molmoe":
+        write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
+    else:
+        write_model(tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {}))
+    top_k = () if case == "llama" else ("--top-k", "4,2")
+    more = ("--remove", "1,2", "--remove", "3", *top_k, "--no-logits", "--format", "safetensors,onnx", "--dtype", "float32,int4")
+    result = run("export", tmp_path / "source", "--out", tmp_path / "family", *more)
+    assert result.exit_code == 0, result.output
+    checks = verify_structure(tmp_path / "family")
+    assert {(check.name, check.outcome) for check in checks if not check.name.endswith("logits")} == {
+        ("onnx float32 structure", "passed"),
+        ("onnx int4 structure", "passed"),
+    }
+    assert not [check.detail for check in checks if "not compared" in check.detail]
+
+
+def verify_structure(family: Path, *, answers: bool = False) -> tuple[Check, ...]:
+    manifest = read_manifest(family)
+    return verify_graphs(folder=family, manifest=manifest, variants=manifest.variants, answers=answers, progress=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished family with golden outputs."""
+    folder = tmp_path_factory.mktemp("exported")
+    write_tiny_molmoe(folder / "source", n_layers=4, d_model=64)
+    assert export(folder / "source", folder / "family").exit_code == 0
+    return folder / "family"
+
+
+@pytest.fixture
+def family(exported: Path, tmp_path: Path) -> Path:
+    shutil.copytree(exported, tmp_path / "family")
+    return tmp_path / "family"
+
+
+def test_golden_outputs_say_which_family_they_are_of(family: Path) -> None:
+    manifest = read_manifest(family)
+    golden = read_graph_golden(family / "golden" / "onnx-float32-cpu" / f"{VARIANT}.safetensors")
+    assert golden.family_digest == family_digest(manifest.files, manifest.variants)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (attribute("layers.1/experts", "normalize_routing_weights", 1), "layers.1/experts: attribute normalize_routing_weights is 1, planned is 0"),
+        (place("blocks.1.experts.fc1", "offset", "0"), "tensor "),
+        (lambda model: model.graph.initializer.remove(model.graph.initializer[0]), "refused by ONNX's checker"),
+    ],
+)
+def test_verify_names_the_node_or_tensor_that_was_changed(edit: Edit, message: str, family: Path) -> None:
+    edit_graph(family / "onnx" / "float32" / f"{VARIANT}.onnx", edit)
+    (check,) = verify_structure(family, answers=True)
+    assert check.outcome == "failed" and f"{VARIANT}.onnx: {message}" in check.detail
+
+
+def test_a_graph_of_another_version_is_not_compared_node_by_node(family: Path) -> None:
+    edit_graph(family / "onnx" / "float32" / f"{VARIANT}.onnx", attribute("layers.1/experts", "normalize_routing_weights", 1))
+    manifest = replace(read_manifest(family), trimoe="0.0.1")
+    checks = verify_graphs(folder=family, manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None)
+    assert checks[0].outcome == "passed"
+    assert "not compared node by node: written by trimoe 0.0.1, this is " in checks[0].detail
+
+
+@pytest.mark.parametrize("name", [f"{VARIANT}.onnx", "embeddings.onnx", "vision.onnx"])
+@pytest.mark.parametrize("damage", [b"\x00\x01garbage", b"", None])
+def test_a_damaged_graph_is_a_failed_check_and_no_traceback(name: str, damage: bytes | None, family: Path) -> None:
+    path = family / "onnx" / "float32" / name
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    failed = [check.detail for check in verify_structure(family, answers=True) if check.outcome == "failed"]
+    assert failed and name in failed[0]
+
+
+def test_golden_prompts_without_a_tensor_are_a_failed_check(family: Path) -> None:
+    path = family / "golden" / "onnx-float32-cpu" / "inputs.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    safetensors.numpy.save_file({name: value for name, value in tensors.items() if name != "images"}, path)
+    assert "inputs.safetensors: the tensors images are missing" in verify_structure(family, answers=True)[-1].detail

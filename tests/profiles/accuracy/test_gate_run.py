@@ -1,0 +1,261 @@
+"""The gate on files: what is paired with what, what is refused, and the command's exit status."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from profiles.accuracy.evaluate import EvalRequest, evaluate, family_record
+from profiles.accuracy.gate_run import GateRequest, LimitOptions, measure_like
+from profiles.commands.gate import gate
+from profiles.datasets.dataset import Dataset, Settings
+from profiles.errors import MeasurementError
+from profiles.sample import Sample
+from runtime.documents.baseline import FamilyRecord, dump_baseline, read_baseline
+from runtime.documents.manifest import read_manifest
+from runtime.errors import TrimoeError
+from tests.support.echo_engine import EchoEngine, SilentProgress
+from tests.support.small_family import export_small, small_plan, small_source
+
+SETTINGS = Settings(task="vqa", metric="em/molmo", cleanup="cleanup/molmo", prompt="{question}", max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("family")
+    export_small(small_plan(small_source(folder / "source")), folder / "family")
+    return folder / "family"
+
+
+def variants(family: Path) -> list[str]:
+    return [variant.id for variant in read_manifest(family).variants]
+
+
+def dataset(name: str, count: int) -> Dataset:
+    return Dataset(name=name, samples=tuple(Sample(id=str(index), question=str(index), answers=("x",)) for index in range(count)), settings=SETTINGS)
+
+
+def measure(
+    family: Path,
+    out: Path,
+    wrong: dict[str, int],
+    *,
+    names: tuple[str, ...] = ("okvqa", "tally-qa"),
+    count: int = 2000,
+    record: FamilyRecord | None = None,
+) -> Path:
+    """Every variant answers the first `wrong[variant]` questions wrongly."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def opener(variant: str) -> EchoEngine:
+        return EchoEngine(lambda prompt: "no" if int(prompt) < wrong.get(variant, 0) else "x")
+
+    evaluate(
+        EvalRequest(
+            family=record or family_record(read_manifest(family)),
+            variants=tuple(variants(family)),
+            engines=(("torch", opener),),
+            datasets=tuple(dataset(name, count) for name in names),
+            batch_size=500,
+        ),
+        out,
+        SilentProgress(),
+    )
+    return out
+
+
+def run(family: Path, *arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(gate, [str(family), *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout or result.stderr
+
+
+def test_an_unchanged_family_passes_with_status_0(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
+    status, text = run(family, "--baseline", before, "--measured", now)
+    assert status == 0
+    assert text.endswith(f"\npass ({len(variants(family))} pass)\n")
+
+
+def test_a_variant_that_dropped_fails_the_family_with_status_1(family: Path, tmp_path: Path) -> None:
+    chosen = variants(family)[1]
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {chosen: 40})
+    status, text = run(family, "--baseline", before, "--measured", now)
+    assert status == 1 and "fail: okvqa dropped by 2.0 points, tolerated are 0" in text
+    status, text = run(family, "--baseline", before, "--measured", now, "--tolerance", 3)
+    assert status == 0
+    status, text = run(family, "--baseline", before, "--measured", now, "--tolerance", 3, "--tolerance", "okvqa=0.5", "--json")
+    document = json.loads(text)
+    assert status == 1 and document["verdict"] == "fail"
+    part = next(part for part in document["parts"] if part["variant"] == chosen)
+    assert [(one["dataset"], one["tolerance"], one["verdict"]) for one in part["comparisons"]] == [
+        ("okvqa", 0.005, "fail"),
+        ("tally-qa", 0.03, "pass"),
+    ]
+
+
+def test_too_few_samples_give_status_3(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
+    status, text = run(family, "--baseline", before, "--measured", now, "--variant", variants(family)[0])
+    assert status == 3 and text.endswith("\nnot enough samples to tell\n") and "too few, 89 needed" in text
+
+
+def test_pruned_variants_can_be_judged_against_the_whole_model(family: Path, tmp_path: Path) -> None:
+    whole, *_, last = variants(family)
+    before, now = measure(family, tmp_path / "a" / "b.json", {last: 100}), measure(family, tmp_path / "now.json", {last: 100})
+    assert run(family, "--baseline", before, "--measured", now, "--variant", last)[0] == 0
+    status, text = run(family, "--baseline", before, "--measured", now, "--variant", last, "--against", whole)
+    assert status == 1 and f"{last} (torch float32) against {whole}" in text and "dropped by 5.0 points" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variant", "b9"], "no variant 'b9' in this family"),
+        (["--engine", "onnx"], "nothing in it can be compared"),
+        (["--against", "b9"], r"the baseline has no scores of b9 \(torch float32\); it has "),
+        (["--tolerance", "docs=3"], "the baseline has no data set docs; it has okvqa, tally-qa"),
+        (["--tolerance", "3", "--detect", "2"], "a tolerance of 3 points needs a larger drop to detect, not 2 points"),
+        (["--alpha", "0.7"], "alpha 0.7"),
+        (["--data", "demo"], "exists already, so nothing is measured and --data has no meaning"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_in_a_sentence(family: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    before = measure(family, tmp_path / "b.json", {}, count=30)
+    with pytest.raises(TrimoeError, match=message):
+        run(family, "--baseline", before, "--measured", before, *arguments)
+
+
+def test_a_tolerance_that_is_no_number_is_a_usage_error(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "b.json", {}, count=30)
+    status, text = run(family, "--baseline", before, "--measured", before, "--tolerance", "okvqa=much")
+    assert status == 2 and "'okvqa=much' is neither POINTS nor NAME=POINTS" in text
+
+
+def test_measurements_of_another_family_are_refused(family: Path, tmp_path: Path) -> None:
+    other = FamilyRecord(name="other", digest="c" * 64, source_digest="d" * 64)
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30, record=other)
+    with pytest.raises(MeasurementError, match=r"measured another family \(digest cccccccccccc…"):
+        run(family, "--baseline", before, "--measured", now)
+
+
+def test_a_measurement_that_is_there_is_taken_with_a_word_on_what_made_it(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
+    os.utime(now, (1_700_000_000, 1_700_000_000))
+    told = CliRunner().invoke(gate, [str(family), "--baseline", str(before), "--measured", str(now)]).stderr
+    assert told.startswith(f"{now}: exists, so nothing is measured: ")
+    assert "written 2023-11-14 22:13 UTC by trimoe " in told and ", scores by torch float32 (echo 1, python 3." in told
+    assert told.endswith("); remove the file to measure again\n")
+
+
+def test_a_measurement_by_another_engine_or_in_another_type_is_not_taken(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
+    baseline = read_baseline(before)
+    for engine, dtype in (("onnx", "float32"), ("torch", "bfloat16")):
+        before.write_bytes(dump_baseline(replace(baseline, scores=tuple(replace(one, engine=engine, dtype=dtype) for one in baseline.scores))))
+        with pytest.raises(MeasurementError, match=rf"\({engine} {dtype}\): okvqa, tally-qa of the baseline was not measured"):
+            run(family, "--baseline", before, "--measured", now)
+
+
+OTHER_MODEL = FamilyRecord(name="other", digest="c" * 64, source_digest="d" * 64)
+
+
+def test_a_baseline_of_another_model_is_refused_before_anything_is_measured(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL)
+    message = r"b\.json: of another model, other \(checkpoint digest dddddddddddd…\), not source \(.*; --other-model compares the two"
+    with pytest.raises(MeasurementError, match=message):
+        run(family, "--baseline", before, "--measured", tmp_path / "now.json")
+    with pytest.raises(MeasurementError, match=message):
+        run(family, "--baseline", before, "--measured", measure(family, tmp_path / "now.json", {}))
+
+
+def test_a_baseline_of_another_model_is_compared_where_that_is_asked_for_and_the_outcome_says_so(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL), measure(family, tmp_path / "now.json", {})
+    status, text = run(family, "--baseline", before, "--measured", now, "--other-model")
+    assert status == 0 and text.startswith("the baseline is of another model, other (checkpoint digest dddddddddddd…), not source (")
+    document = json.loads(run(family, "--baseline", before, "--measured", now, "--other-model", "--json")[1])
+    assert document["note"] == text.splitlines()[0]
+    assert json.loads(run(family, "--baseline", now, "--measured", now, "--json")[1])["note"] is None
+
+
+def test_a_data_set_that_was_not_measured_is_not_passed_over(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30, names=("okvqa",))
+    with pytest.raises(MeasurementError, match="tally-qa of the baseline was not measured, so the worst data set is unknown"):
+        run(family, "--baseline", before, "--measured", now)
+
+
+def test_other_samples_are_not_paired(family: Path, tmp_path: Path) -> None:
+    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=31)
+    with pytest.raises(MeasurementError, match="the samples differ from the baseline's"):
+        run(family, "--baseline", before, "--measured", now)
+
+
+def request_of(family: Path, baseline: Path, measured: Path) -> GateRequest:
+    return GateRequest(
+        family=family,
+        manifest=read_manifest(family),
+        baseline=baseline,
+        measured=measured,
+        variants=(),
+        engine=None,
+        against=None,
+        limits=LimitOptions(),
+    )
+
+
+def test_measuring_like_a_baseline_asks_for_data_sets_that_have_no_place(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "b.json", {}, count=30)
+    with pytest.raises(MeasurementError, match="the baseline has okvqa; say where it is: --data okvqa=PATH"):
+        measure_like(request_of(family, before, tmp_path / "now.json"), (), {}, SilentProgress())
+
+
+def test_measuring_like_a_baseline_refuses_other_samples(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "b.json", {}, count=2, names=("mine",))
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "0", "answers": ["x"]}\n{"question": "other", "answers": ["x"]}\n')
+    with pytest.raises(MeasurementError, match="mine: not the baseline's samples"):
+        measure_like(request_of(family, before, tmp_path / "now.json"), (f"mine={path}",), {}, SilentProgress())
+
+
+@pytest.mark.parametrize(
+    ("variants", "engine", "message"),
+    [
+        ((), "onnx", r"b.json: no scores by onnx; it has b6-k2 \(torch float32\)"),
+        (("b5-k1",), None, r"no scores of b5-k1; it has b6-k2 \(torch float32\)"),
+    ],
+)
+def test_measuring_like_a_baseline_without_such_scores_is_refused(
+    family: Path, tmp_path: Path, variants: tuple[str, ...], engine: str | None, message: str
+) -> None:
+    path = measure(family, tmp_path / "b.json", {}, count=2)
+    baseline = read_baseline(path)
+    path.write_bytes(dump_baseline(replace(baseline, scores=tuple(one for one in baseline.scores if one.variant == "b6-k2"))))
+    with pytest.raises(MeasurementError, match=message):
+        measure_like(replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine), (), {}, SilentProgress())
+
+
+def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_path: Path) -> None:
+    path = measure(family, tmp_path / "b.json", {}, count=2)
+    path.write_bytes(dump_baseline(replace(read_baseline(path), scores=())))
+    with pytest.raises(MeasurementError, match=r"b\.json: no scores; it has none at all"):
+        measure_like(request_of(family, path, tmp_path / "now.json"), (), {}, SilentProgress())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("metric", "em/other", r"okvqa: the metric differs from the baseline's \('em/other', there 'em/molmo'\)"),
+        ("meaning", "as before, mended", r"okvqa: the metric's definition differs from the baseline's \('as before, mended', there 'the answer is"),
+    ],
+)
+def test_another_metric_or_another_definition_of_it_is_not_paired(family: Path, tmp_path: Path, field: str, value: str, message: str) -> None:
+    before, path = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
+    now = read_baseline(path)
+    scores = tuple(replace(one, definition=replace(one.definition, **{field: value})) for one in now.scores)
+    path.write_bytes(dump_baseline(replace(now, scores=scores)))
+    with pytest.raises(MeasurementError, match=message):
+        run(family, "--baseline", before, "--measured", path)

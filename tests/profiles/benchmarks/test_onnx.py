@@ -1,0 +1,51 @@
+"""The benchmark's arithmetic; its timings are its own business."""
+
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from profiles.benchmarks.commands.onnx import bench_onnx
+from profiles.benchmarks.onnx import Timing, _ratios, active_bytes
+from tests.support.tiny_graphs import export_graphs, write_model
+
+
+def rounds(*times: tuple[float, float]) -> list[Timing]:
+    return [Timing(prefill_ms=prefill, decode_ms=decode, read_s=0.1) for prefill, decode in times]
+
+
+TIMINGS = {
+    ("onnx", 8): rounds((400.0, 10.0), (800.0, 20.0), (400.0, 10.0)),
+    ("onnx", 2): rounds((200.0, 4.0), (400.0, 8.0), (200.0, 5.0)),
+    ("transformers eager", 8): rounds((500.0, 30.0), (500.0, 30.0), (500.0, 30.0)),
+    ("transformers grouped_mm", 8): rounds((380.0, 20.0), (760.0, 40.0), (380.0, 20.0)),
+    ("transformers eager", 2): rounds((300.0, 10.0), (600.0, 20.0), (300.0, 10.0)),
+    ("transformers grouped_mm", 2): rounds((290.0, 12.0), (580.0, 24.0), (290.0, 12.0)),
+}
+
+
+def test_ratios_are_taken_in_each_round_against_the_best_of_transformers_and_mobius_is_skipped_visibly_where_it_is_missing() -> None:
+    figures = {figure.name: (figure.value, figure.met) for figure in _ratios(TIMINGS)}
+    assert figures == {
+        "decode over transformers, k 8": ("2.00", True),
+        "decode over transformers, k 2": ("2.50", True),
+        "decode over mobius-onnx, k 8": ("not installed", None),
+        "prefill over transformers, k 8": ("0.95", False),
+        "prefill over transformers, k 2": ("1.45", True),
+        "prefill over mobius-onnx, k 8": ("not installed", None),
+        "decode, k 2 over k 8": ("2.50", True),
+    }
+
+
+def test_active_bytes_count_the_chosen_experts_only(tmp_path: Path) -> None:
+    write_model(tmp_path / "source", "olmoe")
+    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+    attention = 64 * 128 + 64 * 64 + 64 * (1 + 1) + 64 + 32  # qkv, output, both norms, query and key norm
+    expert, router, head = 3 * 32 * 64, 8 * 64, 128 * 64
+    elements = 3 * (attention + router) + (4 + 2 + 2) * expert + head
+    assert active_bytes(exported.source, exported.plan, exported.plan.variants[0]) == 4 * elements
+
+
+def test_the_command_has_help_without_loading_torch() -> None:
+    result = CliRunner().invoke(bench_onnx, ["--help"])
+    assert result.exit_code == 0
+    assert "mobius-onnx" in result.output

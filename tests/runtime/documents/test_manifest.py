@@ -1,0 +1,125 @@
+"""The manifest survives a round trip and refuses what it does not understand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.documents.manifest import (
+    CheckRecord,
+    ChoiceRecord,
+    DropRecord,
+    EvidenceEntry,
+    FileRecord,
+    Manifest,
+    SourceRecord,
+    VariantRecord,
+    dump_manifest,
+    manifest_digest,
+    read_manifest,
+)
+from runtime.errors import DocumentError
+
+DIGEST = "0" * 64
+MANIFEST = Manifest(
+    trimoe="0.1.0",
+    source=SourceRecord(name="demo", family="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False),
+    choice=ChoiceRecord(
+        strategy="importance",
+        protected=(0,),
+        evidence=(EvidenceEntry(role="chosen", kind="importance", file="scores.json", sha256=DIGEST),),
+        notes=("a note",),
+    ),
+    variants=(
+        VariantRecord(
+            id="b2-k2",
+            folder="variants/b2-k2",
+            layers=(0, 2),
+            removed=(1,),
+            top_k=(4, 2),
+            drop=DropRecord(mean=0.01, std=0.002, datasets=("a", "b")),
+            parameters=10,
+            active_parameters=5,
+            bytes=40,
+            shared_bytes=0,
+            golden="golden/b2-k2.safetensors",
+            checks=(CheckRecord(name="structure", outcome="passed", detail="3 tensors"),),
+        ),
+    ),
+    files=(
+        FileRecord(path="golden/b2-k2.safetensors", size=1, sha256=DIGEST, link_of=None),
+        FileRecord(path="weights/a", size=1, sha256=DIGEST, link_of=None),
+        FileRecord(path="variants/b2-k2/a", size=1, sha256=DIGEST, link_of="weights/a"),
+    ),
+)
+
+
+def test_a_manifest_reads_back_equal(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(dump_manifest(MANIFEST))
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+def change(*keys: str | int, to: object) -> Callable[[Any], None]:
+    def edit(document: Any) -> None:
+        for key in keys[:-1]:
+            document = document[key]
+        document[keys[-1]] = to
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (change("format", to="other"), "format: expected 'trimoe.family'"),
+        (change("version", to=2), "version: this trimoe reads version 1, the file has 2"),
+        (change("files", 1, "path", to="../secret"), "files[1].path: '../secret' is not a plain relative path"),
+        (change("files", 1, "path", to="/etc/passwd"), "files[1].path: '/etc/passwd' is not a plain relative path"),
+        (change("files", 1, "path", to="weights//a"), "files[1].path: 'weights//a' is not a plain relative path"),
+        (change("files", 1, "sha256", to="XYZ"), "files[1].sha256: expected 64 lower-case hexadecimal digits"),
+        (change("files", 0, "size", to=-1), "files[0].size: -1 is below the least allowed, 0"),
+        (change("files", 2, "link_of", to="weights/b"), "variants/b2-k2/a: link_of names weights/b, which is not listed"),
+        (change("files", 2, "path", to="weights/a"), "files: two entries have the same path"),
+        (change("variants", 0, "top_k", to=[4]), "variants[0].top_k: 1 values for 2 layers"),
+        (change("variants", 0, "golden", to="golden/x"), "b2-k2: golden names golden/x, which is not listed"),
+        (change("variants", 0, "drop", "mean", to="0.1"), 'variants[0].drop.mean: expected a number, found the string "0.1"'),
+        (lambda d: d.pop("choice"), 'the key "choice" is missing'),
+        (lambda d: d.pop("digest"), 'the key "digest" is missing'),
+        (change("more", to=1), '"more" is not a key of a manifest'),
+        (change("variants", to=[]), "variants: a family has at least one variant"),
+        (change("variants", 0, "id", to="../b2"), 'variants[0].id: "../b2" is not a plain name'),
+        (change("variants", 0, "folder", to="variants/b3"), 'variants[0].folder: "variants/b3", but the folder of this variant is variants/b2-k2'),
+        (change("variants", 0, "layers", to=[2, 0]), "variants[0].layers: [2, 0] are not ascending source blocks from block 0 on"),
+        (change("variants", 0, "layers", to=[1, 2]), "variants[0].layers: [1, 2] are not ascending"),
+        (change("variants", 0, "layers", to=[0, 3]), "variants[0].layers: no block 3: the source has blocks 0–2"),
+        (change("variants", 0, "removed", to=[2]), "variants[0].removed: [2] and the layers [0, 2] are not the 3 blocks of the source"),
+        (change("source", "blocks", to=10**30), "variants[0].removed: [1] and the layers [0, 2] are not the"),
+        (change("variants", 0, "top_k", to=None), "variants[0].top_k: missing, but the source has experts"),
+        (change("variants", 0, "shared_bytes", to=41), "variants[0].shared_bytes: 41 of 40 bytes"),
+        (change("choice", "notes", to=[]), "was edited: its digest is "),
+        (change("variants", 0, "parameters", to=11), "was edited: its digest is "),
+        (change("variants", 0, "checks", 0, "outcome", to="skipped"), "was edited: its digest is "),
+    ],
+)
+def test_a_wrong_manifest_is_refused_by_key_path(tmp_path: Path, edit: Callable[[Any], None], message: str) -> None:
+    document = json.loads(dump_manifest(MANIFEST))
+    edit(document)
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(DocumentError) as caught:
+        read_manifest(tmp_path)
+    assert message in str(caught.value)
+    assert str(tmp_path / "manifest.json") in str(caught.value)
+
+
+def test_an_unknown_variant_is_answered_with_those_there_are() -> None:
+    assert MANIFEST.variant("b2-k2").layers == (0, 2)
+    with pytest.raises(DocumentError, match="no variant 'b9' in this family; it has b2-k2"):
+        MANIFEST.variant("b9")
+
+
+def test_the_manifest_states_the_digest_of_its_own_content(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(dump_manifest(MANIFEST))
+    stated = json.loads(dump_manifest(MANIFEST))["digest"]
+    assert stated == manifest_digest(MANIFEST) == manifest_digest(read_manifest(tmp_path))

@@ -1,0 +1,42 @@
+"""Evidence documents in the shapes that the study's scripts write, for tests to change and break."""
+
+import json
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+from tests.support.paths import TEST_DATA
+
+MOLMOE = TEST_DATA / "molmoe-1b"
+STUDY_SCORES = MOLMOE / "layer_importance_scores.json"
+ASSIGNED_SCORES = MOLMOE / "layer_importance_scores_exp3_recommended.json"
+
+
+def combination(drops: dict[str, float], *blocks: int) -> tuple[str, dict[str, Any]]:
+    """Key and entry of one combination of cross_dataset_analysis.json."""
+    return str(blocks), {
+        "removed_blocks": list(blocks),
+        "num_removed": len(blocks),
+        "avg_accuracy_drop": fmean(drops.values()),
+        "std_accuracy_drop": pstdev(drops.values()),
+        "avg_accuracy": 0.7,
+        "num_datasets_tested": len(drops),
+        "datasets": sorted(drops, reverse=True),
+        "accuracy_drops_by_dataset": drops,
+    }
+
+
+def analysis(*combinations: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """cross_dataset_analysis.json with these combinations."""
+    return {"combination_stats": dict(combinations), "best_combinations": {}, "all_combinations": [], "summary_stats": {}}
+
+
+def recommendation(*blocks: int, drop: float = 0.05, std: float = 0.01, datasets: tuple[str, ...] = ("okvqa", "doc-qa")) -> dict[str, Any]:
+    """One entry of pruning_recommendations.json."""
+    return {"removed_blocks": list(blocks), "avg_drop": drop, "std_drop": std, "num_datasets": len(datasets), "datasets": list(datasets)}
+
+
+def write_json(path: Path, document: Any) -> Path:
+    """Write a document (or bytes, as they are) and return its path."""
+    path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+    return path
