@@ -1,4 +1,5 @@
-"""Export a plan as a family: staged beside the target, compared with the source, verified, and then renamed into place."""
+"""Export a plan as a family: staged beside the target, compared with the source, verified, and then renamed into
+place."""
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,14 @@ from pathlib import Path
 
 from exporter.checkpoint.reader import SourceReader
 from exporter.export_protocols import BuildCheck, GraphForm, LogitCheck
-from exporter.family.existing import check_replaceable, damaged_file, graph_types, read_existing, same_plan, same_tensors
+from exporter.family.existing import (
+    check_replaceable,
+    damaged_file,
+    graph_types,
+    read_existing,
+    same_plan,
+    same_tensors,
+)
 from exporter.family.records import plan_identity, source_record, variant_record
 from exporter.family.source_guard import check_small_files, check_tied_head
 from exporter.family.staging import Staging, staging_path
@@ -31,7 +39,8 @@ THREADS = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportResult:
-    """A published family. `up_to_date`: it was there already and nothing was written; `resumed`: shards kept from an interrupted export."""
+    """A published family. `up_to_date`: it was there already and nothing was written; `resumed`: shards kept from an
+    interrupted export."""
 
     folder: Path
     manifest: Manifest
@@ -50,11 +59,12 @@ def export_family(
     graphs: GraphForm | None = None,
     buildable: BuildCheck | None = None,
 ) -> ExportResult:
-    """Write the family of `plan` to `target`, verified, in one visible step; an interrupted export of the same plan is resumed.
+    """Write the family of `plan` to `target`, verified, in one visible step; an interrupted export of the same plan is
+    resumed.
 
-    A family of this very plan at `target` is left alone; another family only gives way when `replace` is set. Without `logits` each variant's
-    check "logits" is recorded as skipped. `graphs` adds the variants' ONNX form. `buildable` is asked before anything is written. On errors the
-    staging folder stays for the next run if it holds finished shards.
+    A family of this very plan at `target` is left alone; another family only gives way when `replace` is set. Without
+    `logits` each variant's check "logits" is recorded as skipped. `graphs` adds the variants' ONNX form. `buildable` is
+    asked before anything is written. On errors the staging folder stays for the next run if it holds finished shards.
 
     Raises TargetError, SourceChangedError, CheckpointError, DocumentError, VerificationError.
     """
@@ -102,7 +112,8 @@ class _Export:
         self.groups = group_by_data(plan.shards)
 
     def find_existing(self, *, logits: bool) -> ExportResult | None:
-        """The result when the target holds this family already; None when it has to be written. Raises TargetError otherwise."""
+        """The result when the target holds this family already; None when it has to be written. Raises TargetError
+        otherwise."""
         manifest = read_existing(self.target)
         if manifest is None:
             return None
@@ -110,19 +121,32 @@ class _Export:
             check_replaceable(self.target, manifest)
             return None
         if not same_plan(manifest, self.plan, self.small):
-            raise TargetError(f"{self.target}: holds a family of another plan or source; give --replace to export this one in its place")
+            raise TargetError(
+                f"{self.target}: holds a family of another plan or source; "
+                "give --replace to export this one in its place"
+            )
         there, asked = graph_types(manifest), () if self.graphs is None else tuple(sorted(self.graphs.names))
         if there != asked:
             found, wanted = (", ".join(names) or "none" for names in (there, asked))
-            raise TargetError(f"{self.target}: holds this family with ONNX graphs: {found}; asked for: {wanted}; give --replace to export it so")
+            raise TargetError(
+                f"{self.target}: holds this family with ONNX graphs: {found}; asked for: {wanted}; give --replace "
+                "to export it so"
+            )
         damage = damaged_file(self.target, manifest)
         if damage is not None:
-            raise TargetError(f"{self.target}: holds this family, but damaged ({damage}); give --replace to export it again")
+            raise TargetError(
+                f"{self.target}: holds this family, but damaged ({damage}); give --replace to export it again"
+            )
         if logits and any(variant.golden is None for variant in manifest.variants):
-            raise TargetError(f"{self.target}: holds this family, exported without logit check; give --no-logits, or --replace to check it too")
+            raise TargetError(
+                f"{self.target}: holds this family, exported without logit check; give --no-logits, or --replace "
+                "to check it too"
+            )
         self.progress.begin("comparing source", sum(data_bytes(group[0]) for group in self.groups))
         if not same_tensors(self.target, self.plan, self.reader, self.lanes, self.progress.advance):
-            raise TargetError(f"{self.target}: holds a family cut from other weights; give --replace to export this one in its place")
+            raise TargetError(
+                f"{self.target}: holds a family cut from other weights; give --replace to export this one in its place"
+            )
         self._remove_stale_staging()
         return ExportResult(folder=self.target, manifest=manifest, up_to_date=True, resumed=0, notes=())
 
@@ -157,7 +181,9 @@ class _Export:
                 self.graphs.write_graphs(files, tuple(self.small))
         check_structure(folder, self.plan)
         checks = self._check_logits(folder, logits)
-        golden = tuple(sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file()))
+        golden = tuple(
+            sorted(path.relative_to(folder).as_posix() for path in (folder / "golden").rglob("*") if path.is_file())
+        )
         self.progress.begin("publishing", 0)
         check_small_files(self.plan, self.small)
         with writing(folder, needed):
@@ -212,9 +238,13 @@ class _Export:
         self.reader.check()
 
     def _compare_group(self, group: Sequence[PlannedShard], folder: Path, done: Mapping[str, ShardDigests]) -> None:
-        compare_with_source(group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance)
+        compare_with_source(
+            group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance
+        )
 
-    def _check_logits(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
+    def _check_logits(
+        self, folder: Path, check: LogitCheck | None
+    ) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
         """For each variant its golden file and the checks of its answers, those of its graphs included."""
         found = self._check_answers(folder, check)
         if self.graphs is None:
@@ -223,16 +253,25 @@ class _Export:
         self.reader.check()
         return {variant: (golden, (*checks, *graphs[variant])) for variant, (golden, checks) in found.items()}
 
-    def _check_answers(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
+    def _check_answers(
+        self, folder: Path, check: LogitCheck | None
+    ) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
         if check is None:
             skipped = (CheckRecord(name="logits", outcome="skipped", detail="--no-logits was given"),)
             return {variant.id: (None, skipped) for variant in self.plan.variants}
         self.progress.begin("checking logits", self.plan.bytes + sum(data_bytes(group[0]) for group in self.groups))
-        results = check(checkpoint=self.plan.checkpoint, plan=self.plan, folder=folder.absolute(), progress=self.progress.advance)
+        results = check(
+            checkpoint=self.plan.checkpoint, plan=self.plan, folder=folder.absolute(), progress=self.progress.advance
+        )
         self.reader.check()
         return {variant.id: (results[variant.id].golden, results[variant.id].checks) for variant in self.plan.variants}
 
-    def _manifest(self, files: FamilyFiles, golden: Sequence[str], checks: Mapping[str, tuple[str | None, tuple[CheckRecord, ...]]]) -> Manifest:
+    def _manifest(
+        self,
+        files: FamilyFiles,
+        golden: Sequence[str],
+        checks: Mapping[str, tuple[str | None, tuple[CheckRecord, ...]]],
+    ) -> Manifest:
         tensors = {shard.path: len(shard.tensors) for shard in self.plan.shards}
         variants = []
         for variant in self.plan.variants:
@@ -240,7 +279,10 @@ class _Export:
             path, found = checks[variant.id]
             structure = f"{count} tensors in {len(variant.shards)} files, config and index as planned"
             equal = f"{count} tensors, {variant.bytes} bytes equal to the source's"
-            done = (CheckRecord(name="structure", outcome="passed", detail=structure), CheckRecord(name="bytes", outcome="passed", detail=equal))
+            done = (
+                CheckRecord(name="structure", outcome="passed", detail=structure),
+                CheckRecord(name="bytes", outcome="passed", detail=equal),
+            )
             variants.append(variant_record(variant, golden=path, checks=(*done, *found)))
         return Manifest(
             trimoe=importlib.metadata.version("trimoe"),

@@ -1,4 +1,5 @@
-"""What an export calls but does not import, since it needs torch: the checks of the variants' answers and their ONNX form."""
+"""What an export calls but does not import, since it needs torch: the checks of the variants' answers and their ONNX
+form."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,14 +14,16 @@ from runtime.text.progress import Progress
 
 
 class BuildCheck(Protocol):
-    """Builds the models of a plan without weights, before anything is copied (exporter.verify.export_answers.check_buildable)."""
+    """Builds the models of a plan without weights, before anything is copied
+    (exporter.verify.export_answers.check_buildable)."""
 
     def __call__(self, *, plan: Plan) -> None:
         """Raises what the logit check would raise later for configs, tensor names and shapes."""
 
 
 class LogitResult(Protocol):
-    """What the logit check says of one variant: the golden file it wrote, relative to the family, and the checks passed or skipped."""
+    """What the logit check says of one variant: the golden file it wrote, relative to the family, and the checks passed
+    or skipped."""
 
     @property
     def golden(self) -> str:
@@ -32,9 +35,12 @@ class LogitResult(Protocol):
 
 
 class LogitCheck(Protocol):
-    """Compares the staged variants with the source by their logits (exporter.verify.export_answers.check_logits, which needs torch)."""
+    """Compares the staged variants with the source by their logits (exporter.verify.export_answers.check_logits, which
+    needs torch)."""
 
-    def __call__(self, *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]) -> Mapping[str, LogitResult]:
+    def __call__(
+        self, *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]
+    ) -> Mapping[str, LogitResult]:
         """A result for each variant id. Raises VerificationError on any difference."""
 
 
@@ -48,7 +54,9 @@ class GraphForm(Protocol):
     def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
         """Bytes of the data files that are not among the finished ones."""
 
-    def write_data(self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress) -> None:
+    def write_data(
+        self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress
+    ) -> None:
         """Write the missing data files and hand each to `record`."""
 
     def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:

@@ -1,9 +1,8 @@
 """The errors of measuring: what a user has to download, install or change before a score can be trusted.
 
-TrimoeError
-├── DatasetError        a data set is not where or what it must be: download or mend it
-├── MissingToolError    a program or package that a definition needs is not installed: install it, nothing takes its place
-└── MeasurementError    measurements cannot be compared or continued as asked: change the request
+TrimoeError ├── DatasetError        a data set is not where or what it must be: download or mend it ├── MissingToolError
+a program or package that a definition needs is not installed: install it, nothing takes its place └── MeasurementError
+measurements cannot be compared or continued as asked: change the request
 """
 
 from runtime.errors import TrimoeError

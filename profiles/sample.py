@@ -27,9 +27,9 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, ArithmeticEr
 class Sample:
     """A question and what is known to be right.
 
-    `id` is unique in its data set. `image` is a file, the bytes of one, or None for text alone. `answers` are accepted short answers (one an
-    annotator), `options` and `answer_index` belong to multiple choice, `references` are captions. What a task does not use is empty or None.
-    `dataset` is the name that messages give; it is no part of the sample.
+    `id` is unique in its data set. `image` is a file, the bytes of one, or None for text alone. `answers` are accepted
+    short answers (one an annotator), `options` and `answer_index` belong to multiple choice, `references` are captions.
+    What a task does not use is empty or None. `dataset` is the name that messages give; it is no part of the sample.
     """
 
     id: str
@@ -57,7 +57,8 @@ class Sample:
             raise DatasetError(f"{self.label}: the image {self._image_name()} cannot be read: {reason}") from error
 
     def open_image(self) -> "Image | None":
-        """The image, decoded, in RGB. Raises DatasetError when it cannot be read or decoded, and when it has more pixels than Pillow finds safe."""
+        """The image, decoded, in RGB. Raises DatasetError when it cannot be read or decoded, and when it has more
+        pixels than Pillow finds safe."""
         from PIL import Image
 
         data = self.image_bytes()
@@ -67,12 +68,16 @@ class Sample:
             return image.convert("RGB")
 
     def image_size(self) -> tuple[int, int]:
-        """Width and height in pixels, (0, 0) without an image. Raises DatasetError as `open_image`; the pixels are not decoded."""
+        """Width and height in pixels, (0, 0) without an image. Raises DatasetError as `open_image`; the pixels are not
+        decoded."""
         from PIL import Image
 
         if self.image is None:
             return (0, 0)
-        with self._refusing("read"), Image.open(self.image if isinstance(self.image, Path) else io.BytesIO(self.image)) as image:
+        with (
+            self._refusing("read"),
+            Image.open(self.image if isinstance(self.image, Path) else io.BytesIO(self.image)) as image,
+        ):
             width, height = image.size
             return (width, height)
 
@@ -112,17 +117,24 @@ def digest_samples(samples: Iterable[Sample]) -> str:
             sample.answer_index,
             sample.references,
         ]
-        total.update(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
+        total.update(
+            json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+        )
     return total.hexdigest()
 
 
 def option_letters(sample: Sample) -> tuple[str, ...]:
     """A letter for every option. Raises DatasetError when there are more options than letters."""
     if len(sample.options) > len(LETTERS):
-        raise DatasetError(f"{sample.label} has {len(sample.options)} options: a prompt that lists them has letters for {len(LETTERS)} at most")
+        raise DatasetError(
+            f"{sample.label} has {len(sample.options)} options: a prompt that lists them has letters for "
+            f"{len(LETTERS)} at most"
+        )
     return tuple(LETTERS[: len(sample.options)])
 
 
 def listed_options(sample: Sample) -> str:
     """Options as lines `A: …`, each with its line end. Raises DatasetError as `option_letters`."""
-    return "".join(f"{letter}: {option}\n" for letter, option in zip(option_letters(sample), sample.options, strict=True))
+    return "".join(
+        f"{letter}: {option}\n" for letter, option in zip(option_letters(sample), sample.options, strict=True)
+    )

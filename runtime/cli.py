@@ -38,15 +38,19 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(entry.name, _purpose(entry)) for entry in entries])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand, and refuse what click would drop silently: the earlier values of an option that takes one and is given twice."""
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand, and refuse what click would drop silently: the earlier values of an option that takes
+        one and is given twice."""
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and not ctx.resilient_parsing:
             _refuse_repeated(click.Context(command, info_name=name, parent=ctx), rest)
         return name, command, rest
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line; system errors that nothing mapped, like a full standard output, become one line on stderr and exit status 1."""
+        """Run the command line; system errors that nothing mapped, like a full standard output, become one line on
+        stderr and exit status 1."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # paths may hold bytes that are not UTF-8
                 stream.reconfigure(errors="backslashreplace")
@@ -66,7 +70,9 @@ class Commands(click.Group):
         except TrimoeError as error:
             raise click.ClickException(str(error)) from error
         except UnicodeEncodeError as error:  # a JSON document that would name such a path
-            raise click.ClickException(f"{error.object[error.start - 40 if error.start > 40 else 0 : error.end]}: not UTF-8; rename it") from error
+            raise click.ClickException(
+                f"{error.object[error.start - 40 if error.start > 40 else 0 : error.end]}: not UTF-8; rename it"
+            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,7 +82,8 @@ def main() -> None:
 
 
 def _refuse_repeated(ctx: click.Context, args: list[str]) -> None:
-    """Raise UsageError when `args` give an option of the context's command twice that keeps only one value. Flags may be repeated."""
+    """Raise UsageError when `args` give an option of the context's command twice that keeps only one value. Flags may
+    be repeated."""
     try:
         _, _, given = ctx.command.make_parser(ctx).parse_args(list(args))
     except click.UsageError:
@@ -84,7 +91,11 @@ def _refuse_repeated(ctx: click.Context, args: list[str]) -> None:
     if any(parameter.is_eager for parameter in given):
         return  # --help
     for parameter, count in Counter(given).items():
-        if count > 1 and isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag or parameter.count):
+        if (
+            count > 1
+            and isinstance(parameter, click.Option)
+            and not (parameter.multiple or parameter.is_flag or parameter.count)
+        ):
             raise click.UsageError(f"{parameter.opts[0]} is given {count} times; it takes one value", ctx)
 
 

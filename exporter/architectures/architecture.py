@@ -15,20 +15,24 @@ from runtime.errors import CheckpointError
 class Family:
     """How the checkpoints of one architecture are laid out, and what a variant of it is called.
 
-    Layout: `block_prefix` + index + "." begins every tensor name of a block; `layers_attribute` is the path of the module list in the model
-    object; `other_stacks` are prefixes of numbered modules that are not decoder blocks. `experts_prefix` follows the block's prefix and is
-    followed by an expert's index; `expert_projections` are its gate, up and down matrices; `module_renames` map on-disk module names to
-    those in memory where they differ. Dense families have no experts_prefix.
+    Layout: `block_prefix` + index + "." begins every tensor name of a block; `layers_attribute` is the path of the
+    module list in the model object; `other_stacks` are prefixes of numbered modules that are not decoder blocks.
+    `experts_prefix` follows the block's prefix and is followed by an expert's index; `expert_projections` are its gate,
+    up and down matrices; `module_renames` map on-disk module names to those in memory where they differ. Dense families
+    have no experts_prefix.
 
-    Config: `experts_keys` are spellings of one field (the first is today's); `layer_list_keys` hold one entry per block; `sparse_pattern`
-    says that mlp_only_layers and decoder_sparse_step decide which blocks have experts; `alternating_windows` that a missing layer_types
-    follows from use_sliding_window and max_window_layers; `plain_list_keys` are lists that are never per block; `other_subtrees`
-    configure parts that are not the decoder; `required_values` must hold.
+    Config: `experts_keys` are spellings of one field (the first is today's); `layer_list_keys` hold one entry per
+    block; `sparse_pattern` says that mlp_only_layers and decoder_sparse_step decide which blocks have experts;
+    `alternating_windows` that a missing layer_types follows from use_sliding_window and max_window_layers;
+    `plain_list_keys` are lists that are never per block; `other_subtrees` configure parts that are not the decoder;
+    `required_values` must hold.
 
-    Graphs: `decoder` says what the decoder computes and where its tensors are (exporter/architectures/decoder_parts.py).
+    Graphs: `decoder` says what the decoder computes and where its tensors are
+    (exporter/architectures/decoder_parts.py).
 
-    Variants: `variant_model_type`, `variant_architecture` and `variant_auto_map` apply when top_k differs between layers, or always where
-    `always_own_type`; then `modeling_files` (of runtime/modeling) travel along. `processor_values` replace keys of carried JSON files.
+    Variants: `variant_model_type`, `variant_architecture` and `variant_auto_map` apply when top_k differs between
+    layers, or always where `always_own_type`; then `modeling_files` (of runtime/modeling) travel along.
+    `processor_values` replace keys of carried JSON files.
     """
 
     name: str
@@ -59,13 +63,19 @@ class Family:
 
     @property
     def block_pattern(self) -> re.Pattern[str]:
-        """Matches the tensor names of a block from their first character; group 1 is the index, group 2 what follows it."""
+        """Matches the tensor names of a block from their first character; group 1 is the index, group 2 what follows
+        it."""
         return re.compile(rf"^{re.escape(self.block_prefix)}(0|[1-9][0-9]*)\.(.+)$", re.ASCII)
 
     @property
     def expert_pattern(self) -> re.Pattern[str] | None:
-        """Matches what follows the block's prefix when the tensor belongs to one expert (group 1); None for dense families."""
-        return None if self.experts_prefix is None else re.compile(rf"^{re.escape(self.experts_prefix)}(0|[1-9][0-9]*)\.", re.ASCII)
+        """Matches what follows the block's prefix when the tensor belongs to one expert (group 1); None for dense
+        families."""
+        return (
+            None
+            if self.experts_prefix is None
+            else re.compile(rf"^{re.escape(self.experts_prefix)}(0|[1-9][0-9]*)\.", re.ASCII)
+        )
 
     def split_name(self, name: str) -> tuple[int, str] | None:
         """The block index and the rest of a block's tensor name; None for a tensor that belongs to no block."""
@@ -97,7 +107,9 @@ def _with_list(model: str) -> dict[str, Any]:
     }
 
 
-def _qwen_moe(name: str, model: str, decoder: DecoderLayout, experts_keys: tuple[str, ...], *, alternating_windows: bool) -> Family:
+def _qwen_moe(
+    name: str, model: str, decoder: DecoderLayout, experts_keys: tuple[str, ...], *, alternating_windows: bool
+) -> Family:
     return Family(
         name=name,
         decoder=decoder,
@@ -151,7 +163,10 @@ MOLMOE = Family(
         "vision_settings_trimoe_molmoe.py",
         "vision_trimoe_molmoe.py",
     ),
-    processor_values=(("image_processor_type", "TrimoeMolmoeImageProcessor"), ("processor_class", "TrimoeMolmoeProcessor")),
+    processor_values=(
+        ("image_processor_type", "TrimoeMolmoeImageProcessor"),
+        ("processor_class", "TrimoeMolmoeProcessor"),
+    ),
 )
 
 OLMOE = Family(
@@ -182,8 +197,12 @@ MIXTRAL = Family(
     **_with_list("Mixtral"),
 )
 
-QWEN2_MOE = _qwen_moe("qwen2_moe", "Qwen2_Moe", decoder_layout.QWEN2_MOE, ("num_experts", "num_local_experts"), alternating_windows=True)
-QWEN3_MOE = _qwen_moe("qwen3_moe", "Qwen3_Moe", decoder_layout.QWEN3_MOE, ("num_local_experts", "num_experts"), alternating_windows=False)
+QWEN2_MOE = _qwen_moe(
+    "qwen2_moe", "Qwen2_Moe", decoder_layout.QWEN2_MOE, ("num_experts", "num_local_experts"), alternating_windows=True
+)
+QWEN3_MOE = _qwen_moe(
+    "qwen3_moe", "Qwen3_Moe", decoder_layout.QWEN3_MOE, ("num_local_experts", "num_experts"), alternating_windows=False
+)
 
 LLAMA = Family(
     name="llama",
@@ -202,18 +221,24 @@ NESTED_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_confi
 def find_family(config: Mapping[str, Any], *, file: str) -> Family:
     """The family of a source config, by its model_type.
 
-    Raises CheckpointError for nested multimodal configs, for unknown model types (naming the known ones), and for a field that must have
-    a certain value and has not; DocumentError when model_type is missing or no string. `file` names the config in errors.
+    Raises CheckpointError for nested multimodal configs, for unknown model types (naming the known ones), and for a
+    field that must have a certain value and has not; DocumentError when model_type is missing or no string. `file`
+    names the config in errors.
     """
     for key in NESTED_CONFIGS:
         if isinstance(config.get(key), Mapping):
-            raise CheckpointError(f"{file}: {key}: the language model's config is nested, which no family here supports")
+            raise CheckpointError(
+                f"{file}: {key}: the language model's config is nested, which no family here supports"
+            )
     model_type = Node(value=dict(config), file=file).require("model_type").string()
     for family in FAMILIES:
         if family.model_type == model_type:
             _check_required(family, config, file)
             return family
-    known = ", ".join(f"{family.model_type} ({family.name})" if family.model_type != family.name else family.name for family in FAMILIES)
+    known = ", ".join(
+        f"{family.model_type} ({family.name})" if family.model_type != family.name else family.name
+        for family in FAMILIES
+    )
     raise CheckpointError(f'{file}: model_type: unknown family "{model_type}"; known model types: {known}')
 
 
@@ -222,4 +247,6 @@ def _check_required(family: Family, config: Mapping[str, Any], file: str) -> Non
         if key not in config:
             raise CheckpointError(f'{file}: the key "{key}" is missing; family {family.name} needs "{wanted}"')
         if config[key] != wanted:
-            raise CheckpointError(f'{file}: {key}: family {family.name} needs "{wanted}", found {describe(config[key])}')
+            raise CheckpointError(
+                f'{file}: {key}: family {family.name} needs "{wanted}", found {describe(config[key])}'
+            )

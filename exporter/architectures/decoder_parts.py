@@ -1,18 +1,21 @@
-"""How a family's decoder is built, as data: what its tensors are called inside a block and which kind of each part it has."""
+"""How a family's decoder is built, as data: what its tensors are called inside a block and which kind of each part it
+has."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecoderLayout:
-    """Tensor names of a decoder. Names of block tensors follow the block's prefix; a `.weight` (and `.bias`) is part of the name's end.
+    """Tensor names of a decoder. Names of block tensors follow the block's prefix; a `.weight` (and `.bias`) is part of
+    the name's end.
 
-    `embeddings` are stacked row-wise. `query_key_value` are the projections in that order, one name when they are fused on disk.
-    `query_norm` and `key_norm` are RMS norms over the whole projection, or over each head where their length is the head's width (None:
-    none). `renormalised` says whether the chosen experts' weights are divided by their sum: always, never, or as the config's
-    norm_topk_prob says (None). `shared_expert` is a SwiGLU MLP beside the experts, weighted by the sigmoid of `shared_expert_gate`.
-    `dense` is the MLP of a block without experts. `inputs` is "input_ids", or "inputs_embeds" where image features are added first.
-    Where the config clips queries, keys and values, it happens after their norms, or before where `clip_before_norm`.
+    `embeddings` are stacked row-wise. `query_key_value` are the projections in that order, one name when they are fused
+    on disk. `query_norm` and `key_norm` are RMS norms over the whole projection, or over each head where their length
+    is the head's width (None: none). `renormalised` says whether the chosen experts' weights are divided by their sum:
+    always, never, or as the config's norm_topk_prob says (None). `shared_expert` is a SwiGLU MLP beside the experts,
+    weighted by the sigmoid of `shared_expert_gate`. `dense` is the MLP of a block without experts. `inputs` is
+    "input_ids", or "inputs_embeds" where image features are added first. Where the config clips queries, keys and
+    values, it happens after their norms, or before where `clip_before_norm`.
     """
 
     embeddings: tuple[str, ...] = ("model.embed_tokens.weight",)
@@ -47,6 +50,8 @@ MOLMOE = DecoderLayout(
     clip_before_norm=True,
 )
 MIXTRAL = DecoderLayout(router="block_sparse_moe.gate.weight", renormalised=True)
-QWEN2_MOE = DecoderLayout(renormalised=None, shared_expert="mlp.shared_expert.", shared_expert_gate="mlp.shared_expert_gate.weight")
+QWEN2_MOE = DecoderLayout(
+    renormalised=None, shared_expert="mlp.shared_expert.", shared_expert_gate="mlp.shared_expert_gate.weight"
+)
 QWEN3_MOE = DecoderLayout(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
 LLAMA = DecoderLayout(router=None)

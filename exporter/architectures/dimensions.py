@@ -1,4 +1,5 @@
-"""The shape of a source model as its config states it: depth, experts, experts per token, and which blocks have experts."""
+"""The shape of a source model as its config states it: depth, experts, experts per token, and which blocks have
+experts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ class SourceShape:
 def read_shape(family: Family, config: Mapping[str, Any], *, file: str) -> SourceShape:
     """Read and check the fields of a config that give the model's shape; `file` names it in errors.
 
-    Raises DocumentError when a field is missing, no integer or out of range, when top_k exceeds the experts, or when two spellings of the
-    number of experts disagree.
+    Raises DocumentError when a field is missing, no integer or out of range, when top_k exceeds the experts, or when
+    two spellings of the number of experts disagree.
     """
     node = Node(value=dict(config), file=file)
     blocks = node.require(family.depth_key).integer(minimum=1, maximum=MAX_BLOCKS)
@@ -35,7 +36,9 @@ def read_shape(family: Family, config: Mapping[str, Any], *, file: str) -> Sourc
     top_k = node.require(family.top_k_key)
     if top_k.integer(minimum=1) > experts:
         top_k.fail(f"{top_k.value} experts per token, but there are only {experts} experts")
-    return SourceShape(blocks=blocks, experts=experts, top_k=top_k.integer(), sparse=_sparse_blocks(family, node, blocks))
+    return SourceShape(
+        blocks=blocks, experts=experts, top_k=top_k.integer(), sparse=_sparse_blocks(family, node, blocks)
+    )
 
 
 def _experts(family: Family, node: Node) -> int:

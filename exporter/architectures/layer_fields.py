@@ -1,4 +1,5 @@
-"""Fields of a config that speak of single blocks: found and, where no row of the families explains them, refused by name."""
+"""Fields of a config that speak of single blocks: found and, where no row of the families explains them, refused by
+name."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -62,16 +63,20 @@ SPARSE_KEYS = ("decoder_sparse_step", "mlp_only_layers")
 
 
 def check_layer_fields(family: Family, config: Mapping[str, Any], *, blocks: int, file: str) -> None:
-    """Raise PlanError, naming the field, for anything in the config that depends on block indices and that the family's row does not explain.
+    """Raise PlanError, naming the field, for anything in the config that depends on block indices and that the family's
+    row does not explain.
 
-    That is: a per-block list of the wrong length; any other list as long as the depth; an object keyed by the block indices; a field that
-    gives a pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
+    That is: a per-block list of the wrong length; any other list as long as the depth; an object keyed by the block
+    indices; a field that gives a pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
     """
     for key in family.layer_list_keys:
         _check_layer_list(config, key, blocks, file)
     for key in LAYER_PATTERNS:
         if not (family.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
-            raise PlanError(f"{file}: {key}: {describe(config[key])} says which blocks are special; family {family.name} has no rule for it")
+            raise PlanError(
+                f"{file}: {key}: {describe(config[key])} says which blocks are special; family {family.name} has "
+                "no rule for it"
+            )
     _check_windows(family, config, file)
     for place, key, value in _walk(config, skip=(*family.other_subtrees, *family.layer_list_keys, *PLAIN_FIELDS)):
         _check_value(family, place, key, value, blocks, file)
@@ -91,9 +96,14 @@ def _is_neutral(key: str, value: Any) -> bool:
 
 
 def _check_windows(family: Family, config: Mapping[str, Any], file: str) -> None:
-    if config.get("use_sliding_window") and config.get("max_window_layers") is not None and not family.alternating_windows:
+    if (
+        config.get("use_sliding_window")
+        and config.get("max_window_layers") is not None
+        and not family.alternating_windows
+    ):
         raise PlanError(
-            f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; family {family.name} has no rule for it"
+            f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; family "
+            f"{family.name} has no rule for it"
         )
 
 
@@ -118,10 +128,19 @@ def _walk(value: Mapping[str, Any], *, skip: tuple[str, ...], place: str = "") -
 def _check_value(family: Family, place: str, key: str, value: Any, blocks: int, file: str) -> None:
     explained = (*PLAIN_LISTS, *family.plain_list_keys, *(SPARSE_KEYS if family.sparse_pattern else ()))
     if isinstance(value, list) and len(value) == blocks and key not in explained:
-        raise PlanError(f"{file}: {place}: a list of {blocks}, as long as the model is deep; family {family.name} does not know what it is")
+        raise PlanError(
+            f"{file}: {place}: a list of {blocks}, as long as the model is deep; family {family.name} does not "
+            "know what it is"
+        )
     if isinstance(value, dict) and value and set(value) == {str(block) for block in range(blocks)}:
-        raise PlanError(f"{file}: {place}: an object keyed by the {blocks} block indices; family {family.name} does not know what it is")
+        raise PlanError(
+            f"{file}: {place}: an object keyed by the {blocks} "
+            f"block indices; family {family.name} does not know what it is"
+        )
     texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
     for text in (*texts, key):
         if re.search(r"(layers|blocks)(\\?\.)[0-9]", text):
-            raise PlanError(f'{file}: {place}: "{text}" names a block by its index; family {family.name} has no rule for renumbering it')
+            raise PlanError(
+                f'{file}: {place}: "{text}" names a block by its index; family {family.name} has no rule for '
+                "renumbering it"
+            )

@@ -1,4 +1,5 @@
-"""Which small files of a checkpoint folder travel with its variants (tokenizer, processor, …), and whether they can be read."""
+"""Which small files of a checkpoint folder travel with its variants (tokenizer, processor, …), and whether they can be
+read."""
 
 import os
 from fnmatch import fnmatchcase
@@ -24,7 +25,12 @@ CARRIED = (
     "LICENSE*",
     "NOTICE*",
 )
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "tokenizer_config.json", "image_processor_config.json")
+PROCESSOR_FILES = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "image_processor_config.json",
+)
 # The carried files that are read as a JSON object by whoever reads them; any other *.json is only known to be JSON.
 OBJECTS = (
     *PROCESSOR_FILES,
@@ -43,18 +49,25 @@ FILE_SUFFIXES = (".json", ".txt", ".model", ".jinja")
 def find_carried(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, among those of `folder`, of the small files that travel with every variant, in the given order.
 
-    Each is read and each *.json parsed, because transformers passes over some broken files in silence (generation_config.json) and fails on
-    others only when a processor is made. Raises CheckpointError for a folder or anything else in place of a file, DocumentError naming file and
-    place for what is unreadable or not JSON, holds a key twice in one object, or is no object and has to be one.
+    Each is read and each *.json parsed, because transformers passes over some broken files in silence
+    (generation_config.json) and fails on others only when a processor is made. Raises CheckpointError for a folder or
+    anything else in place of a file, DocumentError naming file and place for what is unreadable or not JSON, holds a
+    key twice in one object, or is no object and has to be one.
     """
-    wanted = [name for name in names if not name.endswith(NEVER_CARRIED) and any(fnmatchcase(name, pattern) for pattern in CARRIED)]
+    wanted = [
+        name
+        for name in names
+        if not name.endswith(NEVER_CARRIED) and any(fnmatchcase(name, pattern) for pattern in CARRIED)
+    ]
     return tuple(name for name in wanted if _can_be_carried(folder / name))
 
 
 def _can_be_carried(path: Path) -> bool:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the system refuses the question
         if path.suffix in FILE_SUFFIXES:
-            raise CheckpointError(f"{path}: a folder, and a file of this name travels with every variant; move it away or give the file")
+            raise CheckpointError(
+                f"{path}: a folder, and a file of this name travels with every variant; move it away or give the file"
+            )
         return False
     data = read_bytes(path)
     if path.suffix == ".json":

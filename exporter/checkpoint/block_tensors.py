@@ -24,15 +24,17 @@ class BlockTensors:
 def split_blocks(family: Family, shape: SourceShape, tensors: Iterable[TensorRecord], *, place: str) -> BlockTensors:
     """Sort tensors by block.
 
-    Raises CheckpointError naming the tensor: a numbered name that no rule covers, an index beyond the depth, a block without tensors, an
-    expert missing or too many, a block that lacks a tensor others of its kind (with or without experts) have or whose tensor has another
-    shape. `place` names the checkpoint in errors.
+    Raises CheckpointError naming the tensor: a numbered name that no rule covers, an index beyond the depth, a block
+    without tensors, an expert missing or too many, a block that lacks a tensor others of its kind (with or without
+    experts) have or whose tensor has another shape. `place` names the checkpoint in errors.
     """
     blocks: list[dict[str, TensorRecord]] = [{} for _ in range(shape.blocks)]
     rest = []
     for tensor in tensors:
         if any(part.isdigit() and len(part) > MAX_DIGITS for part in tensor.name.split(".")):
-            raise CheckpointError(f"{place}: tensor {quote(tensor.name)}: a number of more than {MAX_DIGITS} digits is no index")
+            raise CheckpointError(
+                f"{place}: tensor {quote(tensor.name)}: a number of more than {MAX_DIGITS} digits is no index"
+            )
         split = family.split_name(tensor.name)
         if split is None:
             _check_rest(family, tensor, place)
@@ -44,10 +46,15 @@ def split_blocks(family: Family, shape: SourceShape, tensors: Iterable[TensorRec
             blocks[split[0]][split[1]] = tensor
     for block, found in enumerate(blocks):
         if not found:
-            raise CheckpointError(f'{place}: no tensor of block {block} ("{family.layer_name(block, "…")}"); {family.depth_key} is {shape.blocks}')
+            raise CheckpointError(
+                f'{place}: no tensor of block {block} ("{family.layer_name(block, "…")}"); {family.depth_key} is '
+                f"{shape.blocks}"
+            )
         _check_experts(family, shape, block, found, place)
     for sparse in (True, False):
-        _check_alike(family, [(block, blocks[block]) for block in range(shape.blocks) if shape.sparse[block] is sparse], place)
+        _check_alike(
+            family, [(block, blocks[block]) for block in range(shape.blocks) if shape.sparse[block] is sparse], place
+        )
     return BlockTensors(blocks=tuple(blocks), rest=tuple(rest))
 
 
@@ -56,10 +63,14 @@ def _check_rest(family: Family, tensor: TensorRecord, place: str) -> None:
     for stack in family.other_stacks:
         name = re.sub(rf"^{re.escape(stack)}[0-9]+\.", "", name)
     if any(part.isdigit() for part in name.split(".")):
-        raise CheckpointError(f'{place}: tensor "{tensor.name}": a numbered module that no rule of family {family.name} covers')
+        raise CheckpointError(
+            f'{place}: tensor "{tensor.name}": a numbered module that no rule of family {family.name} covers'
+        )
 
 
-def _check_experts(family: Family, shape: SourceShape, block: int, found: Mapping[str, TensorRecord], place: str) -> None:
+def _check_experts(
+    family: Family, shape: SourceShape, block: int, found: Mapping[str, TensorRecord], place: str
+) -> None:
     if family.expert_pattern is None:
         return
     indices = {int(match[1]) for rest in found if (match := family.expert_pattern.match(rest))}
@@ -82,7 +93,9 @@ def _check_alike(family: Family, blocks: list[tuple[int, dict[str, TensorRecord]
     for block, found in blocks:
         for rest, (other, like) in every.items():
             if rest not in found:
-                raise CheckpointError(f'{place}: tensor "{family.layer_name(block, rest)}" is missing; block {other} has it')
+                raise CheckpointError(
+                    f'{place}: tensor "{family.layer_name(block, rest)}" is missing; block {other} has it'
+                )
             if found[rest].shape != like.shape:
                 shapes = f"{list(found[rest].shape)}, but {list(like.shape)} in block {other}"
                 raise CheckpointError(f'{place}: tensor "{found[rest].name}" has shape {shapes}')

@@ -22,13 +22,15 @@ CONVERT = (
     "convert once, where you trust the file:\n"
     "  import torch, safetensors.torch\n"
     '  tensors = torch.load("{name}", map_location="cpu", weights_only=True)\n'
-    '  safetensors.torch.save_file({{k: v.clone() for k, v in tensors.items()}}, "model.safetensors", {{"format": "pt"}})'
+    '  safetensors.torch.save_file({{k: v.clone() for k, v in tensors.items()}}, "model.safetensors", '
+    '{{"format": "pt"}})'
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A checkpoint folder: parsed config, tensors by name (file order), files, and the small files to carry along (tokenizer, …)."""
+    """A checkpoint folder: parsed config, tensors by name (file order), files, and the small files to carry along
+    (tokenizer, …)."""
 
     folder: Path
     config: Mapping[str, Any]
@@ -41,13 +43,14 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint folder: config.json and the headers of its safetensors files.
 
-    The weights are, in this order: the shards of model.safetensors.index.json; model.safetensors; the only *.safetensors file; a complete
-    set named *-00001-of-0000N.safetensors. An index that stands beside a model.safetensors it does not name is refused as ambiguous. Links
-    are followed (hub caches are links); metadata.total_size of an index is not read, because published ones are often wrong.
+    The weights are, in this order: the shards of model.safetensors.index.json; model.safetensors; the only
+    *.safetensors file; a complete set named *-00001-of-0000N.safetensors. An index that stands beside a
+    model.safetensors it does not name is refused as ambiguous. Links are followed (hub caches are links);
+    metadata.total_size of an index is not read, because published ones are often wrong.
 
-    Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe, pickles only,
-    missing shards, small files that cannot be carried along (`find_carried`), paths out of the folder, index and shards that disagree,
-    a tensor in two shards, malformed headers.
+    Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe,
+    pickles only, missing shards, small files that cannot be carried along (`find_carried`), paths out of the folder,
+    index and shards that disagree, a tensor in two shards, malformed headers.
     """
     names = _list_folder(folder)
     config, config_sha256 = _read_config(folder, names)
@@ -61,9 +64,16 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             _add_tensor(tensors, record, weight_map, folder)
     for name, shard in (weight_map or {}).items():
         if name not in tensors:
-            raise CheckpointError(f'{folder / INDEX}: weight_map: tensor "{name}" should be in {shard}, but that file does not hold it')
+            raise CheckpointError(
+                f'{folder / INDEX}: weight_map: tensor "{name}" should be in {shard}, but that file does not hold it'
+            )
     return Checkpoint(
-        folder=folder, config=config, config_sha256=config_sha256, tensors=tensors, files=tuple(files), carried=find_carried(folder, names)
+        folder=folder,
+        config=config,
+        config_sha256=config_sha256,
+        tensors=tensors,
+        files=tuple(files),
+        carried=find_carried(folder, names),
     )
 
 
@@ -82,28 +92,41 @@ def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], 
     path = folder / CONFIG
     if CONFIG not in names:
         if "manifest.json" in names and "variants" in names:
-            raise CheckpointError(f"{folder}: this is a family that trimoe exported, not a source checkpoint; its models are under variants/")
+            raise CheckpointError(
+                f"{folder}: this is a family that trimoe exported, not "
+                "a source checkpoint; its models are under variants/"
+            )
         raise CheckpointError(f"{folder}: no {CONFIG}: not a checkpoint folder")
     family = folder.resolve().parent.parent
     if folder.resolve().parent.name == "variants" and _is_file(family / "manifest.json"):
-        raise CheckpointError(f"{folder}: a variant of the family {family}, not a source checkpoint; export from the checkpoint it was cut from")
+        raise CheckpointError(
+            f"{folder}: a variant of the family {family}, not a source checkpoint; export from the checkpoint it "
+            "was cut from"
+        )
     data = read_bytes(path)
     node = parse_document(data, file=str(path))
     config = {key: value.value for key, value in node.items()}
     model_type = config.get("model_type")
     if isinstance(model_type, str) and model_type.startswith("trimoe_"):
-        raise CheckpointError(f'{path}: model_type "{model_type}": this is already a trimoe variant; export from the checkpoint it was cut from')
+        raise CheckpointError(
+            f'{path}: model_type "{model_type}": this is already a trimoe variant; export from the checkpoint it '
+            "was cut from"
+        )
     return config, hashlib.sha256(data).hexdigest()
 
 
-def _add_tensor(tensors: dict[str, TensorRecord], record: TensorRecord, weight_map: Mapping[str, str] | None, folder: Path) -> None:
+def _add_tensor(
+    tensors: dict[str, TensorRecord], record: TensorRecord, weight_map: Mapping[str, str] | None, folder: Path
+) -> None:
     name = record.name
     if name in tensors:
         raise CheckpointError(f'{folder}: tensor "{name}" is in two files, {tensors[name].file} and {record.file}')
     if weight_map is not None and name not in weight_map:
         raise CheckpointError(f'{folder / record.file}: tensor "{name}" is in the file but not in {INDEX}')
     if weight_map is not None and weight_map[name] != record.file:
-        raise CheckpointError(f'{folder / INDEX}: weight_map: tensor "{name}" should be in {weight_map[name]}, but is in {record.file}')
+        raise CheckpointError(
+            f'{folder / INDEX}: weight_map: tensor "{name}" should be in {weight_map[name]}, but is in {record.file}'
+        )
     tensors[name] = record
 
 
@@ -113,7 +136,10 @@ def _find_shards(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, str] |
         weight_map = _read_index(folder / INDEX)
         shards = tuple(sorted(set(weight_map.values())))
         if SINGLE in names and SINGLE not in shards:
-            raise CheckpointError(f"{folder}: {SINGLE} and {INDEX} are both there and name different files; remove the one that is not meant")
+            raise CheckpointError(
+                f"{folder}: {SINGLE} and {INDEX} are both there and name "
+                "different files; remove the one that is not meant"
+            )
         return weight_map, shards
     found = [name for name in names if name.endswith(".safetensors")]
     if SINGLE in found:
@@ -148,11 +174,16 @@ def _shard_name(entry: Node) -> str:
 def _complete_set(folder: Path, names: list[str]) -> tuple[str, ...]:
     parts = [found for name in names if (found := re.match(r"^(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors$", name))]
     if len(parts) != len(names) or len({(part[1], part[3]) for part in parts}) != 1:
-        raise CheckpointError(f"{folder}: {len(names)} safetensors files ({', '.join(names[:3])}, …) and no {INDEX} that says which belong together")
+        raise CheckpointError(
+            f"{folder}: {len(names)} safetensors files ({', '.join(names[:3])}, …) and no {INDEX} that says which "
+            "belong together"
+        )
     missing = sorted(set(range(1, int(parts[0][3]) + 1)) - {int(part[2]) for part in parts})
     if missing or len(names) != int(parts[0][3]):
         lacking = f"number {missing[0]} is missing" if missing else "there are more"
-        raise CheckpointError(f"{folder}: no {INDEX}, and the files say that there are {int(parts[0][3])} shards, but {lacking}")
+        raise CheckpointError(
+            f"{folder}: no {INDEX}, and the files say that there are {int(parts[0][3])} shards, but {lacking}"
+        )
     return tuple(names)
 
 
@@ -160,7 +191,8 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
         raise CheckpointError(
-            f"{folder}: the weights are pickles ({pickles[0]}), which can run code and are never opened; {CONVERT.format(name=pickles[0])}"
+            f"{folder}: the weights are pickles ({pickles[0]}), which can run code and are never opened; "
+            f"{CONVERT.format(name=pickles[0])}"
         )
     raise CheckpointError(f"{folder}: no safetensors file: expected {SINGLE} or {INDEX}")
 

@@ -27,7 +27,8 @@ class TensorPart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """`size` bytes of shard data from data offset `begin` on: the reads that fill them and the tensors they belong to."""
+    """`size` bytes of shard data from data offset `begin` on: the reads that fill them and the tensors they belong
+    to."""
 
     begin: int
     size: int
@@ -36,7 +37,8 @@ class Chunk:
 
 
 def split_into_chunks(tensors: Sequence[TensorRecord], chunk_bytes: int) -> Iterator[Chunk]:
-    """Cut the data of back-to-back tensors into chunks of at most `chunk_bytes`; adjoining source ranges become one read."""
+    """Cut the data of back-to-back tensors into chunks of at most `chunk_bytes`; adjoining source ranges become one
+    read."""
     begin = filled = 0
     reads: list[SourceRead] = []
     parts: list[TensorPart] = []

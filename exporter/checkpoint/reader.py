@@ -13,7 +13,8 @@ _MAX_OPEN = 16
 
 
 class SourceReader:
-    """Reads the shards of one checkpoint. Each file is compared with its planned size, time and inode when it is opened and closed."""
+    """Reads the shards of one checkpoint. Each file is compared with its planned size, time and inode when it is opened
+    and closed."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Open nothing yet."""
@@ -24,7 +25,9 @@ class SourceReader:
     def __enter__(self) -> "SourceReader":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name in tuple(self._open):
             os.close(self._open.pop(name))
 
@@ -36,16 +39,20 @@ class SourceReader:
                 try:
                     count = os.preadv(descriptor, [view[read.begin + done : read.end]], read.offset + done)
                 except OSError as error:
-                    raise CheckpointError(f"{self._folder / read.file}: cannot be read at byte {read.offset + done}: {error.strerror}") from error
+                    raise CheckpointError(
+                        f"{self._folder / read.file}: cannot be read at byte {read.offset + done}: {error.strerror}"
+                    ) from error
                 if count == 0:
                     was, size = self._planned[read.file].size, os.fstat(descriptor).st_size
                     raise SourceChangedError(
-                        f"{self._folder / read.file}: changed while it was read: ends at byte {size}, was {was} bytes when planned"
+                        f"{self._folder / read.file}: changed while it was read: ends at byte {size}, was {was} "
+                        "bytes when planned"
                     )
                 done += count
 
     def check(self) -> None:
-        """Raise SourceChangedError, naming the file and what changed, unless every file of the checkpoint is as planned."""
+        """Raise SourceChangedError, naming the file and what changed, unless every file of the checkpoint is as
+        planned."""
         for name, planned in self._planned.items():
             if name in self._open:
                 self._compare(planned, os.fstat(self._open[name]))
@@ -77,7 +84,9 @@ class SourceReader:
     def _compare(self, planned: SourceFile, found: os.stat_result) -> None:
         path = self._folder / planned.name
         if found.st_size != planned.size:
-            raise SourceChangedError(f"{path}: changed while it was read: {found.st_size} bytes, was {planned.size} when planned")
+            raise SourceChangedError(
+                f"{path}: changed while it was read: {found.st_size} bytes, was {planned.size} when planned"
+            )
         if found.st_ino != planned.inode:
             raise SourceChangedError(f"{path}: changed while it was read: it is another file than the one planned with")
         if found.st_mtime_ns != planned.mtime_ns:

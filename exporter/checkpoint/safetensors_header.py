@@ -40,7 +40,8 @@ DTYPE_BITS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorRecord:
-    """One tensor of a safetensors file: `dtype` as the file spells it ("F32"), `begin`/`end` absolute byte offsets in `file`."""
+    """One tensor of a safetensors file: `dtype` as the file spells it ("F32"), `begin`/`end` absolute byte offsets in
+    `file`."""
 
     name: str
     dtype: str
@@ -65,7 +66,8 @@ class TensorRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """One safetensors file of the source: size in bytes, modification time in ns and inode at reading, sha256 of its header bytes."""
+    """One safetensors file of the source: size in bytes, modification time in ns and inode at reading, sha256 of its
+    header bytes."""
 
     name: str
     size: int
@@ -75,7 +77,8 @@ class SourceFile:
 
 
 def read_header(path: Path) -> tuple[tuple[TensorRecord, ...], str, dict[str, str]]:
-    """The tensors of a safetensors file in file order, the sha256 of its header (length field and JSON), and its metadata.
+    """The tensors of a safetensors file in file order, the sha256 of its header (length field and JSON), and its
+    metadata.
 
     Raises CheckpointError, naming file and tensor, for anything the format does not allow: see `parse_header`.
     """
@@ -84,7 +87,8 @@ def read_header(path: Path) -> tuple[tuple[TensorRecord, ...], str, dict[str, st
 
 
 def read_source_file(path: Path) -> tuple[SourceFile, tuple[TensorRecord, ...], dict[str, str]]:
-    """Like `read_header`, with size, time and inode of the very file that was read. Links are followed; only regular files are read."""
+    """Like `read_header`, with size, time and inode of the very file that was read. Links are followed; only regular
+    files are read."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise CheckpointError(f"{path}: not a regular file")
@@ -106,13 +110,17 @@ def read_source_file(path: Path) -> tuple[SourceFile, tuple[TensorRecord, ...], 
 
 def _header_bytes(stream: BinaryIO, path: Path, size: int) -> tuple[bytes, bytes]:
     if size < 8:
-        raise CheckpointError(f"{path}: {size} bytes are too few for a safetensors file, which begins with 8 bytes of header length")
+        raise CheckpointError(
+            f"{path}: {size} bytes are too few for a safetensors file, which begins with 8 bytes of header length"
+        )
     length_field = stream.read(8)
     length = int.from_bytes(length_field, "little")
     if length > MAX_HEADER_BYTES:
         raise CheckpointError(f"{path}: the header claims {length} bytes; the limit is {MAX_HEADER_BYTES}")
     if 8 + length > size:
-        raise CheckpointError(f"{path}: the header claims bytes 8–{8 + length}, but the file ends at {size}: truncated or not safetensors")
+        raise CheckpointError(
+            f"{path}: the header claims bytes 8–{8 + length}, but the file ends at {size}: truncated or not safetensors"
+        )
     text = stream.read(length)
     if len(text) != length:
         raise CheckpointError(f"{path}: only {len(text)} of {length} header bytes could be read")
@@ -122,8 +130,9 @@ def _header_bytes(stream: BinaryIO, path: Path, size: int) -> tuple[bytes, bytes
 def parse_header(text: bytes, *, path: Path, file_size: int) -> tuple[tuple[TensorRecord, ...], dict[str, str]]:
     """Parse the JSON of a header (without its length field) of a file of `file_size` bytes.
 
-    Refused: text that is not UTF-8 JSON or does not begin with "{", a tensor named twice, an unknown dtype, a shape that is not a list of
-    integers ≥ 0, a byte range that does not fit dtype and shape, ranges that overlap, leave holes, or end before or after the file does.
+    Refused: text that is not UTF-8 JSON or does not begin with "{", a tensor named twice, an unknown dtype, a shape
+    that is not a list of integers ≥ 0, a byte range that does not fit dtype and shape, ranges that overlap, leave
+    holes, or end before or after the file does.
     """
     if not text.startswith(b"{"):
         raise CheckpointError(f"{path}: the header does not begin with an opening brace: not a safetensors file")
@@ -157,12 +166,16 @@ def _tensor(name: str, entry: Node, path: Path, data_begin: int) -> TensorRecord
     begin, end = (offset.integer(minimum=0) for offset in offsets.elements())
     if end < begin:
         offsets.fail(f"ends at {end}, before it begins at {begin}")
-    record = TensorRecord(name=name, dtype=dtype, shape=shape, file=path.name, begin=data_begin + begin, end=data_begin + end)
+    record = TensorRecord(
+        name=name, dtype=dtype, shape=shape, file=path.name, begin=data_begin + begin, end=data_begin + end
+    )
     bits = record.parameters * DTYPE_BITS[dtype]
     if bits % 8:
         entry.fail(f"{record.parameters} elements of {DTYPE_BITS[dtype]} bits do not fill whole bytes")
     if bits // 8 != record.bytes:
-        entry.fail(f"{dtype} of shape {list(shape)} takes {bits // 8} bytes, data_offsets [{begin}, {end}] span {record.bytes}")
+        entry.fail(
+            f"{dtype} of shape {list(shape)} takes {bits // 8} bytes, data_offsets [{begin}, {end}] span {record.bytes}"
+        )
     return record
 
 
@@ -170,11 +183,19 @@ def _check_coverage(tensors: tuple[TensorRecord, ...], path: Path, data_begin: i
     at, before = data_begin, "the header"
     for tensor in sorted(tensors, key=lambda t: (t.begin, t.end)):
         if tensor.begin < at:
-            raise CheckpointError(f'{path}: tensor "{tensor.name}": begins at byte {tensor.begin}, overlapping {before}, which ends at {at}')
+            raise CheckpointError(
+                f'{path}: tensor "{tensor.name}": begins at byte '
+                f"{tensor.begin}, overlapping {before}, which ends at {at}"
+            )
         if tensor.begin > at:
-            raise CheckpointError(f'{path}: bytes {at}–{tensor.begin} between {before} and tensor "{tensor.name}" belong to no tensor')
+            raise CheckpointError(
+                f'{path}: bytes {at}–{tensor.begin} between {before} and tensor "{tensor.name}" belong to no tensor'
+            )
         if tensor.end > file_size:
-            raise CheckpointError(f'{path}: tensor "{tensor.name}": ends at byte {tensor.end}, but the file ends at {file_size}: truncated')
+            raise CheckpointError(
+                f'{path}: tensor "{tensor.name}": ends at byte {tensor.end}, '
+                f"but the file ends at {file_size}: truncated"
+            )
         at, before = tensor.end, f'tensor "{tensor.name}"'
     if at != file_size:
         raise CheckpointError(f"{path}: bytes {at}–{file_size} after {before} belong to no tensor")

@@ -28,14 +28,30 @@ FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("checkpoint", type=FOLDER, required=False)
-@click.option("--out", type=FOLDER, help="The family's folder: new, empty, or with --replace another family. Missing parents are created.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="The family's folder: new, empty, or with --replace another family. Missing parents are created.",
+)
 @plan_options
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing, like `trimoe plan`.")
-@click.option("--format", "formats", default="safetensors", show_default=True, help="What to write: safetensors, or safetensors,onnx.")
 @click.option(
-    "--dtype", "dtypes", default="float32", show_default=True, help="Types of the ONNX weights, by commas: float32, float16, bfloat16, int8, int4."
+    "--format",
+    "formats",
+    default="safetensors",
+    show_default=True,
+    help="What to write: safetensors, or safetensors,onnx.",
 )
-@click.option("--no-logits", is_flag=True, help="Leave out the logit check and the golden files; torch is not needed then.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    default="float32",
+    show_default=True,
+    help="Types of the ONNX weights, by commas: float32, float16, bfloat16, int8, int4.",
+)
+@click.option(
+    "--no-logits", is_flag=True, help="Leave out the logit check and the golden files; torch is not needed then."
+)
 @click.option("--replace", is_flag=True, help="Put the new family in the place of the one at --out.")
 @click.option("--variant", metavar="ID", help="The variant that --standalone copies.")
 @click.option("--standalone", type=FOLDER, metavar="DIR", help="Copy the variant out as a folder of its own.")
@@ -55,11 +71,11 @@ def export(
 ) -> None:
     """Export CHECKPOINT as a verified family of variants.
 
-    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and --remove says which
-    blocks go. An interrupted export is resumed by the same command.
+    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and
+    --remove says which blocks go. An interrupted export is resumed by the same command.
 
-    With --variant and --standalone one variant is also copied out; when CHECKPOINT is left out (the family is then at --out) or is itself
-    a family, that is all that happens.
+    With --variant and --standalone one variant is also copied out; when CHECKPOINT is left out (the family is then at
+    --out) or is itself a family, that is all that happens.
     """
     if (variant is None) != (standalone is None):
         raise click.UsageError("--variant and --standalone belong together")
@@ -84,7 +100,10 @@ def export(
         return
     result, seconds = _export(planned, out, no_logits=no_logits, replace=replace, graphs=graphs)
     click.echo(
-        dump_document(export_document(planned, result, seconds)).decode() if as_json else show_export(planned, result, seconds), nl=not as_json
+        dump_document(export_document(planned, result, seconds)).decode()
+        if as_json
+        else show_export(planned, result, seconds),
+        nl=not as_json,
     )
     if variant is not None:
         _copy_out(out, variant, standalone, False, quiet=as_json)
@@ -101,24 +120,41 @@ def _given_family(checkpoint: Path | None, out: Path | None) -> Path | None:
 
 def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: bool, *, quiet: bool = False) -> None:
     if variant is None or target is None:
-        raise click.UsageError(f"{family} as the only folder: give --variant ID --standalone DIR to copy a variant out, or a CHECKPOINT to export")
+        raise click.UsageError(
+            f"{family} as the only folder: give --variant ID --standalone DIR to copy a variant out, or a "
+            "CHECKPOINT to export"
+        )
     manifest = read_manifest(family)
     with _with_notes():
         size = export_standalone(family, manifest, variant, target, progress=ProgressBar())
     if as_json:
-        document = {"format": "trimoe.standalone", "version": 1, "variant": variant, "folder": show_path(target), "bytes": size}
+        document = {
+            "format": "trimoe.standalone",
+            "version": 1,
+            "variant": variant,
+            "folder": show_path(target),
+            "bytes": size,
+        }
         click.echo(dump_document(document).decode(), nl=False)
     elif not quiet:
         graphs = any(file.path.startswith("onnx/") for file in manifest.files)
-        note = " Its ONNX graph is not copied: the graphs of a type stand in onnx/<type>/ with their weights." if graphs else ""
+        note = (
+            " Its ONNX graph is not copied: the graphs of a type stand in onnx/<type>/ with their weights."
+            if graphs
+            else ""
+        )
         click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.{note}")
 
 
-def _export(plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: GraphForm | None) -> tuple[ExportResult, dict[str, float]]:
+def _export(
+    plan: Plan, out: Path, *, no_logits: bool, replace: bool, graphs: GraphForm | None
+) -> tuple[ExportResult, dict[str, float]]:
     progress = ProgressBar()
     logits, buildable = (None, None) if no_logits else _logit_checks()
     with _with_notes():
-        result = export_family(plan, out, logits=logits, replace=replace, progress=progress, graphs=graphs, buildable=buildable)
+        result = export_family(
+            plan, out, logits=logits, replace=replace, progress=progress, graphs=graphs, buildable=buildable
+        )
     return result, progress.seconds
 
 
@@ -127,11 +163,15 @@ def _was_given(option: str) -> bool:
 
 
 def _onnx_types(formats: str, dtypes: str) -> tuple[Precision, ...]:
-    """The types of the graphs asked for. Raises UsageError for formats that are not and for types without graphs, PlanError for unknown types."""
+    """The types of the graphs asked for. Raises UsageError for formats that are not and for types without graphs,
+    PlanError for unknown types."""
     asked = sorted(name.strip() for name in formats.split(","))
     if asked == ["safetensors"]:
         if _was_given("dtypes"):
-            raise click.UsageError("--dtype is the type of ONNX weights: give --format safetensors,onnx too (safetensors keep the source's)")
+            raise click.UsageError(
+                "--dtype is the type of ONNX weights: give "
+                "--format safetensors,onnx too (safetensors keep the source's)"
+            )
         return ()
     if asked != ["onnx", "safetensors"]:
         raise click.UsageError(f"--format {formats}: there are safetensors, and safetensors,onnx")
@@ -139,13 +179,16 @@ def _onnx_types(formats: str, dtypes: str) -> tuple[Precision, ...]:
 
 
 def _graphs(plan: Plan, types: tuple[Precision, ...]) -> GraphForm | None:
-    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form, ClickException for a missing package."""
+    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form, ClickException for
+    a missing package."""
     if not types:
         return None
     try:
         from exporter.graphs.graph_form import GraphExport  # imports torch, onnx and onnxruntime
     except ImportError as error:
-        raise click.ClickException(f"{missing_package(error, extras='export,cpu')}; --format safetensors exports without ONNX graphs") from error
+        raise click.ClickException(
+            f"{missing_package(error, extras='export,cpu')}; --format safetensors exports without ONNX graphs"
+        ) from error
     return GraphExport(plan, types)
 
 
@@ -156,14 +199,19 @@ def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
         return
     click.echo(show_plan(plan))
     if graphs is not None:
-        click.echo(f"\nONNX graphs of every variant in {', '.join(graphs.names)}: {show_bytes(graphs.needed_bytes({}))} of weights more.")
+        click.echo(
+            f"\nONNX graphs of every variant in {', '.join(graphs.names)}: {show_bytes(graphs.needed_bytes({}))} "
+            "of weights more."
+        )
 
 
 def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
     try:
         from exporter.verify.export_answers import check_buildable, check_logits  # imports torch
     except ImportError as error:
-        raise click.ClickException(f"{missing_package(error, extras='export')}; --no-logits exports without the logit check") from error
+        raise click.ClickException(
+            f"{missing_package(error, extras='export')}; --no-logits exports without the logit check"
+        ) from error
     return check_logits, check_buildable
 
 

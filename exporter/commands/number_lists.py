@@ -11,7 +11,8 @@ MAX_NUMBER = 9_999_999
 
 
 def numbers(_: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Option callback: whole numbers separated by commas, in the order given. A usage error names the part that is none."""
+    """Option callback: whole numbers separated by commas, in the order given. A usage error names the part that is
+    none."""
     return None if value is None else _parse(value, param, ranges=False)
 
 
@@ -54,7 +55,9 @@ def _part(part: str, value: str, param: click.Parameter, *, ranges: bool) -> ran
         raise click.BadParameter(f"{_fault(part, value)}; write {example}", param=param)
     low, high = _number(matched[1], param), _number(matched[2] or matched[1], param)
     if low > high or high - low >= MAX_RANGE:
-        raise click.BadParameter(f"the range {shorten(part)} {'runs backwards' if low > high else 'is too long'}", param=param)
+        raise click.BadParameter(
+            f"the range {shorten(part)} {'runs backwards' if low > high else 'is too long'}", param=param
+        )
     return range(low, high + 1)
 
 

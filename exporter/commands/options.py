@@ -12,7 +12,14 @@ from exporter.architectures.architecture import find_family
 from exporter.architectures.dimensions import read_shape
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
-from exporter.evidence.evidence import DEFAULT_MIN_DATASETS, ROBUST, STRATEGIES, ExplicitRemovals, Importance, Recommendations
+from exporter.evidence.evidence import (
+    DEFAULT_MIN_DATASETS,
+    ROBUST,
+    STRATEGIES,
+    ExplicitRemovals,
+    Importance,
+    Recommendations,
+)
 from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
 from exporter.evidence.strategies import LEAST_DATASETS
 from exporter.plan.plan import PlanRequest
@@ -37,18 +44,33 @@ class PlanOptions:
     @property
     def given(self) -> tuple[str, ...]:
         """The names of the options that were given, as on the command line."""
-        return tuple("--" + field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name) not in (None, ()))
+        return tuple(
+            "--" + field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name) not in (None, ())
+        )
 
 
 FILE = click.Path(path_type=Path)
 OPTIONS = (
-    click.option("--recommendations", type=FILE, help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy)."),
-    click.option("--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."),
-    click.option("--remove", metavar="LIST", callback=number_sets, multiple=True, help="Blocks to remove, e.g. 4,13, or none; repeatable."),
+    click.option(
+        "--recommendations",
+        type=FILE,
+        help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy).",
+    ),
+    click.option(
+        "--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."
+    ),
+    click.option(
+        "--remove",
+        metavar="LIST",
+        callback=number_sets,
+        multiple=True,
+        help="Blocks to remove, e.g. 4,13, or none; repeatable.",
+    ),
     click.option(
         "--strategy",
         type=click.Choice(STRATEGIES),
-        help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the default), take the best set of "
+        help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the "
+        "default), take the best set of "
         "each size (independent), or the best among those tried on enough data sets (robust).",
     ),
     click.option(
@@ -57,11 +79,26 @@ OPTIONS = (
         help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
     ),
     click.option(
-        "--blocks", metavar="LIST", callback=number_ranges, help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]"
+        "--blocks",
+        metavar="LIST",
+        callback=number_ranges,
+        help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]",
     ),
-    click.option("--top-k", metavar="LIST", callback=distinct_numbers, help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]"),
-    click.option("--top-k-list", metavar="LIST", callback=numbers, help="Experts per token of every source block; block 0 keeps the source's."),
-    click.option("--protect", metavar="LIST", callback=distinct_numbers, help="Blocks never to remove, besides block 0."),
+    click.option(
+        "--top-k",
+        metavar="LIST",
+        callback=distinct_numbers,
+        help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]",
+    ),
+    click.option(
+        "--top-k-list",
+        metavar="LIST",
+        callback=numbers,
+        help="Experts per token of every source block; block 0 keeps the source's.",
+    ),
+    click.option(
+        "--protect", metavar="LIST", callback=distinct_numbers, help="Blocks never to remove, besides block 0."
+    ),
     click.option("--also", type=FILE, multiple=True, help="Another evidence file, only compared with the choice."),
 )
 
@@ -82,7 +119,8 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_request(folder: Path, options: PlanOptions) -> tuple[Checkpoint, PlanRequest]:
     """Open the checkpoint and read the evidence that the options name.
 
-    Raises click.UsageError for options that contradict each other, and the errors of `open_checkpoint` and of the evidence readers.
+    Raises click.UsageError for options that contradict each other, and the errors of `open_checkpoint` and of the
+    evidence readers.
     """
     check_options(options)
     checkpoint = open_checkpoint(folder)
@@ -125,17 +163,24 @@ def _read_evidence(
     named = options.importance or options.recommendations
     files = read_evidence_files((*([named] if named else []), *options.also))
     _check_strategy(options, files)
-    also = tuple(as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least, protected=protected) for other in files[bool(named) :])
+    also = tuple(
+        as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least, protected=protected)
+        for other in files[bool(named) :]
+    )
     if options.importance is not None:
         return as_importance(files[0], blocks=blocks), also
     if options.recommendations is not None:
         # A strategy meant for a compared analysis does not concern ready recommendations.
         strategy = options.strategy if files[0].is_analysis else None
-        return as_recommendations(files[0], blocks=blocks, strategy=strategy, min_datasets=least, protected=protected), also
+        return as_recommendations(
+            files[0], blocks=blocks, strategy=strategy, min_datasets=least, protected=protected
+        ), also
     return ExplicitRemovals(sets=tuple(tuple(sorted(removed)) for removed in options.remove)), also
 
 
 def _check_strategy(options: PlanOptions, files: tuple[EvidenceFile, ...]) -> None:
     if options.strategy is not None and not any(file.is_analysis for file in files):
         names = ", ".join(str(file.path) for file in files) or "no file"
-        raise PlanError(f"--strategy {options.strategy} needs a cross_dataset_analysis.json; the evidence given is {names}")
+        raise PlanError(
+            f"--strategy {options.strategy} needs a cross_dataset_analysis.json; the evidence given is {names}"
+        )

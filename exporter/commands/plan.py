@@ -17,8 +17,8 @@ from runtime.documents.checked_json import dump_document
 def plan(checkpoint: Path, options: PlanOptions, as_json: bool) -> None:
     """Show the variants that an export of CHECKPOINT would write.
 
-    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and --remove says which
-    blocks go; nothing is written.
+    CHECKPOINT is a folder with config.json and safetensors weights. Exactly one of --recommendations, --importance and
+    --remove says which blocks go; nothing is written.
     """
     source, request = read_request(checkpoint, options)
     planned = make_plan(source, request=request)

@@ -49,6 +49,7 @@ class ProgressBar:
         left = f"{(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._total > self._done else ""
         bar = ("=" * round(share * _WIDTH)).ljust(_WIDTH)
         sys.stderr.write(
-            f"\r\x1b[K{self._phase:<16} [{bar}] {show_bytes(self._done)} of {show_bytes(self._total)}, {show_bytes(round(rate))}/s {left}"
+            f"\r\x1b[K{self._phase:<16} [{bar}] {show_bytes(self._done)} of {show_bytes(self._total)}, "
+            f"{show_bytes(round(rate))}/s {left}"
         )
         sys.stderr.flush()

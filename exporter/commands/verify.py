@@ -16,18 +16,25 @@ FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("family", type=FOLDER, metavar="DIR")
-@click.option("--source", type=FOLDER, metavar="CHECKPOINT", help="Compare with the checkpoint the family was cut from as well.")
+@click.option(
+    "--source", type=FOLDER, metavar="CHECKPOINT", help="Compare with the checkpoint the family was cut from as well."
+)
 @click.option("--no-logits", is_flag=True, help="Leave out running the variants; torch is not needed then.")
-@click.option("--variant", "variants", multiple=True, metavar="ID", help="Only this variant and the files it uses (repeatable).")
+@click.option(
+    "--variant", "variants", multiple=True, metavar="ID", help="Only this variant and the files it uses (repeatable)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as a JSON document.")
 def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[str, ...], as_json: bool) -> None:
     """Verify the family at DIR: its files, bytes, structure and code, and what its variants answer.
 
-    Ends with exit status 1 when any check fails; the table names the first file, tensor and bytes that are not what was written.
+    Ends with exit status 1 when any check fails; the table names the first file, tensor and bytes that are not what was
+    written.
     """
     checkpoint = None if source is None else open_checkpoint(source)
     answers = "--no-logits was given" if no_logits else _answers()
-    report = verify_family(family, variants=variants, checkpoint=checkpoint, answers=answers, progress=ProgressBar(), graphs=_graphs())
+    report = verify_family(
+        family, variants=variants, checkpoint=checkpoint, answers=answers, progress=ProgressBar(), graphs=_graphs()
+    )
     click.echo(dump_document(report_document(report)).decode() if as_json else show_report(report), nl=not as_json)
     if report.failed:
         raise click.exceptions.Exit(1)

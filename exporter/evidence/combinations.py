@@ -12,9 +12,9 @@ TOLERANCE = 1e-6
 def read_combinations(node: Node, *, blocks: int) -> tuple[RemovalSet, ...]:
     """The combinations of `combination_stats` in file order. Raises DocumentError naming file and place.
 
-    Checked: the key is the text of removed_blocks as a tuple; no set of blocks occurs twice, in whatever order; drops are fractions, see
-    `drop_in`; counts, mean and population spread agree with accuracy_drops_by_dataset (1e-6). The last refuses analyses in which one data set
-    counted a combination twice.
+    Checked: the key is the text of removed_blocks as a tuple; no set of blocks occurs twice, in whatever order; drops
+    are fractions, see `drop_in`; counts, mean and population spread agree with accuracy_drops_by_dataset (1e-6). The
+    last refuses analyses in which one data set counted a combination twice.
     """
     seen: dict[frozenset[int], str] = {}
     found = []
@@ -58,5 +58,6 @@ def _check_agreement(entry: Node, drop: DropRecord, drops: dict[str, float]) -> 
     for key, stated, computed in (("avg_accuracy_drop", drop.mean, mean), ("std_accuracy_drop", drop.std, std)):
         if not abs(stated - computed) <= TOLERANCE:
             entry.require(key).fail(
-                f"{stated}, but accuracy_drops_by_dataset gives {computed} (a combination measured twice in one data set does this)"
+                f"{stated}, but accuracy_drops_by_dataset gives {computed} (a combination measured twice in one "
+                "data set does this)"
             )

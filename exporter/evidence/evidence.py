@@ -15,7 +15,8 @@ LARGEST_CIDER = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemovalSet:
-    """A set of blocks that was removed together, ascending, the measured drop of accuracy, and where in its file the blocks stand."""
+    """A set of blocks that was removed together, ascending, the measured drop of accuracy, and where in its file the
+    blocks stand."""
 
     blocks: tuple[int, ...]
     drop: DropRecord
@@ -24,7 +25,8 @@ class RemovalSet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Importance:
-    """Scores of blocks in file order, higher = keep. `file` is what notes call the file, `path` what errors do, `sha256` is of its bytes."""
+    """Scores of blocks in file order, higher = keep. `file` is what notes call the file, `path` what errors do,
+    `sha256` is of its bytes."""
 
     file: str
     path: str
@@ -36,9 +38,9 @@ class Importance:
 class Recommendations:
     """One recommended set per number of removed blocks, ascending in that number.
 
-    `kind` is "recommendations" or "cross-dataset-analysis", `strategy` the rule that chose the sets, `notes` what the user must see about them.
-    `barred` has one set for each number of removed blocks at which every candidate removes a protected block. `file` and `path` are as in
-    `Importance`.
+    `kind` is "recommendations" or "cross-dataset-analysis", `strategy` the rule that chose the sets, `notes` what the
+    user must see about them. `barred` has one set for each number of removed blocks at which every candidate removes a
+    protected block. `file` and `path` are as in `Importance`.
     """
 
     file: str
@@ -67,7 +69,8 @@ def block_index(node: Node, *, blocks: int) -> int:
 
 
 def block_key(key: str, node: Node, *, blocks: int) -> int:
-    """An object's key as a block index: decimal digits without leading zeros. `node` is the key's value, for the place in errors."""
+    """An object's key as a block index: decimal digits without leading zeros. `node` is the key's value, for the place
+    in errors."""
     if not key.isascii() or not key.isdigit() or str(int(key[:20])) != key:
         node.fail(f"the key {shorten(key)!r} is not a block index")
     if int(key) >= blocks:
@@ -89,7 +92,8 @@ def removed_blocks(node: Node, *, blocks: int) -> tuple[int, ...]:
 
 
 def data_sets(names: Node, count: Node) -> tuple[str, ...]:
-    """A list of distinct data-set names, sorted (files hold them in hash order), checked against the count that the file states."""
+    """A list of distinct data-set names, sorted (files hold them in hash order), checked against the count that the
+    file states."""
     found = tuple(element.string() for element in names.elements())
     for element in names.elements():
         if not element.string().isprintable():
@@ -102,7 +106,8 @@ def data_sets(names: Node, count: Node) -> tuple[str, ...]:
 
 
 def fraction(node: Node, *, limit: float = 1.0, reason: str = "") -> float:
-    """A drop as a fraction: a number from −limit to limit. Drops in points end here; `reason` is added to that message."""
+    """A drop as a fraction: a number from −limit to limit. Drops in points end here; `reason` is added to that
+    message."""
     value = node.number()
     if abs(value) > limit:
         beyond = f"above {limit:g}" if value > 0 else f"below -{limit:g}"
@@ -111,7 +116,8 @@ def fraction(node: Node, *, limit: float = 1.0, reason: str = "") -> float:
 
 
 def drop_in(data_set: str, node: Node) -> float:
-    """The drop on one data set, a fraction. CIDEr is no fraction but goes to 10; captions, known by "cap" in the name, may drop by as much."""
+    """The drop on one data set, a fraction. CIDEr is no fraction but goes to 10; captions, known by "cap" in the name,
+    may drop by as much."""
     if "cap" in data_set.casefold():
         return fraction(node, limit=LARGEST_CIDER)
     return fraction(node, reason='; only captions, with "cap" in the name of their data set, can lose more, in CIDEr')

@@ -36,7 +36,10 @@ class EvidenceFile:
 def read_evidence_files(paths: tuple[Path, ...]) -> tuple[EvidenceFile, ...]:
     """Read files of evidence. They are called by their names, or where two have the same name by folder and name."""
     names = [path.name for path in paths]
-    return tuple(read_evidence_file(path, label=path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}") for path in paths)
+    return tuple(
+        read_evidence_file(path, label=path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}")
+        for path in paths
+    )
 
 
 def read_evidence_file(path: Path, *, label: str | None = None) -> EvidenceFile:
@@ -48,36 +51,64 @@ def read_evidence_file(path: Path, *, label: str | None = None) -> EvidenceFile:
 
 
 def as_importance(source: EvidenceFile, *, blocks: int) -> Importance:
-    """Importance scores, flat or in the full form, of a model with `blocks` blocks. Raises DocumentError naming file and place."""
+    """Importance scores, flat or in the full form, of a model with `blocks` blocks. Raises DocumentError naming file
+    and place."""
     if source.is_analysis or source.is_recommendations:
-        raise PlanError(f"{source.path}: holds recommended sets of blocks, not importance scores; give it as --recommendations")
-    return Importance(file=source.label, path=str(source.path), sha256=source.sha256, scores=read_scores(source.node, blocks=blocks))
+        raise PlanError(
+            f"{source.path}: holds recommended sets of blocks, not importance scores; give it as --recommendations"
+        )
+    return Importance(
+        file=source.label, path=str(source.path), sha256=source.sha256, scores=read_scores(source.node, blocks=blocks)
+    )
 
 
-def as_recommendations(source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]) -> Recommendations:
-    """Recommended sets: pruning_recommendations.json as it stands, or cross_dataset_analysis.json under a strategy (default: stepwise).
+def as_recommendations(
+    source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]
+) -> Recommendations:
+    """Recommended sets: pruning_recommendations.json as it stands, or cross_dataset_analysis.json under a strategy
+    (default: stepwise).
 
-    A strategy leaves out the sets that remove one of the `protected` blocks; ready recommendations are returned with them.
+    A strategy leaves out the sets that remove one of the `protected` blocks; ready recommendations are returned with
+    them.
 
-    Raises DocumentError naming file and place; PlanError when a strategy is asked of a file that holds ready recommendations, and when the
-    strategy finds no candidate.
+    Raises DocumentError naming file and place; PlanError when a strategy is asked of a file that holds ready
+    recommendations, and when the strategy finds no candidate.
     """
     if source.is_analysis:
-        return _from_analysis(source, blocks=blocks, strategy=strategy or STEPWISE, min_datasets=min_datasets, protected=protected)
+        return _from_analysis(
+            source, blocks=blocks, strategy=strategy or STEPWISE, min_datasets=min_datasets, protected=protected
+        )
     if strategy is not None:
-        raise PlanError(f"{source.path}: --strategy {strategy} needs a cross_dataset_analysis.json; this file holds ready recommendations")
+        raise PlanError(
+            f"{source.path}: --strategy {strategy} needs a cross_dataset_analysis.json; this file holds ready "
+            "recommendations"
+        )
     steps = read_steps(source.node, blocks=blocks)
     kind = "recommendations"
     path = str(source.path)
-    return Recommendations(file=source.label, path=path, sha256=source.sha256, kind=kind, strategy=kind, steps=steps, notes=(), barred=())
+    return Recommendations(
+        file=source.label, path=path, sha256=source.sha256, kind=kind, strategy=kind, steps=steps, notes=(), barred=()
+    )
 
 
-def _from_analysis(source: EvidenceFile, *, blocks: int, strategy: str, min_datasets: int, protected: tuple[int, ...]) -> Recommendations:
+def _from_analysis(
+    source: EvidenceFile, *, blocks: int, strategy: str, min_datasets: int, protected: tuple[int, ...]
+) -> Recommendations:
     combinations = read_combinations(source.node, blocks=blocks)
-    steps = choose_steps(combinations, file=source.label, blocks=blocks, strategy=strategy, min_datasets=min_datasets, protected=protected)
+    steps = choose_steps(
+        combinations,
+        file=source.label,
+        blocks=blocks,
+        strategy=strategy,
+        min_datasets=min_datasets,
+        protected=protected,
+    )
     name = f"{ROBUST} (at least {min_datasets} data sets)" if strategy == ROBUST else strategy
     if not steps.sets and not steps.barred:
-        rule = f"a candidate was tried on at least {least_datasets(strategy, min_datasets)} data sets, and its mean drop is 0 or more"
+        rule = (
+            f"a candidate was tried on at least {least_datasets(strategy, min_datasets)} data sets, and its "
+            "mean drop is 0 or more"
+        )
         found = f"strategy {name} finds no candidate among {len(combinations)} combinations"
         raise PlanError(f"{source.path}: combination_stats: {found}: {rule}")
     return Recommendations(
@@ -92,10 +123,14 @@ def _from_analysis(source: EvidenceFile, *, blocks: int, strategy: str, min_data
     )
 
 
-def as_any(source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]) -> Importance | Recommendations:
+def as_any(
+    source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]
+) -> Importance | Recommendations:
     """Evidence of whichever kind the file holds; a strategy is used only for a cross-data-set analysis."""
     if source.is_analysis:
-        return as_recommendations(source, blocks=blocks, strategy=strategy, min_datasets=min_datasets, protected=protected)
+        return as_recommendations(
+            source, blocks=blocks, strategy=strategy, min_datasets=min_datasets, protected=protected
+        )
     if source.is_recommendations:
         return as_recommendations(source, blocks=blocks, strategy=None, min_datasets=min_datasets, protected=protected)
     return as_importance(source, blocks=blocks)

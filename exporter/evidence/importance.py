@@ -9,8 +9,9 @@ SCORE_KEYS = ("merged_scores", "importance_scores", "layer_importance_scores", "
 def read_scores(node: Node, *, blocks: int) -> tuple[tuple[int, float], ...]:
     """Block and score in file order. Higher = keep. Raises DocumentError naming file and place.
 
-    An object whose keys are all block indices is the flat form. Any other is the full form: the scores stand, in the flat form, under
-    exactly one of the keys `SCORE_KEYS`; what else it holds (method, weights, scores per data set, ranking) is not read.
+    An object whose keys are all block indices is the flat form. Any other is the full form: the scores stand, in the
+    flat form, under exactly one of the keys `SCORE_KEYS`; what else it holds (method, weights, scores per data set,
+    ranking) is not read.
     """
     keys = [key for key, _ in node.items()]
     if any(key.isdigit() for key in keys) or not keys:

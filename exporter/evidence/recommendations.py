@@ -8,9 +8,10 @@ from runtime.documents.manifest import DropRecord
 def read_steps(node: Node, *, blocks: int) -> tuple[RemovalSet, ...]:
     """The sets, ascending in the number of removed blocks. Raises DocumentError naming file and place.
 
-    Each key is a number of removed blocks, written in digits, and equals the length of its set; keys of an entry beyond those read here,
-    such as incremental_drop, are ignored. Drops are fractions, at most 1: the scores of captions (CIDEr) can exceed 1, but no set that loses
-    more than 1 on average is recommended, so that a larger number was meant as points.
+    Each key is a number of removed blocks, written in digits, and equals the length of its set; keys of an entry beyond
+    those read here, such as incremental_drop, are ignored. Drops are fractions, at most 1: the scores of captions
+    (CIDEr) can exceed 1, but no set that loses more than 1 on average is recommended, so that a larger number was meant
+    as points.
     """
     steps = {}
     for key, entry in node.items():

@@ -1,4 +1,5 @@
-"""The strategies that recommend one combination of a cross-data-set analysis for each number of removed blocks. Pure."""
+"""The strategies that recommend one combination of a cross-data-set analysis for each number of removed blocks.
+Pure."""
 
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steps:
-    """The recommended sets, ascending in size, and notes on them; `barred` has the best set of each size of which all are protected."""
+    """The recommended sets, ascending in size, and notes on them; `barred` has the best set of each size of which all
+    are protected."""
 
     sets: tuple[RemovalSet, ...]
     barred: tuple[RemovalSet, ...]
@@ -23,12 +25,19 @@ def least_datasets(strategy: str, min_datasets: int) -> int:
 
 
 def choose_steps(
-    combinations: tuple[RemovalSet, ...], *, file: str, blocks: int, strategy: str, min_datasets: int, protected: tuple[int, ...]
+    combinations: tuple[RemovalSet, ...],
+    *,
+    file: str,
+    blocks: int,
+    strategy: str,
+    min_datasets: int,
+    protected: tuple[int, ...],
 ) -> Steps:
     """The recommended set for each number of removed blocks that has a candidate, ascending.
 
-    Candidates were tried on at least two data sets, lose accuracy or none (drop ≥ 0), and remove no protected block. The best of several is
-    the one with the least mean drop, at a tie the first in the file. Means that are equal, or differ by rounding alone (1e-9), are noted.
+    Candidates were tried on at least two data sets, lose accuracy or none (drop ≥ 0), and remove no protected block.
+    The best of several is the one with the least mean drop, at a tie the first in the file. Means that are equal, or
+    differ by rounding alone (1e-9), are noted.
 
     - stepwise: the best superset of the step before; where there is none, the best of that size
     - independent: the best of each size
@@ -50,13 +59,17 @@ def choose_steps(
         sets.append(chosen)
         notes += _note_tie(blocks - size, chosen, pool, file)
         notes += _note_protected(blocks - size, chosen, left_out, protected)
-        notes += _note_better(blocks - size, chosen, _part([c for c in combinations if len(c.blocks) == size], protected)[0])
+        notes += _note_better(
+            blocks - size, chosen, _part([c for c in combinations if len(c.blocks) == size], protected)[0]
+        )
     return Steps(sets=tuple(sets), barred=tuple(barred), notes=tuple(notes))
 
 
 def _part(found: list[RemovalSet], protected: tuple[int, ...]) -> tuple[list[RemovalSet], list[RemovalSet]]:
     """The sets that remove no protected block, and those that do."""
-    return [c for c in found if not set(c.blocks) & set(protected)], [c for c in found if set(c.blocks) & set(protected)]
+    return [c for c in found if not set(c.blocks) & set(protected)], [
+        c for c in found if set(c.blocks) & set(protected)
+    ]
 
 
 def _best(candidates: list[RemovalSet]) -> RemovalSet:
@@ -74,23 +87,40 @@ def _note_tie(depth: int, chosen: RemovalSet, pool: list[RemovalSet], file: str)
     equal = any(c.drop.mean == chosen.drop.mean for c in tied)
     reason = f"it is the first of them in {file}" if equal else "its mean is lower in the last digits"
     more = f", and {len(tied) - 1} more" if len(tied) > 1 else ""
-    return [f"blocks {depth}: {_show(chosen)}, has the same mean drop as {_show(tied[0])}{more}; {show_blocks(chosen.blocks)} goes because {reason}"]
+    return [
+        f"blocks {depth}: {_show(chosen)}, has the same mean drop as {_show(tied[0])}{more}; "
+        f"{show_blocks(chosen.blocks)} goes because {reason}"
+    ]
 
 
-def _note_protected(depth: int, chosen: RemovalSet, left_out: list[RemovalSet], protected: tuple[int, ...]) -> list[str]:
-    """Sets left out for protected blocks. Block 0 is protected in any case: sets that only it bars are noted where one beats the choice."""
+def _note_protected(
+    depth: int, chosen: RemovalSet, left_out: list[RemovalSet], protected: tuple[int, ...]
+) -> list[str]:
+    """Sets left out for protected blocks. Block 0 is protected in any case: sets that only it bars are noted where one
+    beats the choice."""
     told = [c for c in left_out if set(c.blocks) & set(protected) != {0} or c.drop.mean < chosen.drop.mean]
     if not told:
         return []
     why = ", ".join(str(block) for block in protected if any(block in c.blocks for c in told))
-    many = "1 set is left out because it removes" if len(told) == 1 else f"{len(told)} sets are left out because they remove"
+    many = (
+        "1 set is left out because it removes"
+        if len(told) == 1
+        else f"{len(told)} sets are left out because they remove"
+    )
     return [f"blocks {depth}: {many} protected blocks ({why}); the best is {_show(_best(told))}"]
 
 
 def _note_better(depth: int, chosen: RemovalSet, free: list[RemovalSet]) -> list[str]:
-    """A note when another set of the same size beats the choice: it loses less and was tried on at least as many data sets."""
-    better = [c for c in free if len(c.drop.datasets) >= len(chosen.drop.datasets) and 0 <= c.drop.mean < chosen.drop.mean - ROUNDING]
+    """A note when another set of the same size beats the choice: it loses less and was tried on at least as many data
+    sets."""
+    better = [
+        c
+        for c in free
+        if len(c.drop.datasets) >= len(chosen.drop.datasets) and 0 <= c.drop.mean < chosen.drop.mean - ROUNDING
+    ]
     if not better:
         return []
     best = _best(better)
-    return [f"blocks {depth}: {show_blocks(best.blocks)} loses {show_drop(best.drop)}, less than the chosen {_show(chosen)}"]
+    return [
+        f"blocks {depth}: {show_blocks(best.blocks)} loses {show_drop(best.drop)}, less than the chosen {_show(chosen)}"
+    ]

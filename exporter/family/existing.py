@@ -1,4 +1,5 @@
-"""What already stands at an export's target: nothing, this very family, another family, or something that is not ours."""
+"""What already stands at an export's target: nothing, this very family, another family, or something that is not
+ours."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -23,7 +24,8 @@ from runtime.errors import DocumentError, TargetError
 def read_existing(target: Path) -> Manifest | None:
     """The manifest of the family at `target`; None when `target` is missing or an empty folder.
 
-    Raises TargetError when something else stands there: a folder that is no family, or a family whose manifest cannot be read.
+    Raises TargetError when something else stands there: a folder that is no family, or a family whose manifest cannot
+    be read.
     """
     with looking_at(target):
         names = {entry.name for entry in target.iterdir()} if target.exists() else set()
@@ -31,20 +33,28 @@ def read_existing(target: Path) -> Manifest | None:
         return None
     if FILE_NAME not in names:
         first = min(names)
-        raise TargetError(f"{target}: holds {first!r} and no {FILE_NAME}: not a family, so it is not replaced; give a new or empty folder")
+        raise TargetError(
+            f"{target}: holds {first!r} and no {FILE_NAME}: not a family, so it is not replaced; give a new or "
+            "empty folder"
+        )
     try:
         return read_manifest(target)
     except DocumentError as error:
-        raise TargetError(f"{target}: holds a family that cannot be read, so it is not replaced ({error}); move it away") from error
+        raise TargetError(
+            f"{target}: holds a family that cannot be read, so it is not replaced ({error}); move it away"
+        ) from error
 
 
 def check_replaceable(target: Path, manifest: Manifest) -> None:
-    """Raise TargetError when `target` holds files that its manifest does not list: replacing the family would lose them."""
+    """Raise TargetError when `target` holds files that its manifest does not list: replacing the family would lose
+    them."""
     listed = {record.path for record in manifest.files} | {FILE_NAME}
     for path in sorted(target.rglob("*")):
         name = path.relative_to(target).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in listed:
-            raise TargetError(f"{target}: {name} does not belong to the family there and would be lost; move it away first")
+            raise TargetError(
+                f"{target}: {name} does not belong to the family there and would be lost; move it away first"
+            )
 
 
 def same_plan(manifest: Manifest, plan: Plan, small_files: Mapping[str, bytes]) -> bool:
@@ -57,7 +67,10 @@ def same_plan(manifest: Manifest, plan: Plan, small_files: Mapping[str, bytes]) 
     digests = {record.path: record.sha256 for record in manifest.files}
     if {path for path in digests if path.startswith("weights/")} != {shard.path for shard in plan.shards}:
         return False
-    return all(digests.get(path) == hashlib.sha256(data).hexdigest() for path, data in _expected_files(plan, small_files).items())
+    return all(
+        digests.get(path) == hashlib.sha256(data).hexdigest()
+        for path, data in _expected_files(plan, small_files).items()
+    )
 
 
 def _expected_files(plan: Plan, small_files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -75,7 +88,8 @@ def graph_types(manifest: Manifest) -> tuple[str, ...]:
 
 
 def damaged_file(target: Path, manifest: Manifest) -> str | None:
-    """The first listed file that is missing or has another size than recorded, with what is wrong; None when all are there."""
+    """The first listed file that is missing or has another size than recorded, with what is wrong; None when all are
+    there."""
     for record in manifest.files:
         try:
             size = (target / record.path).stat().st_size
@@ -87,7 +101,8 @@ def damaged_file(target: Path, manifest: Manifest) -> str | None:
 
 
 def same_tensors(target: Path, plan: Plan, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]) -> bool:
-    """Whether every source tensor still has the digest that the family at `target` recorded for it. Reads the source once."""
+    """Whether every source tensor still has the digest that the family at `target` recorded for it. Reads the source
+    once."""
     recorded = {tensor.source: tensor.sha256 for shard in read_tensor_digests(target) for tensor in shard.tensors}
     for group in group_by_data(plan.shards):
         tensors = tuple(tensor.source for tensor in group[0].tensors)

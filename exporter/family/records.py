@@ -1,4 +1,5 @@
-"""The manifest's view of a plan: the record of the source, of each variant, and the identity that a staged export is resumed by. Pure."""
+"""The manifest's view of a plan: the record of the source, of each variant, and the identity that a staged export is
+resumed by. Pure."""
 
 import hashlib
 import json
@@ -55,7 +56,9 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
     value = {
         "layout": LAYOUT,
         "config": plan.checkpoint.config_sha256,
-        "files": [[file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files],
+        "files": [
+            [file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files
+        ],
         "family": plan.family.name,
         "choice": asdict(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],

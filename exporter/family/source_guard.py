@@ -1,4 +1,5 @@
-"""What an export asks of its source besides the tensors it copies: a head that is as config.json says, and small files that stay as they were."""
+"""What an export asks of its source besides the tensors it copies: a head that is as config.json says, and small files
+that stay as they were."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,17 +16,24 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def check_tied_head(plan: Plan) -> None:
-    """Raise CheckpointError when config.json ties the head to the embeddings, but the checkpoint has both and they differ.
+    """Raise CheckpointError when config.json ties the head to the embeddings, but the checkpoint has both and they
+    differ.
 
-    What such a checkpoint computes depends on who loads it: transformers 5 keeps both and warns, earlier ones and the graphs use the embeddings
-    twice. Reads the two tensors, and only where both are there and the config ties them.
+    What such a checkpoint computes depends on who loads it: transformers 5 keeps both and warns, earlier ones and the
+    graphs use the embeddings twice. Reads the two tensors, and only where both are there and the config ties them.
     """
     checkpoint, layout = plan.checkpoint, plan.family.decoder
     names = (*layout.embeddings, layout.head)
-    if checkpoint.config.get(TIED) is not True or len(names) != 2 or not all(name in checkpoint.tensors for name in names):
+    if (
+        checkpoint.config.get(TIED) is not True
+        or len(names) != 2
+        or not all(name in checkpoint.tensors for name in names)
+    ):
         return
     embeddings, head = (checkpoint.tensors[name] for name in names)
-    if (embeddings.dtype, embeddings.shape) != (head.dtype, head.shape) or not _same_bytes(checkpoint, embeddings, head):
+    if (embeddings.dtype, embeddings.shape) != (head.dtype, head.shape) or not _same_bytes(
+        checkpoint, embeddings, head
+    ):
         raise CheckpointError(
             f'{checkpoint.folder / CONFIG}: {TIED} is true, but the tensors "{names[0]}" and "{names[1]}" differ; '
             f"set it to false where the model was trained with both, or remove the second one"
@@ -48,10 +56,13 @@ def _same_bytes(checkpoint: Checkpoint, first: TensorRecord, second: TensorRecor
 
 
 def check_small_files(plan: Plan, small: Mapping[str, bytes]) -> None:
-    """Raise SourceChangedError unless config.json and the carried files are still those of the plan; `small` is what `small_files` gave."""
+    """Raise SourceChangedError unless config.json and the carried files are still those of the plan; `small` is what
+    `small_files` gave."""
     checkpoint = plan.checkpoint
     if hashlib.sha256(_read_again(checkpoint.folder / CONFIG)).hexdigest() != checkpoint.config_sha256:
-        raise SourceChangedError(f"{checkpoint.folder / CONFIG}: changed while the export ran: it was written to after planning")
+        raise SourceChangedError(
+            f"{checkpoint.folder / CONFIG}: changed while the export ran: it was written to after planning"
+        )
     for name in checkpoint.carried:
         path = checkpoint.folder / name
         try:

@@ -1,4 +1,5 @@
-"""The staging folder of an export: one writer at a time, a journal of finished shards, and what a resumed export may reuse."""
+"""The staging folder of an export: one writer at a time, a journal of finished shards, and what a resumed export may
+reuse."""
 
 import contextlib
 import fcntl
@@ -35,12 +36,13 @@ class Staging:
     """The locked staging folder of one target.
 
     staging/lock            flock'ed while an export runs; holds its process id for the other's error message
-    staging/journal.jsonl   first line: the identity of the plan; then one line for each finished shard, each behind its own checksum
-    staging/family/         what becomes the target
+    staging/journal.jsonl   first line: the identity of the plan; then one line for each finished shard, each behind its
+    own checksum staging/family/         what becomes the target
 
-    A killed export leaves all of it; the next one with the same identity keeps the shards that the journal lists (`kept`); what belongs to
-    another plan is `discarded`. Use as a context manager: leaving it releases the lock and keeps the files, unless an error ended an export
-    before its first shard was finished. A folder that no export made is refused and left as it is.
+    A killed export leaves all of it; the next one with the same identity keeps the shards that the journal lists
+    (`kept`); what belongs to another plan is `discarded`. Use as a context manager: leaving it releases the lock and
+    keeps the files, unless an error ended an export before its first shard was finished. A folder that no export made
+    is refused and left as it is.
     """
 
     def __init__(self, target: Path) -> None:
@@ -55,7 +57,8 @@ class Staging:
         self._journal = -1
 
     def __enter__(self) -> "Staging":
-        """Create and lock the folder. Raises TargetError when another export holds it, when it is not ours, or it cannot be written."""
+        """Create and lock the folder. Raises TargetError when another export holds it, when it is not ours, or it
+        cannot be written."""
         try:
             while self._lock < 0:
                 self._check_own()
@@ -66,12 +69,17 @@ class Staging:
             raise target_error(error, self.path) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None and self._finished == 0:
             with contextlib.suppress(OSError):
                 self.remove()
         elif error is not None and self.path.is_dir():
-            error.add_note(f"{self._finished} finished files stay in {self.path}: run the same command again to resume, or delete that folder")
+            error.add_note(
+                f"{self._finished} finished files stay in {self.path}: run the same command again to resume, or "
+                "delete that folder"
+            )
         self._close()
 
     def _close(self) -> None:
@@ -84,7 +92,10 @@ class Staging:
         """Raise TargetError when something stands at the staging folder's name that no export put there."""
         try:
             if not stat.S_ISDIR(self.path.lstat().st_mode):
-                raise TargetError(f"{self.path}: stands where an export keeps its unfinished files and is not a folder; move it away first")
+                raise TargetError(
+                    f"{self.path}: stands where an export keeps its unfinished files "
+                    "and is not a folder; move it away first"
+                )
             names = {entry.name for entry in self.path.iterdir()}
             locked = _LOCK in names and stat.S_ISREG((self.path / _LOCK).lstat().st_mode)
         except FileNotFoundError:
@@ -92,10 +103,14 @@ class Staging:
         # Every export makes the lock first and deletes it last.
         foreign = names - _OWN or (set() if locked else names)
         if foreign:
-            raise TargetError(f"{self.path}: holds {min(foreign)!r}, which no export put there, so it is not used or emptied; move it away first")
+            raise TargetError(
+                f"{self.path}: holds {min(foreign)!r}, which no export put there, so it is not used or emptied; "
+                "move it away first"
+            )
 
     def _restore_replaced(self) -> None:
-        """Put the old family back that an export took aside before it was killed, where the new one did not come in its place."""
+        """Put the old family back that an export took aside before it was killed, where the new one did not come in its
+        place."""
         aside = self.family.with_name(f"{_FAMILY}{REPLACED}")
         if aside.is_dir() and not os.path.lexists(self._target):
             logger.warning("%s: an interrupted export had taken it aside; it is back", self._target)
@@ -115,17 +130,22 @@ class Staging:
                 self._lock, descriptor = descriptor, -1
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            raise TargetError(f"{self._target}: another export to it is running (process {holder or 'unknown'})") from error
+            raise TargetError(
+                f"{self._target}: another export to it is running (process {holder or 'unknown'})"
+            ) from error
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
         if self._lock >= 0:
-            with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, it only does not say whose it is
+            with contextlib.suppress(
+                OSError
+            ):  # on a full disk the lock holds all the same, it only does not say whose it is
                 os.ftruncate(self._lock, 0)
                 os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def resume(self, identity: str) -> dict[str, ShardDigests]:
-        """Prepare `family/` for the plan of that identity: shards an earlier run finished, by path; everything else there is removed.
+        """Prepare `family/` for the plan of that identity: shards an earlier run finished, by path; everything else
+        there is removed.
 
         Another plan's leftovers are removed whole; `discarded` then says so. Raises OSError.
         """
@@ -151,7 +171,8 @@ class Staging:
         self._finished += 1
 
     def forget(self) -> None:
-        """Drop the journal, so that what `family/` holds from now on is never taken for finished shards. Raises OSError."""
+        """Drop the journal, so that what `family/` holds from now on is never taken for finished shards. Raises
+        OSError."""
         (self.path / _JOURNAL).unlink(missing_ok=True)
         sync_folder(self.path)
 

@@ -1,4 +1,5 @@
-"""Copy one variant out of a family as a checkpoint folder of its own, comparing every file with its recorded digest on the way."""
+"""Copy one variant out of a family as a checkpoint folder of its own, comparing every file with its recorded digest on
+the way."""
 
 import hashlib
 import os
@@ -17,10 +18,11 @@ from runtime.text.progress import Progress
 
 
 def export_standalone(family: Path, manifest: Manifest, variant_id: str, target: Path, *, progress: Progress) -> int:
-    """Write the variant's folder to `target`, a missing or empty folder, in one visible step, as real files. Returns their bytes.
+    """Write the variant's folder to `target`, a missing or empty folder, in one visible step, as real files. Returns
+    their bytes.
 
-    The file system's clones are used where it has them. Raises DocumentError for an id the family does not have, TargetError, and
-    VerificationError naming a file that is not what the manifest records.
+    The file system's clones are used where it has them. Raises DocumentError for an id the family does not have,
+    TargetError, and VerificationError naming a file that is not what the manifest records.
     """
     folder = manifest.variant(variant_id).folder
     records = tuple(record for record in manifest.files if record.path.startswith(f"{folder}/"))
@@ -51,7 +53,12 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
 
 
 def _copy(
-    family: Path, record: FileRecord, path: Path, buffers: tuple[AlignedBuffer, AlignedBuffer], pool: ThreadPoolExecutor, progress: Progress
+    family: Path,
+    record: FileRecord,
+    path: Path,
+    buffers: tuple[AlignedBuffer, AlignedBuffer],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
 ) -> None:
     source = family / record.path
     try:
@@ -67,7 +74,9 @@ def _copy(
     finally:
         os.close(descriptor)
     if path.stat().st_size != record.size or digest != record.sha256:
-        raise VerificationError(f"{source}: not the file the manifest records; `trimoe verify {family}` names the bytes that differ")
+        raise VerificationError(
+            f"{source}: not the file the manifest records; `trimoe verify {family}` names the bytes that differ"
+        )
 
 
 def _digest(descriptor: int, buffer: AlignedBuffer, progress: Progress) -> str:
@@ -79,7 +88,13 @@ def _digest(descriptor: int, buffer: AlignedBuffer, progress: Progress) -> str:
     return hasher.hexdigest()
 
 
-def _digest_and_write(descriptor: int, path: Path, buffers: tuple[AlignedBuffer, AlignedBuffer], pool: ThreadPoolExecutor, progress: Progress) -> str:
+def _digest_and_write(
+    descriptor: int,
+    path: Path,
+    buffers: tuple[AlignedBuffer, AlignedBuffer],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> str:
     """Copy what `descriptor` reads to `path`; the digest is taken in the pool's thread while the bytes are written."""
     hasher, offset = hashlib.sha256(), 0
     with SequentialWriter(path, buffers[1]) as writer:

@@ -1,4 +1,5 @@
-"""The folder an export will appear as: whether it may be written, how much room there is, and the renames that publish it."""
+"""The folder an export will appear as: whether it may be written, how much room there is, and the renames that publish
+it."""
 
 import ctypes
 import errno
@@ -22,7 +23,8 @@ _SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_target(target: Path, source: Path | None) -> None:
-    """Raise TargetError unless `target` may become a folder: apart from `source`, no link, file or mount, and not below a file or a dead link.
+    """Raise TargetError unless `target` may become a folder: apart from `source`, no link, file or mount, and not below
+    a file or a dead link.
 
     What an existing folder holds is not looked at. Missing parent folders are created later, in `make_parent`.
     """
@@ -60,21 +62,27 @@ def _check_apart(target: Path, source: Path) -> None:
 
 
 def make_parent(target: Path) -> None:
-    """Create the missing parent folders of `target`, like mkdir -p, and check that files can be created beside it. Raises TargetError."""
+    """Create the missing parent folders of `target`, like mkdir -p, and check that files can be created beside it.
+    Raises TargetError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise target_error(error, target.parent) from error
     if not os.access(target.parent, os.W_OK | os.X_OK):
         read_only = os.statvfs(target.parent).f_flag & os.ST_RDONLY
-        raise TargetError(f"{target.parent}: {'a read-only file system' if read_only else 'not writable for this user'}")
+        raise TargetError(
+            f"{target.parent}: {'a read-only file system' if read_only else 'not writable for this user'}"
+        )
 
 
 def check_space(folder: Path, needed_bytes: int) -> None:
-    """Raise TargetError when the file system of `folder` has less than `needed_bytes` and a margin free for this user."""
+    """Raise TargetError when the file system of `folder` has less than `needed_bytes` and a margin free for this
+    user."""
     free = free_bytes(folder)
     if free < needed_bytes + SPACE_MARGIN_BYTES:
-        raise TargetError(f"{folder}: not enough space: {needed_bytes + SPACE_MARGIN_BYTES:,} bytes needed, {free:,} free")
+        raise TargetError(
+            f"{folder}: not enough space: {needed_bytes + SPACE_MARGIN_BYTES:,} bytes needed, {free:,} free"
+        )
 
 
 def free_bytes(folder: Path) -> int:
@@ -84,17 +92,25 @@ def free_bytes(folder: Path) -> int:
 
 
 def target_error(error: OSError, folder: Path, needed_bytes: int | None = None) -> TargetError:
-    """A system error of writing below `folder` as a TargetError: path, reason, and for a full disk what is needed and free."""
+    """A system error of writing below `folder` as a TargetError: path, reason, and for a full disk what is needed and
+    free."""
     path = error.filename if isinstance(error.filename, str) else str(folder)
-    reason = _used_up(error.errno, folder, needed_bytes) if error.errno in _SPACE_ERRORS else f"cannot be written: {error.strerror or error}"
+    reason = (
+        _used_up(error.errno, folder, needed_bytes)
+        if error.errno in _SPACE_ERRORS
+        else f"cannot be written: {error.strerror or error}"
+    )
     return TargetError(f"{path}: {reason}")
 
 
 def _used_up(code: int, folder: Path, needed_bytes: int | None) -> str:
-    """What stopped a write below `folder`: a limit of the file size, a quota, the files that the file system can hold, or its bytes."""
+    """What stopped a write below `folder`: a limit of the file size, a quota, the files that the file system can hold,
+    or its bytes."""
     if code == errno.EFBIG:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        return "the file size limit is reached" + ("" if limit == resource.RLIM_INFINITY else f": {limit:,} bytes (ulimit -f)")
+        return "the file size limit is reached" + (
+            "" if limit == resource.RLIM_INFINITY else f": {limit:,} bytes (ulimit -f)"
+        )
     needed = "" if needed_bytes is None else f": {needed_bytes:,} bytes needed"
     if code == errno.EDQUOT:
         return f"the disk quota is used up{needed}"
@@ -105,12 +121,15 @@ def _used_up(code: int, folder: Path, needed_bytes: int | None) -> str:
     if needed_bytes is None:
         return "no space left"
     free = free_bytes(place)
-    return f"no space left{needed}, " + (f"{free:,} free" if free < needed_bytes else f"although the file system counts {free:,} as free")
+    return f"no space left{needed}, " + (
+        f"{free:,} free" if free < needed_bytes else f"although the file system counts {free:,} as free"
+    )
 
 
 @contextmanager
 def looking_at(path: Path) -> Iterator[None]:
-    """System errors of finding out what stands at `path` become TargetError naming it: no permission, a name too long, a loop of links."""
+    """System errors of finding out what stands at `path` become TargetError naming it: no permission, a name too long,
+    a loop of links."""
     try:
         yield
     except OSError as error:
@@ -118,13 +137,15 @@ def looking_at(path: Path) -> Iterator[None]:
 
 
 def publish(staged: Path, target: Path) -> None:
-    """Rename the folder `staged` to `target`, which is missing or empty; both are on one file system. Raises OSError."""
+    """Rename the folder `staged` to `target`, which is missing or empty; both are on one file system. Raises
+    OSError."""
     staged.rename(target)
     sync_folder(target.parent)
 
 
 def exchange(staged: Path, target: Path) -> None:
-    """Put `staged` in the place of the folder `target`; afterwards `staged` is the old one. One step where the system has it. Raises OSError."""
+    """Put `staged` in the place of the folder `target`; afterwards `staged` is the old one. One step where the system
+    has it. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     renameat2 = getattr(libc, "renameat2", None)
     if renameat2 is not None:

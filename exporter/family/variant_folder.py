@@ -1,4 +1,5 @@
-"""Complete variant folders of a family: config, index, hard links to shards, and the small files that travel with each variant."""
+"""Complete variant folders of a family: config, index, hard links to shards, and the small files that travel with each
+variant."""
 
 import errno
 import fcntl
@@ -22,11 +23,15 @@ _NO_CLONE = (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.EN
 
 
 def small_files(plan: Plan) -> dict[str, bytes]:
-    """The files stored once under carried/ and linked into variants, by name: tokenizer and processor files, and modeling files.
+    """The files stored once under carried/ and linked into variants, by name: tokenizer and processor files, and
+    modeling files.
 
     Raises DocumentError when a carried file cannot be read or edited.
     """
-    files = {name: edit_carried(plan.family, name, read_bytes(plan.checkpoint.folder / name)) for name in plan.checkpoint.carried}
+    files = {
+        name: edit_carried(plan.family, name, read_bytes(plan.checkpoint.folder / name))
+        for name in plan.checkpoint.carried
+    }
     modeling = resources.files("runtime.modeling")
     for variant in plan.variants:
         for name in variant.modeling_files:
@@ -35,12 +40,14 @@ def small_files(plan: Plan) -> dict[str, bytes]:
 
 
 def travels_with(name: str, plan: Plan, variant: PlannedVariant) -> bool:
-    """Whether the small file `name` belongs to the variant's folder: every carried file, and the modeling files the variant names."""
+    """Whether the small file `name` belongs to the variant's folder: every carried file, and the modeling files the
+    variant names."""
     return name in plan.checkpoint.carried or name in variant.modeling_files
 
 
 class FamilyFiles:
-    """Writes the files of a family below one folder and keeps the record of each, for the manifest. All methods raise OSError."""
+    """Writes the files of a family below one folder and keeps the record of each, for the manifest. All methods raise
+    OSError."""
 
     def __init__(self, folder: Path) -> None:
         """Files go below `folder`."""
@@ -57,7 +64,9 @@ class FamilyFiles:
         """Record a small file that is already there; it is read for its digest."""
         with (self._folder / path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._records[path] = FileRecord(path=path, size=(self._folder / path).stat().st_size, sha256=digest, link_of=None)
+        self._records[path] = FileRecord(
+            path=path, size=(self._folder / path).stat().st_size, sha256=digest, link_of=None
+        )
 
     def write(self, path: str, data: bytes) -> None:
         """Write a small file, or link it to an earlier one of the same content."""
@@ -75,13 +84,16 @@ class FamilyFiles:
         self._records[path] = FileRecord(path=path, size=len(data), sha256=digest, link_of=None)
 
     def link(self, path: str, name: str) -> None:
-        """Give the recorded file `path` a second name: a hard link, else a clone of the file system, else a copy (counted in `copied`)."""
+        """Give the recorded file `path` a second name: a hard link, else a clone of the file system, else a copy
+        (counted in `copied`)."""
         full = self._folder / name
         full.parent.mkdir(parents=True, exist_ok=True)
         linked = link_or_copy(self._folder / path, full)
         self.copied += not linked
         record = self._records[path]
-        self._records[name] = FileRecord(path=name, size=record.size, sha256=record.sha256, link_of=path if linked else None)
+        self._records[name] = FileRecord(
+            path=name, size=record.size, sha256=record.sha256, link_of=path if linked else None
+        )
 
     def records(self) -> tuple[FileRecord, ...]:
         """The record of every file, sorted by path."""
@@ -89,7 +101,8 @@ class FamilyFiles:
 
 
 def link_or_copy(path: Path, name: Path) -> bool:
-    """Hard-link `path` as `name`; False when the file system cannot and the bytes were cloned or copied instead. Raises OSError."""
+    """Hard-link `path` as `name`; False when the file system cannot and the bytes were cloned or copied instead. Raises
+    OSError."""
     try:
         os.link(path, name)
     except OSError as error:
@@ -105,7 +118,8 @@ def link_or_copy(path: Path, name: Path) -> bool:
 
 
 def clone(path: Path, name: Path) -> bool:
-    """Make `name` share the blocks of `path` where the file system can; False, leaving an empty or no file, where it cannot."""
+    """Make `name` share the blocks of `path` where the file system can; False, leaving an empty or no file, where it
+    cannot."""
     with path.open("rb") as source, name.open("wb") as target:
         try:
             fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
@@ -134,7 +148,8 @@ def can_link(folder: Path) -> bool:
 
 
 def write_variants(files: FamilyFiles, plan: Plan, small: Mapping[str, bytes]) -> None:
-    """Write carried/ (`small`, see `small_files`) and the folder of every variant; the plan's shards are already recorded in `files`."""
+    """Write carried/ (`small`, see `small_files`) and the folder of every variant; the plan's shards are already
+    recorded in `files`."""
     for name, data in sorted(small.items()):
         files.write(f"carried/{name}", data)
     names = {shard.path: tuple(tensor.name for tensor in shard.tensors) for shard in plan.shards}
@@ -156,5 +171,9 @@ def shard_name(number: int, count: int) -> str:
 
 def variant_index(variant: PlannedVariant, names: dict[str, tuple[str, ...]]) -> bytes:
     """The bytes of model.safetensors.index.json; `names` are the tensor names of each shard path."""
-    weight_map = {name: shard_name(number, len(variant.shards)) for number, path in enumerate(variant.shards, start=1) for name in names[path]}
+    weight_map = {
+        name: shard_name(number, len(variant.shards))
+        for number, path in enumerate(variant.shards, start=1)
+        for name in names[path]
+    }
     return dump_document({"metadata": {"total_size": variant.bytes}, "weight_map": dict(sorted(weight_map.items()))})

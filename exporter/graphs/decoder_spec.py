@@ -1,4 +1,5 @@
-"""What a decoder computes, read once from its config and tensor shapes: sizes, norms, rotary tables, routing, the kind of each block."""
+"""What a decoder computes, read once from its config and tensor shapes: sizes, norms, rotary tables, routing, the kind
+of each block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ HEAD_MULTIPLE = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockSpec:
-    """One source block: whether it has experts, its attention window in tokens (None: all), and its tensors by name behind the prefix."""
+    """One source block: whether it has experts, its attention window in tokens (None: all), and its tensors by name
+    behind the prefix."""
 
     block: int
     sparse: bool
@@ -28,7 +30,8 @@ class BlockSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecoderSpec:
-    """Sizes in elements; `cos` and `sin` are float32 [positions, head_dim / 2]; `renormalised` as the MoE node wants it.
+    """Sizes in elements; `cos` and `sin` are float32 [positions, head_dim / 2]; `renormalised` as the MoE node wants
+    it.
 
     `tied_head` says that the head's rows are the first embeddings.
     """
@@ -47,26 +50,38 @@ class DecoderSpec:
     blocks: tuple[BlockSpec, ...]
 
 
-def read_decoder(family: Family, checkpoint: Checkpoint, config: Any, *, layers: Sequence[int] | None = None) -> DecoderSpec:
-    """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it, or that of a variant whose layer i
-    is the source block `layers[i]`.
+def read_decoder(
+    family: Family, checkpoint: Checkpoint, config: Any, *, layers: Sequence[int] | None = None
+) -> DecoderSpec:
+    """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it, or that
+    of a variant whose layer i is the source block `layers[i]`.
 
-    Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the length.
+    Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the
+    length.
     """
     layout = family.decoder
     activation = getattr(config, "hidden_act", "silu")
     if activation not in ("silu", "swish"):
-        raise PlanError(f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu")
-    layer_of = {block: layer for layer, block in enumerate(range(config.num_hidden_layers) if layers is None else layers)}
+        raise PlanError(
+            f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu"
+        )
+    layer_of = {
+        block: layer for layer, block in enumerate(range(config.num_hidden_layers) if layers is None else layers)
+    }
     by_block: dict[int, dict[str, TensorRecord]] = {block: {} for block in layer_of}
     for name, record in checkpoint.tensors.items():
         split = family.split_name(name)
         if split is not None:
             by_block.setdefault(split[0], {})[split[1]] = record
     heads = config.num_attention_heads
-    head_dim = getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
+    head_dim = (
+        getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
+    )
     if head_dim % HEAD_MULTIPLE:
-        raise PlanError(f"{checkpoint.folder}: heads of width {head_dim} have no ONNX form: the attention kernel takes multiples of {HEAD_MULTIPLE}")
+        raise PlanError(
+            f"{checkpoint.folder}: heads of width {head_dim} have no ONNX form: the attention kernel takes "
+            f"multiples of {HEAD_MULTIPLE}"
+        )
     cos, sin = rotary_tables(config, head_dim)
     tied = bool(config.tie_word_embeddings) or layout.head not in checkpoint.tensors
     renormalised = config.norm_topk_prob if layout.renormalised is None else layout.renormalised
@@ -82,11 +97,16 @@ def read_decoder(family: Family, checkpoint: Checkpoint, config: Any, *, layers:
         tied_head=tied,
         cos=cos,
         sin=sin,
-        blocks=tuple(_block(layout, config, block, layer_of.get(block), by_block.get(block, {})) for block in range(max(by_block) + 1)),
+        blocks=tuple(
+            _block(layout, config, block, layer_of.get(block), by_block.get(block, {}))
+            for block in range(max(by_block) + 1)
+        ),
     )
 
 
-def _block(layout: DecoderLayout, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]) -> BlockSpec:
+def _block(
+    layout: DecoderLayout, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
+) -> BlockSpec:
     window = None if layer is None else _window(config, layer)
     return BlockSpec(block=block, sparse=layout.router in tensors, window=window, tensors=tensors)
 
@@ -114,13 +134,20 @@ def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], 
     scaling = 1.0
     if kind == "default":
         # These families turn whole heads: a partial_rotary_factor in their config is without effect.
-        frequencies = 1.0 / (parameters["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim))
+        frequencies = 1.0 / (
+            parameters["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim)
+        )
     elif kind in ("linear", "llama3", "yarn"):
         frequencies, scaling = ROPE_INIT_FUNCTIONS[kind](config, None)
     else:
-        raise PlanError(f"rope_type {kind!r}: its rotary frequencies change with the length of the input, which a graph cannot hold")
+        raise PlanError(
+            f"rope_type {kind!r}: its rotary frequencies change with the length of the input, which a graph cannot hold"
+        )
     if len(frequencies) != head_dim // 2:
-        raise PlanError(f"rope_type {kind!r} gives {len(frequencies)} rotary frequencies: heads of width {head_dim} take {head_dim // 2}")
+        raise PlanError(
+            f"rope_type {kind!r} gives {len(frequencies)} rotary frequencies: heads of width {head_dim} take "
+            f"{head_dim // 2}"
+        )
     positions = min(getattr(config, "max_position_embeddings", None) or MAX_POSITIONS, MAX_POSITIONS)
     angles = torch.arange(positions).float()[:, None] * frequencies[None, :].float()
     return (angles.cos() * scaling).numpy(), (angles.sin() * scaling).numpy()

@@ -34,10 +34,15 @@ class GraphExport:
 
     def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
         """The size of the data files that are not among the finished ones."""
-        return sum(data_bytes(tensors) for precision, tensors in self._tensors.items() if data_path(precision) not in done)
+        return sum(
+            data_bytes(tensors) for precision, tensors in self._tensors.items() if data_path(precision) not in done
+        )
 
-    def write_data(self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress) -> None:
-        """Write the data files that are not among the finished ones, or were damaged since; each is handed to `record` when it is durable.
+    def write_data(
+        self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress
+    ) -> None:
+        """Write the data files that are not among the finished ones, or were damaged since; each is handed to `record`
+        when it is durable.
 
         Raises CheckpointError, SourceChangedError, OSError.
         """
@@ -57,12 +62,19 @@ class GraphExport:
             write_graphs(self._source, self._plan, precision, files, carried=carried, digest=digest)
 
     def check(self, folder: Path, *, answers: bool, progress: Progress) -> dict[str, tuple[CheckRecord, ...]]:
-        """Verify all graphs; the checks of each variant by its id. Golden files are written below golden/. Raises VerificationError."""
+        """Verify all graphs; the checks of each variant by its id. Golden files are written below golden/. Raises
+        VerificationError."""
         checks: dict[str, tuple[CheckRecord, ...]] = {variant.id: () for variant in self._plan.variants}
         for precision, data in self._data.items():
             progress.begin(f"checking onnx {precision.name}", self._plan_bytes())
             results = check_graphs(
-                self._source, self._plan, precision, data=data, folder=folder.absolute(), answers=answers, progress=progress.advance
+                self._source,
+                self._plan,
+                precision,
+                data=data,
+                folder=folder.absolute(),
+                answers=answers,
+                progress=progress.advance,
             )
             checks = {variant: (*found, *results[variant].checks) for variant, found in checks.items()}
         return checks

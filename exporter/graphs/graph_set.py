@@ -1,4 +1,5 @@
-"""All graphs of a family in one precision: the tensors they point to, and each graph with its path. Built in memory, nothing written."""
+"""All graphs of a family in one precision: the tensors they point to, and each graph with its path. Built in memory,
+nothing written."""
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,8 @@ VISION, EMBEDDINGS = "vision", "embeddings"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphSource:
-    """What graphs are built from: the source, its family, its config as transformers reads it, and what its decoder computes."""
+    """What graphs are built from: the source, its family, its config as transformers reads it, and what its decoder
+    computes."""
 
     checkpoint: Checkpoint
     family: Family
@@ -43,17 +45,23 @@ class GraphSource:
 
 
 def read_source(plan: Plan) -> GraphSource:
-    """Read what the graphs of a plan need. Raises CheckpointError for a config that is refused, PlanError for what graphs cannot compute."""
+    """Read what the graphs of a plan need. Raises CheckpointError for a config that is refused, PlanError for what
+    graphs cannot compute."""
     checkpoint, family = plan.checkpoint, plan.family
     if "quantization_config" in checkpoint.config:
         place = f"{checkpoint.folder / 'config.json'}: quantization_config"
-        raise CheckpointError(f"{place}: graphs are made from unquantised checkpoints; export this one as safetensors only")
+        raise CheckpointError(
+            f"{place}: graphs are made from unquantised checkpoints; export this one as safetensors only"
+        )
     _, config = read_model_config(checkpoint.folder, checkpoint.config, family=family, error=CheckpointError)
-    return GraphSource(checkpoint=checkpoint, family=family, config=config, spec=read_decoder(family, checkpoint, config))
+    return GraphSource(
+        checkpoint=checkpoint, family=family, config=config, spec=read_decoder(family, checkpoint, config)
+    )
 
 
 def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple[StoredTensor, ...]:
-    """The tensors of the precision's data file, with offsets: each source block that a variant keeps, once. Raises PlanError, CheckpointError."""
+    """The tensors of the precision's data file, with offsets: each source block that a variant keeps, once. Raises
+    PlanError, CheckpointError."""
     blocks = frozenset(block for variant in plan.variants for block in variant.layers)
     tensors = list(decoder_tensors(source.family, source.checkpoint, source.spec, precision, blocks=blocks))
     if source.has_vision:
@@ -74,7 +82,8 @@ def data_path(precision: Precision) -> str:
 def graph_path(precision: Precision, name: str) -> str:
     """The path, relative to the family, of a variant's decoder (by its id), VISION or EMBEDDINGS: beside the data file.
 
-    One folder holds them all: ONNX Runtime opens no data outside the graph's folder, and tools of ONNX none that has several names.
+    One folder holds them all: ONNX Runtime opens no data outside the graph's folder, and tools of ONNX none that has
+    several names.
     """
     return f"{FOLDER}/{precision.name}/{name}.onnx"
 
@@ -87,7 +96,10 @@ def build_graphs(
     metadata = _metadata(source, precision, digest)
     shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": metadata}
     if source.family.decoder.inputs == "inputs_embeds":
-        yield graph_path(precision, EMBEDDINGS), build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared)
+        yield (
+            graph_path(precision, EMBEDDINGS),
+            build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared),
+        )
     if source.has_vision:
         yield graph_path(precision, VISION), build_vision(source.config, weights, **shared)
     for variant in plan.variants:
@@ -95,7 +107,11 @@ def build_graphs(
 
 
 def build_variant(
-    source: GraphSource, variant: PlannedVariant, precision: Precision, weights: Mapping[str, StoredTensor], shared: Mapping[str, str]
+    source: GraphSource,
+    variant: PlannedVariant,
+    precision: Precision,
+    weights: Mapping[str, StoredTensor],
+    shared: Mapping[str, str],
 ) -> ir.Model:
     """The decoder graph of one variant; `shared` is the metadata that all graphs have."""
     return build_decoder(

@@ -16,8 +16,11 @@ from runtime.documents.checked_json import dump_document
 from runtime.documents.tensor_digests import ShardDigests
 
 
-def write_data(source: GraphSource, plan: Plan, precision: Precision, folder: Path, progress: Callable[[int], None]) -> ShardDigests:
-    """Write the data file of a precision below the family `folder`, streaming and durably; returns its record. `progress` is told bytes.
+def write_data(
+    source: GraphSource, plan: Plan, precision: Precision, folder: Path, progress: Callable[[int], None]
+) -> ShardDigests:
+    """Write the data file of a precision below the family `folder`, streaming and durably; returns its record.
+    `progress` is told bytes.
 
     Raises CheckpointError, SourceChangedError, PlanError, OSError.
     """
@@ -26,12 +29,19 @@ def write_data(source: GraphSource, plan: Plan, precision: Precision, folder: Pa
 
 
 def write_graphs(
-    source: GraphSource, plan: Plan, precision: Precision, files: FamilyFiles, *, carried: Mapping[str, str], digest: str | None = None
+    source: GraphSource,
+    plan: Plan,
+    precision: Precision,
+    files: FamilyFiles,
+    *,
+    carried: Mapping[str, str],
+    digest: str | None = None,
 ) -> None:
     """Write every graph of a precision beside its data file; `digest` is the family's, for their metadata.
 
-    A text variant also gets a folder for onnxruntime-genai, which opens nothing outside it: genai_config.json and links to the graph, to the
-    data file and to the `carried` tokenizer files (name → path in the family). Raises PlanError, OSError.
+    A text variant also gets a folder for onnxruntime-genai, which opens nothing outside it: genai_config.json and links
+    to the graph, to the data file and to the `carried` tokenizer files (name → path in the family). Raises PlanError,
+    OSError.
     """
     for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=digest):
         files.write(path, to_bytes(model))

@@ -29,15 +29,20 @@ class Selection:
 
 
 def choose_blocks(
-    evidence: Importance | Recommendations | ExplicitRemovals, *, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None
+    evidence: Importance | Recommendations | ExplicitRemovals,
+    *,
+    blocks: int,
+    protected: tuple[int, ...],
+    depths: tuple[int, ...] | None,
 ) -> Selection:
     """Choose the removed blocks for each depth (number of kept blocks) of a model with `blocks` blocks.
 
-    `protected` blocks are never removed; block 0 must be among them. Without `depths`: all that the evidence covers; importance scores
-    cover the study's range, from four blocks fewer (or as few as may be removed) to the full depth; explicit sets cover themselves.
+    `protected` blocks are never removed; block 0 must be among them. Without `depths`: all that the evidence covers;
+    importance scores cover the study's range, from four blocks fewer (or as few as may be removed) to the full depth;
+    explicit sets cover themselves.
 
-    Raises PlanError: depth out of range or not covered, a depth at which every candidate removes a protected block, too few removable blocks,
-    a protected block in a set, a block without a score.
+    Raises PlanError: depth out of range or not covered, a depth at which every candidate removes a protected block, too
+    few removable blocks, a protected block in a set, a block without a score.
     """
     for depth in depths or ():
         if not 1 <= depth <= blocks:
@@ -51,7 +56,9 @@ def choose_blocks(
             return _explicit(evidence, blocks, protected, depths)
 
 
-def _by_importance(evidence: Importance, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None) -> Selection:
+def _by_importance(
+    evidence: Importance, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None
+) -> Selection:
     scores = dict(evidence.scores)
     kept = set(protected)
     notes = []
@@ -62,12 +69,16 @@ def _by_importance(evidence: Importance, blocks: int, protected: tuple[int, ...]
         depths = tuple(range(blocks, max(blocks - STUDY_LIMIT, len(kept)) - 1, -1))
     missing = [block for block in range(blocks) if block not in scores and block not in kept]
     if missing and min(depths) < blocks:
-        raise PlanError(f"{evidence.path}: no score for blocks {missing}; a block is ranked by its score or must be protected")
+        raise PlanError(
+            f"{evidence.path}: no score for blocks {missing}; a block is ranked by its score or must be protected"
+        )
     if min(depths) < len(kept):
         always = ", ".join(map(str, sorted(kept)))
         raise PlanError(f"cannot reach {min(depths)} blocks: {len(kept)} are always kept ({always})")
     # The study's order: a stable sort, so that of two equal scores the one later in the file goes first.
-    ranked = [block for block, _ in sorted(evidence.scores, key=lambda pair: pair[1], reverse=True) if block not in kept]
+    ranked = [
+        block for block, _ in sorted(evidence.scores, key=lambda pair: pair[1], reverse=True) if block not in kept
+    ]
     removals = []
     for depth in sorted(depths, reverse=True):
         cut = depth - len(kept)
@@ -79,22 +90,31 @@ def _by_importance(evidence: Importance, blocks: int, protected: tuple[int, ...]
 
 
 def _tie(depth: int, file: str, kept: int, removed: int, score: float) -> str:
-    return f"blocks {depth}: blocks {kept} and {removed} have the same score, {score}; {removed} goes because it is later in {file}"
+    return (
+        f"blocks {depth}: blocks {kept} and {removed} have the same score, {score}; {removed} goes because it "
+        f"is later in {file}"
+    )
 
 
-def _by_recommendations(evidence: Recommendations, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None) -> Selection:
+def _by_recommendations(
+    evidence: Recommendations, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None
+) -> Selection:
     steps = {blocks - len(step.blocks): step for step in evidence.steps}
     if depths is None:
         depths = tuple(sorted({blocks, *steps, *(blocks - len(barred.blocks) for barred in evidence.barred)}))
     _check_covered(evidence, blocks, protected, depths)
     chosen = [steps[depth] for depth in sorted(depths, reverse=True) if depth != blocks]
     for step in chosen:
-        _refuse_protected(step.blocks, protected, f"{evidence.path}: {step.place}: recommends removing {show_blocks(step.blocks)}")
+        _refuse_protected(
+            step.blocks, protected, f"{evidence.path}: {step.place}: recommends removing {show_blocks(step.blocks)}"
+        )
     full = [Removal(depth=blocks, removed=(), drop=None)] if blocks in depths else []
     removals = [Removal(depth=blocks - len(step.blocks), removed=step.blocks, drop=step.drop) for step in chosen]
     shown = {blocks - len(step.blocks) for step in chosen}
     notes = [note for note in evidence.notes if any(note.startswith(f"blocks {depth}:") for depth in shown)]
-    return Selection(removals=(*full, *removals), notes=(*notes, *_note_counts(chosen, blocks), *_note_nesting(chosen, blocks)))
+    return Selection(
+        removals=(*full, *removals), notes=(*notes, *_note_counts(chosen, blocks), *_note_nesting(chosen, blocks))
+    )
 
 
 def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...]) -> None:
@@ -103,15 +123,20 @@ def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int,
         depth = blocks - len(barred.blocks)
         if depth in depths:
             message = (
-                f"{evidence.path}: {barred.place}: no set leaves {depth} blocks: each candidate of {len(barred.blocks)} removes a protected block"
+                f"{evidence.path}: {barred.place}: no set leaves {depth} blocks: each candidate of "
+                f"{len(barred.blocks)} removes a protected block"
             )
             rest = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
-            raise PlanError(f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}")
+            raise PlanError(
+                f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}"
+            )
     lacking = [depth for depth in depths if depth not in covered]
     if lacking:
         keys = ", ".join(f'"{blocks - depth}"' for depth in lacking)
         place = "combination_stats: " if evidence.kind == ANALYSIS else f"no key {keys}: "
-        raise PlanError(f"{evidence.path}: {place}says nothing about {_list(lacking)} blocks; it covers {_list(covered)}")
+        raise PlanError(
+            f"{evidence.path}: {place}says nothing about {_list(lacking)} blocks; it covers {_list(covered)}"
+        )
 
 
 def _note_counts(steps: list[RemovalSet], blocks: int) -> Iterable[str]:
@@ -124,14 +149,22 @@ def _note_nesting(steps: list[RemovalSet], blocks: int) -> Iterable[str]:
     for before, step in pairwise(steps):
         if not set(step.blocks) >= set(before.blocks):
             depth = blocks - len(step.blocks)
-            yield f"blocks {depth}: {show_blocks(step.blocks)} does not contain {show_blocks(before.blocks)}, so that the two share fewer bytes"
+            yield (
+                f"blocks {depth}: {show_blocks(step.blocks)} does not contain {show_blocks(before.blocks)}, so "
+                "that the two share fewer bytes"
+            )
 
 
-def _explicit(evidence: ExplicitRemovals, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None) -> Selection:
+def _explicit(
+    evidence: ExplicitRemovals, blocks: int, protected: tuple[int, ...], depths: tuple[int, ...] | None
+) -> Selection:
     for removed in evidence.sets:
         _check_explicit(removed, blocks, protected)
         if depths is not None and blocks - len(removed) not in depths:
-            raise PlanError(f"removing {show_blocks(removed)} leaves {blocks - len(removed)} blocks, which --blocks does not ask for")
+            raise PlanError(
+                f"removing {show_blocks(removed)} leaves {blocks - len(removed)} blocks, "
+                "which --blocks does not ask for"
+            )
     removals = {(blocks - len(removed), removed) for removed in evidence.sets}
     if depths is not None and blocks in depths:
         removals.add((blocks, ()))
@@ -140,7 +173,9 @@ def _explicit(evidence: ExplicitRemovals, blocks: int, protected: tuple[int, ...
     if lacking:
         raise PlanError(f"no --remove leaves {_list(lacking)} blocks; the sets given cover {_list(covered)}")
     ordered = sorted(removals, key=lambda pair: (-pair[0], pair[1]))
-    return Selection(removals=tuple(Removal(depth=depth, removed=removed, drop=None) for depth, removed in ordered), notes=())
+    return Selection(
+        removals=tuple(Removal(depth=depth, removed=removed, drop=None) for depth, removed in ordered), notes=()
+    )
 
 
 def _check_explicit(removed: tuple[int, ...], blocks: int, protected: tuple[int, ...]) -> None:

@@ -1,4 +1,5 @@
-"""Editing of a source's small files for a variant: config.json, and the processor files that name classes of the source."""
+"""Editing of a source's small files for a variant: config.json, and the processor files that name classes of the
+source."""
 
 import copy
 from collections.abc import Mapping
@@ -16,20 +17,31 @@ MODEL_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
 
 
 def edit_config(
-    family: Family, config: Mapping[str, Any], *, layers: tuple[int, ...], top_k: tuple[int, ...] | None, file: str = "config.json"
+    family: Family,
+    config: Mapping[str, Any],
+    *,
+    layers: tuple[int, ...],
+    top_k: tuple[int, ...] | None,
+    file: str = "config.json",
 ) -> dict[str, Any]:
-    """The config of a variant whose layer i is the source's block `layers[i]` with `top_k[i]` experts per token (None: dense family).
+    """The config of a variant whose layer i is the source's block `layers[i]` with `top_k[i]` experts per token (None:
+    dense family).
 
-    The depth and every per-block list follow the layers; the source's own top_k field keeps its value. Where top_k is the source's at all
-    layers, a transformers family keeps its model_type and needs no remote code; elsewhere the variant gets the family's own model_type,
-    `top_k_per_layer`, and the modeling file's classes. Remote code of the source is never named: it does not travel.
+    The depth and every per-block list follow the layers; the source's own top_k field keeps its value. Where top_k is
+    the source's at all layers, a transformers family keeps its model_type and needs no remote code; elsewhere the
+    variant gets the family's own model_type, `top_k_per_layer`, and the modeling file's classes. Remote code of the
+    source is never named: it does not travel.
 
-    Raises PlanError for fields that depend on block indices and that nobody understands (`check_layer_fields`) and for a source that
-    already has `top_k_per_layer`, DocumentError for a depth, number of experts or top_k that is missing or out of range.
+    Raises PlanError for fields that depend on block indices and that nobody understands (`check_layer_fields`) and for
+    a source that already has `top_k_per_layer`, DocumentError for a depth, number of experts or top_k that is missing
+    or out of range.
     """
     shape = read_shape(family, config, file=file)
     if config.get(LIST_KEY) is not None:
-        raise PlanError(f"{file}: {LIST_KEY}: a key of trimoe's variants; with {describe(config[LIST_KEY])} this is no source to cut from")
+        raise PlanError(
+            f"{file}: {LIST_KEY}: a key of trimoe's variants; with {describe(config[LIST_KEY])} this is no source "
+            "to cut from"
+        )
     check_layer_fields(family, config, blocks=shape.blocks, file=file)
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
@@ -55,7 +67,8 @@ def _slice_lists(family: Family, edited: dict[str, Any], shape: SourceShape, lay
 
 
 def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:
-    """The rule by which transformers fills a missing layer_types of qwen2_moe: every second block below max_window_layers has a window."""
+    """The rule by which transformers fills a missing layer_types of qwen2_moe: every second block below
+    max_window_layers has a window."""
     limit = config["max_window_layers"] if isinstance(config.get("max_window_layers"), int) else 28
     return ["sliding_attention" if block % 2 == 0 and block < limit else "full_attention" for block in range(blocks)]
 
@@ -66,7 +79,9 @@ def _check_divisor(family: Family, edited: Mapping[str, Any], file: str) -> None
     size = edited[family.depth_divisor_key]
     depth = edited[family.depth_key]
     if not isinstance(size, int) or size < 1 or depth % size:
-        raise PlanError(f"{file}: {family.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a multiple of {size}")
+        raise PlanError(
+            f"{file}: {family.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a multiple of {size}"
+        )
 
 
 def _own_type(family: Family, edited: dict[str, Any]) -> None:
@@ -78,9 +93,9 @@ def _own_type(family: Family, edited: dict[str, Any]) -> None:
 def edit_carried(family: Family, name: str, data: bytes) -> bytes:
     """The bytes of a carried file (tokenizer, processor, …) as they stand in a variant.
 
-    Processor files that name the source's remote code get the family's own classes instead, or lose the reference where the family has
-    none, because the source's code does not travel. Every other file, and a processor file without such a reference, is returned as it is.
-    Raises DocumentError when a processor file is not a JSON object.
+    Processor files that name the source's remote code get the family's own classes instead, or lose the reference where
+    the family has none, because the source's code does not travel. Every other file, and a processor file without such
+    a reference, is returned as it is. Raises DocumentError when a processor file is not a JSON object.
     """
     if name not in PROCESSOR_FILES:
         return data
@@ -90,7 +105,8 @@ def edit_carried(family: Family, name: str, data: bytes) -> bytes:
 
 
 def _edit_classes(family: Family, document: dict[str, Any]) -> dict[str, Any]:
-    """A processor's fields, and those of processors nested in it, with class names that mean something beside the variant's files."""
+    """A processor's fields, and those of processors nested in it, with class names that mean something beside the
+    variant's files."""
     classes = {key: value for key, value in family.variant_auto_map if key not in MODEL_CLASSES}
     edited: dict[str, Any] = {}
     for key, value in document.items():

@@ -12,7 +12,8 @@ from runtime.errors import PlanError
 class ExpertChoice:
     """`per_block[b]` experts per token at source block b (None: a dense family).
 
-    `label` is the part of a variant's id: "k4", "kmix" for a list, "" for dense; `digest` the short digest of a list, "" otherwise.
+    `label` is the part of a variant's id: "k4", "kmix" for a list, "" for dense; `digest` the short digest of a list,
+    "" otherwise.
     """
 
     label: str
@@ -23,13 +24,14 @@ class ExpertChoice:
 def choose_experts(
     family: Family, shape: SourceShape, *, top_ks: tuple[int, ...] | None, top_k_list: tuple[int, ...] | None
 ) -> tuple[ExpertChoice, ...]:
-    """One choice per value of `top_ks` in the order given, or the one of `top_k_list`; without either, the source's own value.
+    """One choice per value of `top_ks` in the order given, or the one of `top_k_list`; without either, the source's own
+    value.
 
-    A value applies to the blocks after block 0 that have experts; block 0 and blocks without experts keep the source's. The digest of a
-    list is the first 8 hexadecimal digits of the sha256 of its values joined by commas.
+    A value applies to the blocks after block 0 that have experts; block 0 and blocks without experts keep the source's.
+    The digest of a list is the first 8 hexadecimal digits of the sha256 of its values joined by commas.
 
-    Raises PlanError: any value for a dense family, both kinds at once, values out of 1–experts, a value twice, a list of the wrong length,
-    a list that changes block 0 or a block without experts.
+    Raises PlanError: any value for a dense family, both kinds at once, values out of 1–experts, a value twice, a list
+    of the wrong length, a list that changes block 0 or a block without experts.
     """
     if shape.top_k is None or shape.experts is None:
         if top_ks is not None or top_k_list is not None:
@@ -55,10 +57,16 @@ def _from_value(shape: SourceShape, value: int, source: int) -> ExpertChoice:
 
 def _from_list(shape: SourceShape, values: tuple[int, ...], source: int) -> ExpertChoice:
     if len(values) != shape.blocks:
-        raise PlanError(f"the top_k list has {len(values)} values: the model has {shape.blocks} blocks, block 0 included")
+        raise PlanError(
+            f"the top_k list has {len(values)} values: the model has {shape.blocks} blocks, block 0 included"
+        )
     for block, value in enumerate(values):
         if value != source and (block == 0 or not shape.sparse[block]):
-            reason = "block 0 keeps the source's top_k" if block == 0 else f"block {block} has no experts and keeps the source's top_k"
+            reason = (
+                "block 0 keeps the source's top_k"
+                if block == 0
+                else f"block {block} has no experts and keeps the source's top_k"
+            )
             raise PlanError(f"the top_k list gives block {block} the value {value}: {reason}, {source}")
     digest = hashlib.sha256(",".join(map(str, values)).encode()).hexdigest()[:8]
     return ExpertChoice(label="kmix", digest=digest, per_block=values)

@@ -1,4 +1,5 @@
-"""The plan of a family: which variants, which shards, which bytes. Pure values; nothing here reads a file or a weight."""
+"""The plan of a family: which variants, which shards, which bytes. Pure values; nothing here reads a file or a
+weight."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,9 +23,10 @@ from runtime.errors import PlanError
 class PlanRequest:
     """What a user asks of a plan, with the evidence already read.
 
-    `chosen` decides which blocks go; `also` is only compared. `depths` are numbers of kept blocks (None: all that the evidence covers).
-    `top_ks` are experts per token of the layers after block 0 (None: the source's); `top_k_list` is instead one value per source block,
-    block 0 included, which must keep the source's. `protected` blocks are never removed; block 0 is protected without being listed.
+    `chosen` decides which blocks go; `also` is only compared. `depths` are numbers of kept blocks (None: all that the
+    evidence covers). `top_ks` are experts per token of the layers after block 0 (None: the source's); `top_k_list` is
+    instead one value per source block, block 0 included, which must keep the source's. `protected` blocks are never
+    removed; block 0 is protected without being listed.
     """
 
     chosen: Importance | Recommendations | ExplicitRemovals
@@ -45,10 +47,11 @@ class PlannedTensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedShard:
-    """One file under weights/: a source block at a layer index (`weights/block-04-layer-03.safetensors`), or all non-block tensors.
+    """One file under weights/: a source block at a layer index (`weights/block-04-layer-03.safetensors`), or all
+    non-block tensors.
 
-    `tensors` are in the order in which their data is laid out, back to back, after the header. The data of two shards of the same block
-    is the same bytes; only the names in their headers differ.
+    `tensors` are in the order in which their data is laid out, back to back, after the header. The data of two shards
+    of the same block is the same bytes; only the names in their headers differ.
     """
 
     path: str
@@ -61,9 +64,10 @@ class PlannedShard:
 class PlannedVariant:
     """One member of the family.
 
-    `layers[i]` is the source block that becomes layer i; `top_k[i]` that layer's number of experts per token (None for a dense family).
-    `config` is the edited config.json; `modeling_files` the names of files of runtime/modeling that travel with the variant (may be empty).
-    `bytes` counts the variant's tensors, `shared_bytes` those of them that stand in shards which another variant uses too.
+    `layers[i]` is the source block that becomes layer i; `top_k[i]` that layer's number of experts per token (None for
+    a dense family). `config` is the edited config.json; `modeling_files` the names of files of runtime/modeling that
+    travel with the variant (may be empty). `bytes` counts the variant's tensors, `shared_bytes` those of them that
+    stand in shards which another variant uses too.
     """
 
     id: str
@@ -82,7 +86,8 @@ class PlannedVariant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything an export will do. `shards` are the unique files under weights/, in writing order; `bytes` their tensor bytes."""
+    """Everything an export will do. `shards` are the unique files under weights/, in writing order; `bytes` their
+    tensor bytes."""
 
     family: Family
     checkpoint: Checkpoint
@@ -102,12 +107,12 @@ NON_BLOCK = "weights/non-block.safetensors"
 def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     """Plan the family that a request asks for: every depth of the chosen evidence × every top_k.
 
-    Ids are `b14-k4`, `b14` for a dense family, `b14-k4-r4.13` where two variants of one shape remove different blocks, and
-    `b14-kmix-1a2b3c4d` (with `-r4.13` before the digest where needed) for a top_k list. Variants with the same layers and the same top_k
-    at every layer are one variant, under the first id.
+    Ids are `b14-k4`, `b14` for a dense family, `b14-k4-r4.13` where two variants of one shape remove different blocks,
+    and `b14-kmix-1a2b3c4d` (with `-r4.13` before the digest where needed) for a top_k list. Variants with the same
+    layers and the same top_k at every layer are one variant, under the first id.
 
-    Raises PlanError, CheckpointError or DocumentError: see `find_family`, `read_shape`, `split_blocks`, `choose_blocks`, `choose_experts`
-    and `edit_config` for what is refused.
+    Raises PlanError, CheckpointError or DocumentError: see `find_family`, `read_shape`, `split_blocks`,
+    `choose_blocks`, `choose_experts` and `edit_config` for what is refused.
     """
     file = str(checkpoint.folder / "config.json")
     family = find_family(checkpoint.config, file=file)
@@ -161,8 +166,11 @@ def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], bl
     return tuple(drafts.values())
 
 
-def _shards(family: Family, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]) -> tuple[PlannedShard, ...]:
-    """All unique shards, by block and layer, the non-block tensors last; inside a shard by place in the source, to read it in order."""
+def _shards(
+    family: Family, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]
+) -> tuple[PlannedShard, ...]:
+    """All unique shards, by block and layer, the non-block tensors last; inside a shard by place in the source, to read
+    it in order."""
     order = {file.name: i for i, file in enumerate(checkpoint.files)}
 
     def place(tensor: PlannedTensor) -> tuple[int, int, str]:
@@ -170,8 +178,15 @@ def _shards(family: Family, checkpoint: Checkpoint, tensors: BlockTensors, draft
 
     shards = []
     for block, layer in sorted({(block, layer) for draft in drafts for layer, block in enumerate(draft.layers)}):
-        moved = [PlannedTensor(source=record, name=family.layer_name(layer, rest)) for rest, record in tensors.blocks[block].items()]
-        shards.append(PlannedShard(path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))))
+        moved = [
+            PlannedTensor(source=record, name=family.layer_name(layer, rest))
+            for rest, record in tensors.blocks[block].items()
+        ]
+        shards.append(
+            PlannedShard(
+                path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
+            )
+        )
     rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.rest), key=place))
     return (*shards, PlannedShard(path=NON_BLOCK, block=None, layer=None, tensors=rest))
 
@@ -214,13 +229,19 @@ def _variant(
 def _source_notes(family: Family, config: Mapping[str, Any]) -> tuple[str, ...]:
     notes = []
     if config.get("auto_map") and not family.always_own_type:
-        notes.append(f"the source names remote code (auto_map), which does not travel: variants are plain {family.model_type}")
+        notes.append(
+            f"the source names remote code (auto_map), which does not travel: variants are plain {family.model_type}"
+        )
     if config.get("quantization_config"):
-        notes.append("the source is quantized: its tensors are copied as they are, and parameters are counted as stored")
+        notes.append(
+            "the source is quantized: its tensors are copied as they are, and parameters are counted as stored"
+        )
     return tuple(notes)
 
 
-def _choice(request: PlanRequest, selection: Selection, protected: tuple[int, ...], blocks: int, *, notes: tuple[str, ...]) -> ChoiceRecord:
+def _choice(
+    request: PlanRequest, selection: Selection, protected: tuple[int, ...], blocks: int, *, notes: tuple[str, ...]
+) -> ChoiceRecord:
     notes = (*notes, *selection.notes)
     match request.chosen:
         case Importance(file=file, sha256=digest):

@@ -8,9 +8,15 @@ from runtime.errors import PlanError
 
 
 def compare_evidence(
-    other: Importance | Recommendations, *, label: str, removals: tuple[Removal, ...], blocks: int, protected: tuple[int, ...]
+    other: Importance | Recommendations,
+    *,
+    label: str,
+    removals: tuple[Removal, ...],
+    blocks: int,
+    protected: tuple[int, ...],
 ) -> tuple[str, ...]:
-    """A note for each depth at which `other` would remove other blocks than the choice called `label`, or says why it cannot tell."""
+    """A note for each depth at which `other` would remove other blocks than the choice called `label`, or says why it
+    cannot tell."""
     notes = []
     named = replace(other, path=other.file)  # notes travel with the family: no paths of this machine in them
     for removal in removals:
@@ -23,5 +29,8 @@ def compare_evidence(
             continue
         theirs = selection.removals[0].removed
         if theirs != removal.removed:
-            notes.append(f"blocks {removal.depth}: {label} removes {show_blocks(removal.removed)}, {other.file} removes {show_blocks(theirs)}")
+            notes.append(
+                f"blocks {removal.depth}: {label} removes {show_blocks(removal.removed)}, {other.file} removes "
+                f"{show_blocks(theirs)}"
+            )
     return tuple(notes)

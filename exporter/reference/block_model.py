@@ -1,4 +1,5 @@
-"""A transformers model whose blocks are streamed from disk: it holds the embeddings and the head, and runs one block at a time."""
+"""A transformers model whose blocks are streamed from disk: it holds the embeddings and the head, and runs one block at
+a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +25,16 @@ Signature = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Advance:
-    """What one block made of its input: `hidden` [batch, length, width], `experts` [batch · length, k] chosen ids (None in a dense block)."""
+    """What one block made of its input: `hidden` [batch, length, width], `experts` [batch · length, k] chosen ids (None
+    in a dense block)."""
 
     hidden: torch.Tensor
     experts: torch.Tensor | None
 
 
 class _PassThrough(nn.Module):  # type: ignore[misc]
-    """Stands in for a block: notes how the model calls it, and returns its input, or `replacement` where that is set."""
+    """Stands in for a block: notes how the model calls it, and returns its input, or `replacement` where that is
+    set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,9 +51,10 @@ class _PassThrough(nn.Module):  # type: ignore[misc]
 class BlockModel:
     """A causal language model whose blocks come from disk one by one.
 
-    The model itself runs with stand-ins for its blocks: `start` finds what it feeds to the first block and with which keywords (masks,
-    positions) it calls each; `advance` runs one real block with weights handed in; `finish` turns the last hidden states into logits with
-    the model's own norm and head. Errors of the given class name the file and the tensor.
+    The model itself runs with stand-ins for its blocks: `start` finds what it feeds to the first block and with which
+    keywords (masks, positions) it calls each; `advance` runs one real block with weights handed in; `finish` turns the
+    last hidden states into logits with the model's own norm and head. Errors of the given class name the file and the
+    tensor.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class BlockModel:
         error: type[TrimoeError],
         dtype: torch.dtype | None = None,
     ) -> None:
-        """Build the model without weights. `config` is the folder's config.json, `places` the file of each tensor, `dtype` overrides theirs."""
+        """Build the model without weights. `config` is the folder's config.json, `places` the file of each tensor,
+        `dtype` overrides theirs."""
         self.weights = BlockWeights(family=family, places=places, error=error)
         self._folder, self._error = folder, error
         model_class, self.config = read_model_config(folder, config, family=family, error=error)
@@ -80,7 +85,9 @@ class BlockModel:
         self._expected = tuple(stored(block) for block in self._blocks)
         extra = sorted(layer for layer in self.weights.layers if layer >= len(self._blocks))
         if extra:
-            raise error(f"{folder}: tensors of layers {extra}, but config.json says there are {len(self._blocks)} layers")
+            raise error(
+                f"{folder}: tensors of layers {extra}, but config.json says there are {len(self._blocks)} layers"
+            )
         self._ignore = (*(self._model._keys_to_ignore_on_load_unexpected or ()), *_old_names(self._model))
 
     @property
@@ -104,7 +111,8 @@ class BlockModel:
             return self.weights.rest(self.rest_expected(), ignore=self._ignore)
 
     def place_rest(self, tensors: Tensors) -> None:
-        """Take `tensors` (from `read_rest`, of this model or of one with the same) as parameters; they are shared, not copied."""
+        """Take `tensors` (from `read_rest`, of this model or of one with the same) as parameters; they are shared, not
+        copied."""
         for name, tensor in tensors.items():
             _put(self._model, name, tensor)
         self._model.tie_weights()
@@ -112,7 +120,8 @@ class BlockModel:
         self._refuse_absent([name for name, tensor in stored(self._model).items() if tensor.is_meta])
 
     def check_tensors(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """Raise what reading would raise for names and shapes, without reading; `shapes` are those on disk by name. For use before `start`."""
+        """Raise what reading would raise for names and shapes, without reading; `shapes` are those on disk by name. For
+        use before `start`."""
         self._model.tie_weights()
         expected = self.rest_expected()
         self.weights.check(None, expected, shapes=shapes, ignore=self._ignore)
@@ -126,8 +135,11 @@ class BlockModel:
             raise self._error(f'{self._folder}: {counted(len(names), "tensor")} missing, first "{names[0]}"')
 
     def layer_signature(self, layer: int) -> Signature:
-        """Names, shapes and types of a block's weights: two layers with the same files and signature can share what `read_layer` returns."""
-        return tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(self._expected[layer].items()))
+        """Names, shapes and types of a block's weights: two layers with the same files and signature can share what
+        `read_layer` returns."""
+        return tuple(
+            (name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(self._expected[layer].items())
+        )
 
     def read_layer(self, layer: int) -> dict[str, torch.Tensor]:
         """Read the weights of one block."""
@@ -135,7 +147,8 @@ class BlockModel:
             return self.weights.layer(layer, self._expected[layer], ignore=self._ignore)
 
     def start(self, inputs: Tensors) -> torch.Tensor:
-        """Run everything before the first block on `inputs` (keywords of the model's forward); returns [batch, length, width]."""
+        """Run everything before the first block on `inputs` (keywords of the model's forward); returns [batch, length,
+        width]."""
         self._stand_ins[0].replacement = None
         with torch.no_grad():
             self._model(**inputs, use_cache=False, logits_to_keep=1)
@@ -145,7 +158,8 @@ class BlockModel:
         return received
 
     def advance(self, layer: int, hidden: torch.Tensor, weights: Tensors, *, top_k: int | None = None) -> Advance:
-        """Run block `layer` on [batch, length, width], called as the model calls it. `top_k` overrides the router's, where there is one."""
+        """Run block `layer` on [batch, length, width], called as the model calls it. `top_k` overrides the router's,
+        where there is one."""
         block = self._blocks[layer]
         router = _find_router(block)
         chosen: list[torch.Tensor] = []
@@ -163,7 +177,8 @@ class BlockModel:
         return Advance(hidden=result, experts=chosen[0] if chosen else None)
 
     def finish(self, hidden: torch.Tensor, inputs: Tensors) -> torch.Tensor:
-        """The logits [batch, length, vocabulary] that the model's own norm and head give for the last block's output."""
+        """The logits [batch, length, vocabulary] that the model's own norm and head give for the last block's
+        output."""
         text = {name: inputs[name] for name in ("input_ids", "attention_mask") if name in inputs}
         self._stand_ins[0].replacement = hidden
         try:
@@ -174,7 +189,9 @@ class BlockModel:
         return logits
 
 
-def _build_without_weights(model_class: type[PreTrainedModel], config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+def _build_without_weights(
+    model_class: type[PreTrainedModel], config: PreTrainedConfig, dtype: torch.dtype
+) -> PreTrainedModel:
     """The model on the meta device. Raises one of REFUSALS when its config does not describe one."""
     with torch.device("meta"):
         model = model_class._from_config(config, dtype=dtype)
@@ -182,7 +199,8 @@ def _build_without_weights(model_class: type[PreTrainedModel], config: PreTraine
 
 
 def _old_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """Patterns of names that old checkpoints hold and `from_pretrained` passes over in this model: rotary frequencies, now computed."""
+    """Patterns of names that old checkpoints hold and `from_pretrained` passes over in this model: rotary frequencies,
+    now computed."""
     rotary = any(name.endswith("rotary_emb.inv_freq") for name, _ in model.named_buffers())
     return (r"rotary_emb\.inv_freq$",) if rotary else ()
 
@@ -210,13 +228,16 @@ def _put(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
 
 
 def _fill_buffers(model: PreTrainedModel) -> None:
-    """Compute the buffers that no checkpoint holds (rotary frequencies), by the model's own initialisation, as `from_pretrained` does."""
+    """Compute the buffers that no checkpoint holds (rotary frequencies), by the model's own initialisation, as
+    `from_pretrained` does."""
     for module in model.modules():
         names = [name for name in module._non_persistent_buffers_set if module._buffers.get(name) is not None]
         if not any(module._buffers[name].is_meta for name in names):
             continue
         for name in names:
-            module._buffers[name] = torch.full(module._buffers[name].shape, torch.nan, dtype=module._buffers[name].dtype)
+            module._buffers[name] = torch.full(
+                module._buffers[name].shape, torch.nan, dtype=module._buffers[name].dtype
+            )
         model._init_weights(module)
         unfilled = [name for name in names if module._buffers[name].isnan().any()]
         if unfilled:

@@ -1,4 +1,5 @@
-"""Weights read from safetensors files under the names they have in memory: experts fused, nothing missing, nothing unexpected."""
+"""Weights read from safetensors files under the names they have in memory: experts fused, nothing missing, nothing
+unexpected."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,10 +37,11 @@ class BlockWeights:
         return frozenset(layer for layer in self._by_layer if layer is not None)
 
     def rest(self, expected: Mapping[str, torch.Tensor], *, ignore: Sequence[str]) -> dict[str, torch.Tensor]:
-        """All tensors of no block, under their names, converted to the dtypes of `expected` (which may be on the meta device).
+        """All tensors of no block, under their names, converted to the dtypes of `expected` (which may be on the meta
+        device).
 
-        Names that match a regular expression of `ignore` are skipped; any other unknown name is an error, and so is a wrong shape. Names of
-        `expected` that are absent are left out: tied weights have one name on disk.
+        Names that match a regular expression of `ignore` are skipped; any other unknown name is an error, and so is a
+        wrong shape. Names of `expected` that are absent are left out: tied weights have one name on disk.
         """
         targets = self._rest_targets(expected, ignore)
         loaded = {}
@@ -52,10 +54,14 @@ class BlockWeights:
         """The file of each tensor of the block at index `layer` (None: of no block), by name."""
         return self._by_layer.get(layer, {})
 
-    def layer(self, layer: int, expected: Mapping[str, torch.Tensor], *, ignore: Sequence[str]) -> dict[str, torch.Tensor]:
-        """The tensors of the block at index `layer`, named and shaped like `expected` (parameter names inside the block, in memory).
+    def layer(
+        self, layer: int, expected: Mapping[str, torch.Tensor], *, ignore: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """The tensors of the block at index `layer`, named and shaped like `expected` (parameter names inside the
+        block, in memory).
 
-        Raises an error naming the tensor when one is missing, unexpected, of another shape, or names an expert that does not exist.
+        Raises an error naming the tensor when one is missing, unexpected, of another shape, or names an expert that
+        does not exist.
         """
         loaded = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in expected.items()}
         targets = self._layer_targets(layer, loaded, ignore)
@@ -63,9 +69,19 @@ class BlockWeights:
             self._copy(name, tensor, targets[name])
         return loaded
 
-    def check(self, layer: int | None, expected: Mapping[str, torch.Tensor], *, shapes: Mapping[str, Sequence[int]], ignore: Sequence[str]) -> None:
-        """Raise what `rest` (None) or `layer` would raise for names and shapes, without reading: `shapes` are those on disk, by name."""
-        targets = self._rest_targets(expected, ignore) if layer is None else self._layer_targets(layer, expected, ignore)
+    def check(
+        self,
+        layer: int | None,
+        expected: Mapping[str, torch.Tensor],
+        *,
+        shapes: Mapping[str, Sequence[int]],
+        ignore: Sequence[str],
+    ) -> None:
+        """Raise what `rest` (None) or `layer` would raise for names and shapes, without reading: `shapes` are those on
+        disk, by name."""
+        targets = (
+            self._rest_targets(expected, ignore) if layer is None else self._layer_targets(layer, expected, ignore)
+        )
         for name, target in targets.items():
             self._check_shape(name, shapes[name], target)
 
@@ -74,7 +90,9 @@ class BlockWeights:
         names = [name for name in self.places_of(None) if name in expected or not self._ignored(name, ignore)]
         return {name: expected[name] for name in names}
 
-    def _layer_targets(self, layer: int, loaded: Mapping[str, torch.Tensor], ignore: Sequence[str]) -> dict[str, torch.Tensor]:
+    def _layer_targets(
+        self, layer: int, loaded: Mapping[str, torch.Tensor], ignore: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
         """Where each tensor of a block goes, by its name on disk."""
         missing = set(self._disk_names(loaded))
         targets = {}
@@ -87,7 +105,9 @@ class BlockWeights:
                 self._ignored(name, ignore)
         if missing:
             first = self._family.layer_name(layer, min(missing))
-            raise self._error(f'{self._folder()}: {counted(len(missing), "tensor")} of layer {layer} missing, first "{first}"')
+            raise self._error(
+                f'{self._folder()}: {counted(len(missing), "tensor")} of layer {layer} missing, first "{first}"'
+            )
         return targets
 
     def _ignored(self, name: str, ignore: Sequence[str]) -> bool:
@@ -126,7 +146,8 @@ class BlockWeights:
         return name
 
     def _target(self, rest: str, loaded: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Where the tensor called `rest` on disk goes: a parameter, or the part of a fused one that belongs to an expert."""
+        """Where the tensor called `rest` on disk goes: a parameter, or the part of a fused one that belongs to an
+        expert."""
         pattern = self._family.expert_pattern
         found = None if pattern is None else pattern.match(rest)
         if found is None:
@@ -148,7 +169,9 @@ class BlockWeights:
 
     def _check_shape(self, name: str, shape: Sequence[int], target: torch.Tensor) -> None:
         if tuple(shape) != tuple(target.shape):
-            raise self._error(f'{self._places[name]}: tensor "{name}" has shape {list(shape)}, the model needs {list(target.shape)}')
+            raise self._error(
+                f'{self._places[name]}: tensor "{name}" has shape {list(shape)}, the model needs {list(target.shape)}'
+            )
 
     def _read(self, names: Iterable[str]) -> Iterator[tuple[str, torch.Tensor]]:
         """The tensors as mapped from their files, file by file, each file opened once."""
@@ -165,8 +188,13 @@ class BlockWeights:
 
 
 def stored(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters and persistent buffers of a module by name: what a checkpoint holds for it. Tied ones under each of their names."""
-    transient = {f"{prefix}.{name}" if prefix else name for prefix, child in module.named_modules() for name in child._non_persistent_buffers_set}
+    """The parameters and persistent buffers of a module by name: what a checkpoint holds for it. Tied ones under each
+    of their names."""
+    transient = {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, child in module.named_modules()
+        for name in child._non_persistent_buffers_set
+    }
     buffers = {name: buffer for name, buffer in module.named_buffers(remove_duplicate=False) if name not in transient}
     return {**dict(module.named_parameters(remove_duplicate=False)), **buffers}
 

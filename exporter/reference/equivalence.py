@@ -1,4 +1,5 @@
-"""All variants of a family run side by side, block by block from disk, and compared with the original that skips the removed blocks."""
+"""All variants of a family run side by side, block by block from disk, and compared with the original that skips the
+removed blocks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from runtime.errors import CheckpointError, VerificationError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunVariant:
-    """A variant to run: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None: dense), `model` its folder's."""
+    """A variant to run: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None: dense),
+    `model` its folder's."""
 
     id: str
     layers: tuple[int, ...]
@@ -23,7 +25,8 @@ class RunVariant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What a variant answers: `logits` [batch, length, vocabulary], `experts[i]` [batch · length, k] ids chosen at layer i (None: dense)."""
+    """What a variant answers: `logits` [batch, length, vocabulary], `experts[i]` [batch · length, k] ids chosen at
+    layer i (None: dense)."""
 
     logits: torch.Tensor
     experts: tuple[torch.Tensor | None, ...]
@@ -32,16 +35,20 @@ class Outputs:
 def run_variants(
     variants: Sequence[RunVariant], *, source: BlockModel | None, inputs: Tensors, progress: Callable[[int], None]
 ) -> dict[str, Outputs]:
-    """Run every variant on `inputs`; with `source`, compare each of its layers and its logits, bit by bit, with the masked original.
+    """Run every variant on `inputs`; with `source`, compare each of its layers and its logits, bit by bit, with the
+    masked original.
 
-    The masked original is the source model that skips the removed blocks and routes each kept block with the variant's top_k, each block
-    called with the source's own mask and positions. Source blocks are read once each, and so is each shard, whichever variants share it; at
-    most one block is in memory. `progress` is told the bytes of each block run. Raises VerificationError naming variant, first layer that
-    differs and the largest difference; CheckpointError, naming variant, layer and tensor, when the source's own numbers are not finite.
+    The masked original is the source model that skips the removed blocks and routes each kept block with the variant's
+    top_k, each block called with the source's own mask and positions. Source blocks are read once each, and so is each
+    shard, whichever variants share it; at most one block is in memory. `progress` is told the bytes of each block run.
+    Raises VerificationError naming variant, first layer that differs and the largest difference; CheckpointError,
+    naming variant, layer and tensor, when the source's own numbers are not finite.
     """
     for variant in variants:
         if variant.model.depth != len(variant.layers):
-            raise VerificationError(f"variant {variant.id}: its config says {variant.model.depth} layers, planned are {len(variant.layers)}")
+            raise VerificationError(
+                f"variant {variant.id}: its config says {variant.model.depth} layers, planned are {len(variant.layers)}"
+            )
     rest = _SharedRest()
     hidden = {variant.id: rest.start(variant.model, inputs) for variant in variants}
     reference = None if source is None else _Reference(source, variants, inputs)
@@ -65,7 +72,9 @@ def run_variants(
             progress(_bytes(weights))
             del weights
     return {
-        variant.id: Outputs(logits=_finish(variant, hidden[variant.id], reference, inputs), experts=tuple(experts[variant.id]))
+        variant.id: Outputs(
+            logits=_finish(variant, hidden[variant.id], reference, inputs), experts=tuple(experts[variant.id])
+        )
         for variant in variants
     }
 
@@ -102,7 +111,9 @@ class _Reference:
         start = Advance(hidden=source.start(inputs), experts=None)
         self._now = {variant.id: start for variant in variants}
         # The source block after which a variant's numbers were first not finite; None: before the first one.
-        self._broken: dict[str, int | None] = {} if _finite(start.hidden) else {variant.id: None for variant in variants}
+        self._broken: dict[str, int | None] = (
+            {} if _finite(start.hidden) else {variant.id: None for variant in variants}
+        )
 
     def now(self, variant: RunVariant) -> Advance:
         """What the masked original has at the block where the variant stands."""
@@ -135,7 +146,11 @@ class _Reference:
         else:
             where = "from the embeddings on" if variant.id in self._broken else "after the last layer"
         named, kind = _first_not_finite(weights.places_of(block)), str(self._source.dtype).removeprefix("torch.")
-        cause = f"the weights there are finite, so the numbers overflow {kind}" if named is None else f"{named} holds NaN or infinity"
+        cause = (
+            f"the weights there are finite, so the numbers overflow {kind}"
+            if named is None
+            else f"{named} holds NaN or infinity"
+        )
         folder = next(iter(weights.places_of(None).values())).parent
         fact = f"the source with the blocks of {variant.id} gives logits that are not finite, {where}"
         return f"{folder}: {fact}: {cause}; nothing can be verified with it"
@@ -157,7 +172,9 @@ def _first_not_finite(places: Mapping[str, Path]) -> str | None:
 
 
 def _path(variant: RunVariant, layers: int) -> tuple[tuple[int, int | None], ...]:
-    return tuple((block, None if variant.top_k is None else variant.top_k[i]) for i, block in enumerate(variant.layers[:layers]))
+    return tuple(
+        (block, None if variant.top_k is None else variant.top_k[i]) for i, block in enumerate(variant.layers[:layers])
+    )
 
 
 def _sharing(users: Sequence[RunVariant], block: int) -> tuple[tuple[RunVariant, ...], ...]:
@@ -194,7 +211,10 @@ def largest_difference(first: torch.Tensor, second: torch.Tensor) -> float:
 
 def _describe(what: str, expected: torch.Tensor, found: torch.Tensor) -> str:
     if expected.shape != found.shape or expected.dtype != found.dtype:
-        return f"{what}: {found.dtype} {list(found.shape)}, the masked original has {expected.dtype} {list(expected.shape)}"
+        return (
+            f"{what}: {found.dtype} {list(found.shape)}, the masked original has {expected.dtype} "
+            f"{list(expected.shape)}"
+        )
     return f"{what} differ from the masked original's, max |Δ| {largest_difference(expected, found):.3g}"
 
 
@@ -206,14 +226,19 @@ def _compare_start(variant: RunVariant, expected: torch.Tensor, found: torch.Ten
 def _compare_layer(variant: RunVariant, layer: int, expected: Advance, found: Advance) -> None:
     place = f"variant {variant.id}: layer {layer} (source block {variant.layers[layer]})"
     if (expected.experts is None) != (found.experts is None):
-        raise VerificationError(f"{place}: {'no' if found.experts is None else 'an'} expert router, unlike the masked original")
+        raise VerificationError(
+            f"{place}: {'no' if found.experts is None else 'an'} expert router, unlike the masked original"
+        )
     if expected.experts is not None and found.experts is not None and not torch.equal(expected.experts, found.experts):
         if expected.experts.shape != found.experts.shape:
-            raise VerificationError(f"{place}: {found.experts.shape[-1]} experts per token, planned are {expected.experts.shape[-1]}")
+            raise VerificationError(
+                f"{place}: {found.experts.shape[-1]} experts per token, planned are {expected.experts.shape[-1]}"
+            )
         tokens = int((expected.experts != found.experts).any(dim=-1).sum())
         delta = largest_difference(expected.hidden, found.hidden)
         raise VerificationError(
-            f"{place}: {tokens} of {len(found.experts)} tokens go to other experts than in the masked original, max |Δ| {delta:.3g}"
+            f"{place}: {tokens} of {len(found.experts)} tokens go to other experts than in the masked original, "
+            f"max |Δ| {delta:.3g}"
         )
     if not same_bits(expected.hidden, found.hidden):
         raise VerificationError(f"{place}: {_describe('hidden states', expected.hidden, found.hidden)}")

@@ -1,4 +1,5 @@
-"""Golden files: what each variant answers to fixed inputs, with the machine that computed it, for self-tests before serving."""
+"""Golden files: what each variant answers to fixed inputs, with the machine that computed it, for self-tests before
+serving."""
 
 import json
 import platform
@@ -23,7 +24,8 @@ VERSION = 1
 KEY = "trimoe"
 FULL_LOGITS_BYTES = 256 * 1024
 LAST_POSITIONS = 4
-# Relative to the largest |logit|: what other threads, processors or library versions may change by summing in another order.
+# Relative to the largest |logit|: what other threads, processors or library versions may change by summing in another
+# order.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
@@ -40,9 +42,11 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Golden:
-    """A golden file: `logits` [rows, n, vocabulary] at `positions` [rows, n], the `tokens` [rows, n] they favour, `experts` by layer.
+    """A golden file: `logits` [rows, n, vocabulary] at `positions` [rows, n], the `tokens` [rows, n] they favour,
+    `experts` by layer.
 
-    `dtype` is the type the model computes in. Logits in bfloat16 are kept as float32, which changes none and which numpy can read.
+    `dtype` is the type the model computes in. Logits in bfloat16 are kept as float32, which changes none and which
+    numpy can read.
     """
 
     variant: str
@@ -91,7 +95,8 @@ def read_inputs(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def make_golden(variant: str, outputs: Outputs, inputs: Mapping[str, torch.Tensor]) -> Golden:
-    """What of `outputs` is stored: the logits at the last positions of each row, fewer of them where the vocabulary is large."""
+    """What of `outputs` is stored: the logits at the last positions of each row, fewer of them where the vocabulary is
+    large."""
     mask = inputs["attention_mask"].bool()
     shortest = int(mask.sum(dim=-1).min())
     full = outputs.logits[0, 0].nbytes * len(mask) * shortest
@@ -129,7 +134,13 @@ def write_golden(folder: Path, golden: Golden) -> str:
     path = f"{FOLDER}/{golden.variant}.safetensors"
     tensors = {"logits": golden.logits, "positions": golden.positions, "tokens": golden.tokens}
     tensors |= {f"experts.{layer}": ids for layer, ids in golden.experts.items()}
-    header = {"format": FORMAT, "version": VERSION, "variant": golden.variant, "dtype": golden.dtype, "machine": asdict(golden.machine)}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "variant": golden.variant,
+        "dtype": golden.dtype,
+        "machine": asdict(golden.machine),
+    }
     _write(folder / path, tensors, header)
     return path
 
@@ -140,7 +151,9 @@ def read_golden(path: Path) -> Golden:
     try:
         node = parse_document(header.encode(), file=f"{path}: metadata")
         if node.require("version").integer() != VERSION:
-            node.require("version").fail(f"this trimoe reads version {VERSION}, the file has {node.require('version').value}")
+            node.require("version").fail(
+                f"this trimoe reads version {VERSION}, the file has {node.require('version').value}"
+            )
         machine = node.require("machine")
         return Golden(
             variant=node.require("variant").string(),
@@ -155,7 +168,9 @@ def read_golden(path: Path) -> Golden:
             logits=tensors["logits"],
             positions=tensors["positions"],
             tokens=tensors["tokens"],
-            experts={int(name.partition(".")[2]): tensor for name, tensor in tensors.items() if name.startswith("experts.")},
+            experts={
+                int(name.partition(".")[2]): tensor for name, tensor in tensors.items() if name.startswith("experts.")
+            },
         )
     except DocumentError as error:
         raise VerificationError(str(error)) from error
@@ -166,38 +181,51 @@ def read_golden(path: Path) -> Golden:
 def compare_golden(golden: Golden, outputs: Outputs, inputs: Mapping[str, torch.Tensor]) -> str:
     """Compare a variant's outputs with its golden file; returns a sentence saying how equal they are.
 
-    On the machine that is recorded, with its threads and library versions, logits, tokens and experts must be equal bit by bit; elsewhere
-    the logits must agree within the tolerance of their type. Raises VerificationError with the largest difference.
+    On the machine that is recorded, with its threads and library versions, logits, tokens and experts must be equal bit
+    by bit; elsewhere the logits must agree within the tolerance of their type. Raises VerificationError with the
+    largest difference.
     """
     found = make_golden(golden.variant, outputs, inputs)
     if found.dtype != golden.dtype:
-        raise VerificationError(f"variant {golden.variant}: computes in {found.dtype}, the golden file in {golden.dtype}")
+        raise VerificationError(
+            f"variant {golden.variant}: computes in {found.dtype}, the golden file in {golden.dtype}"
+        )
     if not torch.equal(found.positions, golden.positions) or found.logits.shape != golden.logits.shape:
         raise VerificationError(
-            f"variant {golden.variant}: the golden file has logits {list(golden.logits.shape)}, computed {list(found.logits.shape)}"
+            f"variant {golden.variant}: the golden file has logits {list(golden.logits.shape)}, computed "
+            f"{list(found.logits.shape)}"
         )
     if found.machine != golden.machine:
         changed = [name for name, value in asdict(found.machine).items() if value != getattr(golden.machine, name)]
         return compare_loosely(golden, found.logits, because=f"other {', '.join(changed)} than recorded")
     if not same_bits(golden.logits, found.logits):
         delta = largest_difference(golden.logits, found.logits)
-        raise VerificationError(f"variant {golden.variant}: logits differ from {FOLDER}/{golden.variant}.safetensors, max |Δ| {delta:.3g}")
+        raise VerificationError(
+            f"variant {golden.variant}: logits differ from {FOLDER}/{golden.variant}.safetensors, max |Δ| {delta:.3g}"
+        )
     if not torch.equal(golden.tokens, found.tokens):
         raise VerificationError(f"variant {golden.variant}: the golden tokens are not those of the golden logits")
     if golden.experts.keys() != found.experts.keys():
-        raise VerificationError(f"variant {golden.variant}: experts at layers {sorted(found.experts)}, golden at {sorted(golden.experts)}")
+        raise VerificationError(
+            f"variant {golden.variant}: experts at layers {sorted(found.experts)}, golden at {sorted(golden.experts)}"
+        )
     for layer, ids in found.experts.items():
         if not torch.equal(golden.experts[layer], ids):
-            raise VerificationError(f"variant {golden.variant}: layer {layer} chooses other experts than the golden file says")
+            raise VerificationError(
+                f"variant {golden.variant}: layer {layer} chooses other experts than the golden file says"
+            )
     return "bitwise equal to the golden outputs"
 
 
 def compare_loosely(golden: Golden, logits: torch.Tensor, *, because: str) -> str:
-    """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises VerificationError beyond it."""
+    """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises
+    VerificationError beyond it."""
     delta = largest_difference(golden.logits, logits)
     limit = TOLERANCES.get(golden.dtype, 1e-4) * golden.logits.double().abs().max().item()
     if not delta <= limit:
-        raise VerificationError(f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})")
+        raise VerificationError(
+            f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})"
+        )
     return f"max |Δ| {delta:.2g} ≤ {limit:.2g} ({because})"
 
 
@@ -205,7 +233,9 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str,
     # One metadata entry: safetensors writes several in an order that changes from run to run.
     metadata = {KEY: json.dumps(header, sort_keys=True, ensure_ascii=False)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
+    write_atomically(
+        path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str]:

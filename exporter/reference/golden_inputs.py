@@ -1,4 +1,5 @@
-"""The inputs of the golden files: two prompts of different length, with an image where the model takes images, made from a seed."""
+"""The inputs of the golden files: two prompts of different length, with an image where the model takes images, made
+from a seed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +20,9 @@ ABSENT = -1.0  # pixels and masks of a crop that a row does not have
 def make_inputs(config: Mapping[str, Any], *, vocabulary: int, seed: int = SEED) -> dict[str, torch.Tensor]:
     """Keywords for a causal model's forward: `input_ids`, `attention_mask` [2, length], padded on the right.
 
-    A config with a `vision_backbone` gets an image of two crops in the first row as well: `images` [2, crops, patches, 3·patch²],
-    `image_masks` [2, crops, patches], `image_input_idx` [2, crops, tokens]; the second row has none. `vocabulary` is the number of
-    ordinary token ids. The same arguments give the same values.
+    A config with a `vision_backbone` gets an image of two crops in the first row as well: `images` [2, crops, patches,
+    3·patch²], `image_masks` [2, crops, patches], `image_input_idx` [2, crops, tokens]; the second row has none.
+    `vocabulary` is the number of ordinary token ids. The same arguments give the same values.
     """
     generator = np.random.Generator(np.random.Philox(key=seed))
     vision = config.get("vision_backbone")
@@ -38,13 +39,18 @@ def make_inputs(config: Mapping[str, Any], *, vocabulary: int, seed: int = SEED)
     if image is not None:
         added = config.get("additional_vocab_size") or 0
         first = config.get("embedding_size") or vocabulary
-        ids[0, :before] = first + generator.integers(0, added, before) if added else generator.integers(0, vocabulary, before)
+        ids[0, :before] = (
+            first + generator.integers(0, added, before) if added else generator.integers(0, vocabulary, before)
+        )
         arrays |= image
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
-def _image(config: Mapping[str, Any], vision: Mapping[str, Any], generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """An image of CROPS crops in row 0: whole, partly padded and wholly padded patches; its tokens stand before the text."""
+def _image(
+    config: Mapping[str, Any], vision: Mapping[str, Any], generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """An image of CROPS crops in row 0: whole, partly padded and wholly padded patches; its tokens stand before the
+    text."""
     patch = vision["image_patch_size"]
     height, width = (size // patch for size in vision["image_default_input_size"])
     tokens = -(-height // config["image_pooling_h"]) * -(-width // config["image_pooling_w"])

@@ -1,4 +1,5 @@
-"""Load each variant folder with transformers in a fresh process, without trimoe, and compare its logits with the golden ones."""
+"""Load each variant folder with transformers in a fresh process, without trimoe, and compare its logits with the golden
+ones."""
 
 import json
 import os
@@ -36,18 +37,21 @@ class LoadTarget:
 
 
 def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckRecord]:
-    """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant id.
+    """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant
+    id.
 
-    A variant passes when AutoModelForCausalLM loads its folder with no key missing or unexpected and its logits are the golden ones: bit by
-    bit on the machine the golden file names, within tolerance elsewhere. Generation must end at the tokens that the folder's files say. One that
-    does not fit in half of the free memory is skipped. The folders' own code is run: check that it is the package's first. Raises
-    VerificationError.
+    A variant passes when AutoModelForCausalLM loads its folder with no key missing or unexpected and its logits are the
+    golden ones: bit by bit on the machine the golden file names, within tolerance elsewhere. Generation must end at the
+    tokens that the folder's files say. One that does not fit in half of the free memory is skipped. The folders' own
+    code is run: check that it is the package's first. Raises VerificationError.
     """
     free = available_bytes()
     fitting = [target for target in targets if MEMORY_SHARE * target.bytes <= free]
     results = {
         target.golden.variant: CheckRecord(
-            name=NAME, outcome="skipped", detail=f"{target.bytes} bytes of weights, {free // MEMORY_SHARE} allowed (half of the free memory)"
+            name=NAME,
+            outcome="skipped",
+            detail=f"{target.bytes} bytes of weights, {free // MEMORY_SHARE} allowed (half of the free memory)",
         )
         for target in targets
         if target not in fitting
@@ -66,19 +70,32 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
             variant = target.golden.variant
             _check_end(target, said[variant]["eos"])
             logits = as_stored(load_file(Path(scratch) / f"{variant}.safetensors")["logits"])
-            results[variant] = CheckRecord(name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits))
+            results[variant] = CheckRecord(
+                name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits)
+            )
     return results
 
 
 def _request(target: LoadTarget) -> dict[str, Any]:
     remote_code = read_document(target.folder / "config.json").get("auto_map") is not None
     positions = target.golden.positions.tolist()
-    return {"id": target.golden.variant, "folder": str(target.folder.resolve()), "remote_code": remote_code, "positions": positions}
+    return {
+        "id": target.golden.variant,
+        "folder": str(target.folder.resolve()),
+        "remote_code": remote_code,
+        "positions": positions,
+    }
 
 
 def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[str, Any]]:
-    """What the probe says of each variant. The copies of remote code that transformers makes go to `scratch` and away with it."""
-    apart = {"HF_HOME": str(scratch), "HF_MODULES_CACHE": str(scratch / "modules"), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    """What the probe says of each variant. The copies of remote code that transformers makes go to `scratch` and away
+    with it."""
+    apart = {
+        "HF_HOME": str(scratch),
+        "HF_MODULES_CACHE": str(scratch / "modules"),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-I", "-B", str(load_probe.__file__)],
         input=json.dumps(request),
@@ -92,26 +109,37 @@ def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[s
     if done.returncode:
         begun: Sequence[str] = [line["begin"] for line in lines if "begin" in line]
         reason = " ".join(done.stderr.strip().splitlines()[-1:]) or f"the process ended with status {done.returncode}"
-        raise VerificationError(f"variant {begun[-1] if begun else '?'}: AutoModelForCausalLM cannot load the folder: {reason}")
+        raise VerificationError(
+            f"variant {begun[-1] if begun else '?'}: AutoModelForCausalLM cannot load the folder: {reason}"
+        )
     return {line["end"]: line for line in lines if "end" in line}
 
 
 def _check_end(target: LoadTarget, found: object) -> None:
-    """Compare the ids at which the loaded model ends with those in the folder: transformers passes over a generation config it cannot read."""
+    """Compare the ids at which the loaded model ends with those in the folder: transformers passes over a generation
+    config it cannot read."""
     file = next(name for name in ("generation_config.json", "config.json") if (target.folder / name).exists())
     node = read_document(target.folder / file).get("eos_token_id")
     if node is not None and node.value != found:
-        raise VerificationError(f"variant {target.golden.variant}: generation ends at {found}, but {file} says eos_token_id {node.value}")
+        raise VerificationError(
+            f"variant {target.golden.variant}: generation ends at {found}, but {file} says eos_token_id {node.value}"
+        )
 
 
 def _judge(golden: Golden, said: Mapping[str, Any], logits: torch.Tensor) -> str:
     for kind, names in said["info"].items():
         if names:
-            raise VerificationError(f"variant {golden.variant}: loading reports {kind}: {', '.join(names[:3])} ({len(names)} in all)")
-    name = said["class"] if said["experts"] is None else f"{said['class']} with experts_implementation {said['experts']!r}"
+            raise VerificationError(
+                f"variant {golden.variant}: loading reports {kind}: {', '.join(names[:3])} ({len(names)} in all)"
+            )
+    name = (
+        said["class"] if said["experts"] is None else f"{said['class']} with experts_implementation {said['experts']!r}"
+    )
     if golden.machine != this_machine():
         return f"{name}, {compare_loosely(golden, logits, because='other machine than recorded')}"
     if not same_bits(golden.logits, logits):
         delta = largest_difference(golden.logits, logits)
-        raise VerificationError(f"variant {golden.variant}: logits of the loaded folder differ from the golden ones, max |Δ| {delta:.3g}")
+        raise VerificationError(
+            f"variant {golden.variant}: logits of the loaded folder differ from the golden ones, max |Δ| {delta:.3g}"
+        )
     return f"{name}, logits bitwise equal to the golden ones"

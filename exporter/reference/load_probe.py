@@ -1,7 +1,8 @@
-"""Run as a script in a process of its own: load variant folders with AutoModelForCausalLM, as a user would, and write their logits.
+"""Run as a script in a process of its own: load variant folders with AutoModelForCausalLM, as a user would, and write
+their logits.
 
-It imports nothing of trimoe, so that what it loads is what the folder holds. It reads one JSON request from stdin and prints a line of JSON
-before and one after each variant; errors end the process.
+It imports nothing of trimoe, so that what it loads is what the folder holds. It reads one JSON request from stdin and
+prints a line of JSON before and one after each variant; errors end the process.
 """
 
 import json
@@ -39,8 +40,8 @@ def main() -> None:
 def use_runnable_experts(model: PreTrainedModel) -> bool:
     """Let the experts of `model` run eagerly where the grouped kernel cannot run them; returns whether that is so.
 
-    The kernel wants float32, bfloat16 or float16 and rows of whole 16 bytes (half types: widths in multiples of 8), and fails in the middle
-    of a forward without them.
+    The kernel wants float32, bfloat16 or float16 and rows of whole 16 bytes (half types: widths in multiples of 8), and
+    fails in the middle of a forward without them.
     """
     experts = [weight for _, weight in model.named_parameters() if weight.ndim == 3 and weight.is_floating_point()]
     if all(weight.element_size() <= 4 and weight.shape[-1] * weight.element_size() % 16 == 0 for weight in experts):

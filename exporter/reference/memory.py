@@ -12,7 +12,9 @@ _CGROUPS = (
 
 def available_bytes() -> int:
     """Bytes of memory that can be taken without swapping, within the container's limit where there is one."""
-    return min([_system_bytes(), *(free for limit, used in _CGROUPS if (free := _cgroup_bytes(limit, used)) is not None)])
+    return min(
+        [_system_bytes(), *(free for limit, used in _CGROUPS if (free := _cgroup_bytes(limit, used)) is not None)]
+    )
 
 
 def _system_bytes() -> int:
@@ -26,7 +28,8 @@ def _system_bytes() -> int:
 
 
 def _cgroup_bytes(limit: Path, used: Path) -> int | None:
-    """What a control group still allows; None without one or without a limit. Its page cache counts as used, so this is on the low side."""
+    """What a control group still allows; None without one or without a limit. Its page cache counts as used, so this is
+    on the low side."""
     try:
         allowed, taken = limit.read_text().strip(), used.read_text().strip()
     except OSError:

@@ -25,11 +25,12 @@ def explain(cause: Exception) -> str:
 def read_model_config(
     folder: Path, config: Mapping[str, Any], *, family: Family, error: type[TrimoeError]
 ) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
-    """The model class for `folder` and its config as an object; `config` is its config.json, already read. Nothing is read from disk.
+    """The model class for `folder` and its config as an object; `config` is its config.json, already read. Nothing is
+    read from disk.
 
-    A model type of transformers uses its classes; one of trimoe uses the package's modeling files, which the folder's must equal; the source
-    of a family that transformers does not know is run by the family's own classes. Raises `error` naming the file for a config that the
-    classes refuse.
+    A model type of transformers uses its classes; one of trimoe uses the package's modeling files, which the folder's
+    must equal; the source of a family that transformers does not know is run by the family's own classes. Raises
+    `error` naming the file for a config that the classes refuse.
     """
     file = folder / "config.json"
     model_type = config.get("model_type")
@@ -40,7 +41,11 @@ def read_model_config(
     try:
         if model_type == family.variant_model_type or family.always_own_type:
             if model_type == family.model_type:  # the source's own code and type do not apply to the family's classes
-                values = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "architectures")}
+                values = {
+                    key: value
+                    for key, value in values.items()
+                    if key not in ("model_type", "auto_map", "architectures")
+                }
             names = dict(family.variant_auto_map)
             config_class: type[PreTrainedConfig] = _packaged(names["AutoConfig"])
             model_class: type[PreTrainedModel] = _packaged(names["AutoModelForCausalLM"])

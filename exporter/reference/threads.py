@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-# With the few tokens of the golden inputs, below this waiting for other threads costs more than they compute; on a busy machine, 20 times more.
+# With the few tokens of the golden inputs, below this waiting for other threads costs more than they compute; on a busy
+# machine, 20 times more.
 SMALL_MODEL_BYTES = 4 * 1024**3
 
 

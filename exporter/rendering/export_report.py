@@ -21,7 +21,12 @@ COPYING = ("writing", "comparing")
 
 def show_export(plan: Plan, result: ExportResult, seconds: Mapping[str, float]) -> str:
     """The variants, what was verified of them, what it took and where it is. `seconds` are those of each phase."""
-    parts = [show_variants(plan.variants), show_totals(plan), show_checks(result.manifest), _show_outcome(plan, result, seconds)]
+    parts = [
+        show_variants(plan.variants),
+        show_totals(plan),
+        show_checks(result.manifest),
+        _show_outcome(plan, result, seconds),
+    ]
     notes = show_notes((*plan.choice.notes, *result.notes))
     return "\n\n".join([*parts, notes] if notes else parts)
 
@@ -31,7 +36,9 @@ def show_checks(manifest: Manifest) -> str:
     outcomes: dict[str, Counter[str]] = {}
     for variant in manifest.variants:
         for check in variant.checks:
-            outcomes.setdefault(check.name, Counter())[check.outcome if check.outcome == "passed" else f"{check.outcome}: {check.detail}"] += 1
+            outcomes.setdefault(check.name, Counter())[
+                check.outcome if check.outcome == "passed" else f"{check.outcome}: {check.detail}"
+            ] += 1
     width = max(map(len, outcomes), default=0)
     total = len(manifest.variants)
     lines = []
@@ -47,7 +54,11 @@ def _show_outcome(plan: Plan, result: ExportResult, seconds: Mapping[str, float]
         return f"Already there, with the same weights: {result.folder} ({disk}).\nNothing was written."
     phases = ", ".join(f"{phase} {value:.1f}" for phase, value in seconds.items())
     copying = sum(seconds.get(phase, 0.0) for phase in COPYING)
-    rate = f"; copied and compared at {show_bytes(round(plan.bytes / copying))}/s" if copying > 0 and not result.resumed else ""
+    rate = (
+        f"; copied and compared at {show_bytes(round(plan.bytes / copying))}/s"
+        if copying > 0 and not result.resumed
+        else ""
+    )
     resumed = f" {result.resumed} weight files were kept from an interrupted export." if result.resumed else ""
     text = f"{disk} in {sum(seconds.values()):.1f} s ({phases}){rate}.{resumed}"
     return "\n".join([f"Exported to {result.folder}", *textwrap.wrap(text, WIDTH)])
@@ -76,7 +87,8 @@ def export_document(plan: Plan, result: ExportResult, seconds: Mapping[str, floa
         "files": len(result.manifest.files),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "variants": [
-            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": [asdict(check) for check in v.checks]} for v in result.manifest.variants
+            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": [asdict(check) for check in v.checks]}
+            for v in result.manifest.variants
         ],
         "notes": [*plan.choice.notes, *result.notes],
     }

@@ -25,7 +25,8 @@ def show_plan(plan: Plan) -> str:
 
 
 def show_variants(variants: Sequence[PlannedVariant]) -> str:
-    """One row per variant: id, removed blocks, drop ± spread in points (number of data sets), parameters, bytes, bytes shared with others.
+    """One row per variant: id, removed blocks, drop ± spread in points (number of data sets), parameters, bytes, bytes
+    shared with others.
 
     The column of drops is left out where no variant has one.
     """
@@ -40,7 +41,11 @@ def show_variants(variants: Sequence[PlannedVariant]) -> str:
 
 
 def _row(variant: PlannedVariant) -> tuple[str, ...]:
-    drop = "–" if variant.drop is None else f"{variant.drop.mean * 100:.2f} ± {variant.drop.std * 100:.2f} ({len(variant.drop.datasets)})"
+    drop = (
+        "–"
+        if variant.drop is None
+        else f"{variant.drop.mean * 100:.2f} ± {variant.drop.std * 100:.2f} ({len(variant.drop.datasets)})"
+    )
     return (
         variant.id,
         " ".join(map(str, variant.removed)) or "–",
@@ -53,16 +58,21 @@ def _row(variant: PlannedVariant) -> tuple[str, ...]:
 
 
 def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """A row of the table. Removed blocks that do not fit go on in the lines below; an id that does not fit gets a line of its own."""
+    """A row of the table. Removed blocks that do not fit go on in the lines below; an id that does not fit gets a line
+    of its own."""
     before = [] if len(cells[0]) <= widths[0] else [cells[0]]
     wrapped = textwrap.wrap(cells[REMOVED], widths[REMOVED])
     first = ["" if before else cells[0], wrapped[0], *cells[REMOVED + 1 :]]
-    padded = [cell.ljust(width) if i <= REMOVED else cell.rjust(width) for i, (cell, width) in enumerate(zip(first, widths, strict=True))]
+    padded = [
+        cell.ljust(width) if i <= REMOVED else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(first, widths, strict=True))
+    ]
     return [*before, "  ".join(padded).rstrip(), *(" " * (widths[0] + 2) + line for line in wrapped[1:])]
 
 
 def show_totals(plan: Plan) -> str:
-    """How many bytes the family takes with its shared files, how many its variants would take apart, and how blocks were chosen."""
+    """How many bytes the family takes with its shared files, how many its variants would take apart, and how blocks
+    were chosen."""
     apart = sum(variant.bytes for variant in plan.variants)
     variants = f"{len(plan.variants)} variant{'' if len(plan.variants) == 1 else 's'}"
     sizes = f"{show_bytes(plan.bytes)} on disk, {show_bytes(apart)} if kept apart"
@@ -93,7 +103,10 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "folder": str(plan.checkpoint.folder),
             "family": plan.family.name,
             "blocks": plan.checkpoint.config[plan.family.depth_key],
-            "files": [{"name": file.name, "size": file.size, "header_sha256": file.header_sha256} for file in plan.checkpoint.files],
+            "files": [
+                {"name": file.name, "size": file.size, "header_sha256": file.header_sha256}
+                for file in plan.checkpoint.files
+            ],
             "carried": list(plan.checkpoint.carried),
         },
         "choice": _plain(asdict(plan.choice)),

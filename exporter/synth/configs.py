@@ -31,7 +31,13 @@ OLMOE_CONFIG: Mapping[str, Any] = {
     "vocab_size": 50304,
 }
 # Small enough to measure with: 512 wide, about 1.7 GB in float32.
-_BENCH_SIZES = {"hidden_size": 512, "intermediate_size": 256, "num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 8192}
+_BENCH_SIZES = {
+    "hidden_size": 512,
+    "intermediate_size": 256,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 8,
+    "vocab_size": 8192,
+}
 BENCH_CONFIG: Mapping[str, Any] = {**OLMOE_CONFIG, **_BENCH_SIZES, "eos_token_id": 2}
 
 MOLMOE_CONFIG: Mapping[str, Any] = {

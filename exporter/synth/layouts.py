@@ -1,4 +1,5 @@
-"""The layouts that `trimoe synth` imitates, as data: the config of a real model and the name and shape of each of its tensors."""
+"""The layouts that `trimoe synth` imitates, as data: the config of a real model and the name and shape of each of its
+tensors."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,8 @@ Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """What a user may change of a layout; None keeps the real model's value. `hidden` scales the expert width and the vision tower along."""
+    """What a user may change of a layout; None keeps the real model's value. `hidden` scales the expert width and the
+    vision tower along."""
 
     blocks: int | None = None
     hidden: int | None = None
@@ -26,7 +28,8 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SynthLayout:
-    """A real model's layout: its config, its own dtype, how sizes change the config, and the tensors of a config in file order."""
+    """A real model's layout: its config, its own dtype, how sizes change the config, and the tensors of a config in
+    file order."""
 
     name: str
     dtype: str
@@ -47,13 +50,18 @@ class SynthLayout:
                     raise PlanError(f"cannot make {value} {name}: at most {MOST[name]}")
                 config[self.keys[name]] = value
         if config[self.keys["experts"]] < config[self.keys["top_k"]]:
-            raise PlanError(f"cannot make {config[self.keys['experts']]} experts: {self.name} uses {config[self.keys['top_k']]} for each token")
+            raise PlanError(
+                f"cannot make {config[self.keys['experts']]} experts: {self.name} uses "
+                f"{config[self.keys['top_k']]} for each token"
+            )
         count = config[self.keys["blocks"]] * config[self.keys["experts"]]
         if count > MOST_EXPERTS_IN_ALL:
             raise PlanError(f"cannot make {count} experts in all blocks together: at most {MOST_EXPERTS_IN_ALL}")
         if sizes.hidden is not None:
             if sizes.hidden < self.hidden_step or sizes.hidden % self.hidden_step:
-                raise PlanError(f"cannot make hidden size {sizes.hidden}: {self.name} needs a multiple of {self.hidden_step}")
+                raise PlanError(
+                    f"cannot make hidden size {sizes.hidden}: {self.name} needs a multiple of {self.hidden_step}"
+                )
             if sizes.hidden > MOST["hidden"]:
                 raise PlanError(f"cannot make hidden size {sizes.hidden}: at most {MOST['hidden']}")
             self.resize(config, sizes.hidden)
@@ -158,7 +166,12 @@ def _resize_molmoe(config: dict[str, Any], hidden: int) -> None:
     config["d_model"] = hidden
 
 
-_OLMOE_KEYS = {"blocks": "num_hidden_layers", "experts": "num_experts", "top_k": "num_experts_per_tok", "vocabulary": "vocab_size"}
+_OLMOE_KEYS = {
+    "blocks": "num_hidden_layers",
+    "experts": "num_experts",
+    "top_k": "num_experts_per_tok",
+    "vocabulary": "vocab_size",
+}
 _MOLMOE_KEYS = {"blocks": "n_layers", "experts": "moe_num_experts", "top_k": "moe_top_k", "vocabulary": "vocab_size"}
 
 LAYOUTS: tuple[SynthLayout, ...] = (

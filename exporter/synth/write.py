@@ -1,4 +1,5 @@
-"""Write a checkpoint of random weights in a real model's layout, streaming, marked as synthetic: for benchmarks and sizing."""
+"""Write a checkpoint of random weights in a real model's layout, streaming, marked as synthetic: for benchmarks and
+sizing."""
 
 import hashlib
 import math
@@ -60,7 +61,8 @@ def plan_synth(
     near_bytes: int | None = None,
     max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES,
 ) -> SynthPlan:
-    """Decide a synthetic checkpoint. `near_bytes` chooses the hidden size whose tensors come closest to that many bytes.
+    """Decide a synthetic checkpoint. `near_bytes` chooses the hidden size whose tensors come closest to that many
+    bytes.
 
     Raises PlanError for sizes the layout cannot have.
     """
@@ -79,18 +81,25 @@ def _fit_hidden(layout: SynthLayout, sizes: Sizes, elements: float) -> Sizes:
         return sum(math.prod(shape) for _, shape in layout.shapes(layout.resized(with_hidden(steps))))
 
     def with_hidden(steps: int) -> Sizes:
-        return Sizes(blocks=sizes.blocks, experts=sizes.experts, vocabulary=sizes.vocabulary, hidden=steps * layout.hidden_step)
+        return Sizes(
+            blocks=sizes.blocks, experts=sizes.experts, vocabulary=sizes.vocabulary, hidden=steps * layout.hidden_step
+        )
 
     low, high = 1, _MAX_HIDDEN // layout.hidden_step
     if not count(low) / 2 < elements <= count(high):
-        raise PlanError(f"cannot come near that many bytes: {layout.name} at these sizes has {count(low):,} to {count(high):,} parameters")
+        raise PlanError(
+            f"cannot come near that many bytes: {layout.name} at "
+            f"these sizes has {count(low):,} to {count(high):,} parameters"
+        )
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) <= elements else (low, middle)
     return with_hidden(min(low, high, key=lambda steps: abs(count(steps) - elements)))
 
 
-def _split(shapes: Iterator[tuple[str, tuple[int, ...]]], item_bytes: int, max_shard_bytes: int) -> Iterator[tuple[tuple[str, tuple[int, ...]], ...]]:
+def _split(
+    shapes: Iterator[tuple[str, tuple[int, ...]]], item_bytes: int, max_shard_bytes: int
+) -> Iterator[tuple[tuple[str, tuple[int, ...]], ...]]:
     """Fill shards in order up to the limit; a tensor larger than the limit gets a shard of its own."""
     shard: list[tuple[str, tuple[int, ...]]] = []
     filled = 0
@@ -131,12 +140,16 @@ def _write_files(plan: SynthPlan, folder: Path, progress: Progress) -> None:
         _write_shard(plan, shard, folder / name, buffer, progress)
     if count > 1:
         weight_map = {tensor: name for name, shard in zip(names, plan.shards, strict=True) for tensor, _ in shard}
-        write_atomically(folder / INDEX, dump_document({"metadata": {"total_size": plan.bytes}, "weight_map": weight_map}))
+        write_atomically(
+            folder / INDEX, dump_document({"metadata": {"total_size": plan.bytes}, "weight_map": weight_map})
+        )
     write_atomically(folder / "config.json", dump_document(dict(plan.config)))
     sync_folder(folder)
 
 
-def _write_shard(plan: SynthPlan, shard: Sequence[tuple[str, tuple[int, ...]]], path: Path, buffer: AlignedBuffer, progress: Progress) -> None:
+def _write_shard(
+    plan: SynthPlan, shard: Sequence[tuple[str, tuple[int, ...]]], path: Path, buffer: AlignedBuffer, progress: Progress
+) -> None:
     code, item_bytes = DTYPES[plan.dtype]
     tensors = [(name, code, shape, math.prod(shape) * item_bytes) for name, shape in shard]
     with SequentialWriter(path, buffer) as writer:
@@ -150,7 +163,8 @@ def _write_shard(plan: SynthPlan, shard: Sequence[tuple[str, tuple[int, ...]]], 
 
 
 def tensor_values(name: str, shape: tuple[int, ...], seed: int) -> Iterator[npt.NDArray[np.float32]]:
-    """The values of a tensor, flat, in pieces of at most 2²⁰: 1 for norm weights, 0 for biases, else normal with INIT_STD.
+    """The values of a tensor, flat, in pieces of at most 2²⁰: 1 for norm weights, 0 for biases, else normal with
+    INIT_STD.
 
     They depend on `seed` and `name` only, not on what else is written.
     """
@@ -169,7 +183,8 @@ def tensor_values(name: str, shape: tuple[int, ...], seed: int) -> Iterator[npt.
 
 
 def encode(values: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
-    """Finite float32 values as they stand in a file of `dtype`; bfloat16 is rounded to nearest, ties to even, and comes as uint16."""
+    """Finite float32 values as they stand in a file of `dtype`; bfloat16 is rounded to nearest, ties to even, and comes
+    as uint16."""
     if dtype == "float32":
         return values
     if dtype == "float16":

@@ -1,4 +1,5 @@
-"""Verify variants by what they answer: against the original that skips their removed blocks, by loading them, and against golden files."""
+"""Verify variants by what they answer: against the original that skips their removed blocks, by loading them, and
+against golden files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from runtime.errors import CheckpointError, DocumentError, VerificationError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogitResult:
-    """What the logit check says of one variant: its golden file, relative to the family, and the checks that passed or were skipped."""
+    """What the logit check says of one variant: its golden file, relative to the family, and the checks that passed or
+    were skipped."""
 
     golden: str
     checks: tuple[CheckRecord, ...]
@@ -29,7 +31,8 @@ class LogitResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantShape:
-    """What a variant folder should hold: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None: dense)."""
+    """What a variant folder should hold: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token
+    (None: dense)."""
 
     id: str
     folder: Path
@@ -38,28 +41,40 @@ class VariantShape:
     bytes: int
 
 
-def check_logits(*, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]) -> dict[str, LogitResult]:
+def check_logits(
+    *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]
+) -> dict[str, LogitResult]:
     """Compare every variant below `folder` with the source that skips its removed blocks, and write the golden files.
 
-    Writes golden/inputs.safetensors and golden/<id>.safetensors under `folder`. `progress` is told bytes of weights; about the plan's and
-    once the source's in all. Raises VerificationError on any difference, CheckpointError when the source cannot be run.
+    Writes golden/inputs.safetensors and golden/<id>.safetensors under `folder`. `progress` is told bytes of weights;
+    about the plan's and once the source's in all. Raises VerificationError on any difference, CheckpointError when the
+    source cannot be run.
     """
-    shapes = [VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in plan.variants]
+    shapes = [
+        VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        for v in plan.variants
+    ]
     inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
     write_inputs(folder, inputs)
     with using_threads(threads_for(sum(record.bytes for record in checkpoint.tensors.values()))):
         outputs = compare_with_source(checkpoint, plan.family, shapes, inputs=inputs, progress=progress)
         golden = {shape.id: make_golden(shape.id, outputs[shape.id], inputs) for shape in shapes}
         paths = {variant: write_golden(folder, value) for variant, value in golden.items()}
-        loads = check_loads(folder, [LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes) for shape in shapes])
-    return {shape.id: LogitResult(golden=paths[shape.id], checks=(*_passed(outputs[shape.id]), loads[shape.id])) for shape in shapes}
+        loads = check_loads(
+            folder, [LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes) for shape in shapes]
+        )
+    return {
+        shape.id: LogitResult(golden=paths[shape.id], checks=(*_passed(outputs[shape.id]), loads[shape.id]))
+        for shape in shapes
+    }
 
 
 def check_buildable(*, plan: Plan) -> None:
-    """Raise in advance what `check_logits` would raise for configs and for names and shapes of tensors; reads no weights and writes nothing.
+    """Raise in advance what `check_logits` would raise for configs and for names and shapes of tensors; reads no
+    weights and writes nothing.
 
-    Builds the source and every variant on the meta device. Raises CheckpointError for the source, VerificationError for a variant, and
-    DocumentError when the config does not give the vocabulary.
+    Builds the source and every variant on the meta device. Raises CheckpointError for the source, VerificationError for
+    a variant, and DocumentError when the config does not give the vocabulary.
     """
     checkpoint = plan.checkpoint
     source = open_source(checkpoint, plan.family)
@@ -78,7 +93,14 @@ def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> N
     tensors = {tensor.name: tensor.source for shard in plan.shards if shard.path in used for tensor in shard.tensors}
     places = {name: plan.checkpoint.folder / record.file for name, record in tensors.items()}
     folder = Path("variants") / variant.id
-    model = BlockModel(folder=folder, config=as_json(variant.config), family=plan.family, places=places, error=VerificationError, dtype=source.dtype)
+    model = BlockModel(
+        folder=folder,
+        config=as_json(variant.config),
+        family=plan.family,
+        places=places,
+        error=VerificationError,
+        dtype=source.dtype,
+    )
     model.check_tensors({name: record.shape for name, record in tensors.items()})
 
 
@@ -97,13 +119,18 @@ def compare_with_source(
 
 
 def open_source(checkpoint: Checkpoint, family: Family) -> BlockModel:
-    """The source as a model whose blocks are streamed. Raises CheckpointError when it is quantised or its config is refused."""
+    """The source as a model whose blocks are streamed. Raises CheckpointError when it is quantised or its config is
+    refused."""
     if "quantization_config" in checkpoint.config:
         place = f"{checkpoint.folder / 'config.json'}: quantization_config"
-        raise CheckpointError(f"{place}: the logits of a quantised checkpoint cannot be computed here; give --no-logits")
+        raise CheckpointError(
+            f"{place}: the logits of a quantised checkpoint cannot be computed here; give --no-logits"
+        )
     paths = {file.name: checkpoint.folder / file.name for file in checkpoint.files}
     places = {name: paths[record.file] for name, record in checkpoint.tensors.items()}
-    return BlockModel(folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError)
+    return BlockModel(
+        folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError
+    )
 
 
 def open_variant(family: Family, shape: VariantShape) -> RunVariant:
@@ -121,9 +148,14 @@ def open_variant(family: Family, shape: VariantShape) -> RunVariant:
 def _passed(outputs: Outputs) -> tuple[CheckRecord, ...]:
     rows, length, _ = outputs.logits.shape
     kind = str(outputs.logits.dtype).removeprefix("torch.")
-    what = f"{rows} rows of {length} tokens in {kind}: every layer and the logits bitwise equal to the source with the same blocks skipped"
+    what = (
+        f"{rows} rows of {length} tokens in {kind}: every layer and the logits bitwise equal to the source with "
+        "the same blocks skipped"
+    )
     checks = [CheckRecord(name="logits", outcome="passed", detail=what)]
     routed = sum(ids is not None for ids in outputs.experts)
     if routed:
-        checks.append(CheckRecord(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers"))
+        checks.append(
+            CheckRecord(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers")
+        )
     return tuple(checks)

@@ -1,4 +1,5 @@
-"""Check variant folders against the plan: config, index, and exactly the planned tensors with their dtypes and shapes."""
+"""Check variant folders against the plan: config, index, and exactly the planned tensors with their dtypes and
+shapes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ class HeaderCache:
 
 
 def check_structure(folder: Path, plan: Plan) -> None:
-    """Check every variant folder below `folder`. Raises VerificationError naming the file and the tensor or key that is not as planned."""
+    """Check every variant folder below `folder`. Raises VerificationError naming the file and the tensor or key that is
+    not as planned."""
     cache = HeaderCache()
     shards = {shard.path: shard for shard in plan.shards}
     for variant in plan.variants:
@@ -48,17 +50,24 @@ def _check_variant(folder: Path, variant: PlannedVariant, shards: Sequence[Plann
         raise VerificationError(str(error)) from error
     if config != as_json(variant.config):
         raise VerificationError(f"{folder / 'config.json'}: not the planned config")
-    planned: dict[str, Kind] = {tensor.name: (tensor.source.dtype, tensor.source.shape) for shard in shards for tensor in shard.tensors}
+    planned: dict[str, Kind] = {
+        tensor.name: (tensor.source.dtype, tensor.source.shape) for shard in shards for tensor in shard.tensors
+    }
     found = _collect(folder, cache)
     for name in sorted(planned.keys() ^ found.keys()):
         raise VerificationError(f"{folder}: tensor {name} is {'missing' if name in planned else 'not planned'}")
     if weight_map != found:
         name = next(n for n in sorted(weight_map.keys() | found.keys()) if weight_map.get(n) != found.get(n))
-        raise VerificationError(f"{folder / INDEX}: {name} is in {found.get(name, 'no file')}, the index says {weight_map.get(name, 'nothing')}")
+        raise VerificationError(
+            f"{folder / INDEX}: {name} is in {found.get(name, 'no file')}, the index says "
+            f"{weight_map.get(name, 'nothing')}"
+        )
     for name, (dtype, shape) in planned.items():
         kind = cache.kinds(folder / found[name])[name]
         if kind != (dtype, shape):
-            raise VerificationError(f"{folder / found[name]}: tensor {name} is {kind[0]} {list(kind[1])}, planned {dtype} {list(shape)}")
+            raise VerificationError(
+                f"{folder / found[name]}: tensor {name} is {kind[0]} {list(kind[1])}, planned {dtype} {list(shape)}"
+            )
 
 
 def _collect(folder: Path, cache: HeaderCache) -> dict[str, str]:

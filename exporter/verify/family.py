@@ -1,4 +1,5 @@
-"""Verify a family on disk, everything its export verified and more: files, bytes, structure, code, source and answers."""
+"""Verify a family on disk, everything its export verified and more: files, bytes, structure, code, source and
+answers."""
 
 import importlib.metadata
 import os
@@ -37,10 +38,17 @@ class AnswerCheck(Protocol):
 
 
 class GraphCheck(Protocol):
-    """Checks the ONNX form of variants (exporter.verify.family_graphs.verify_graphs, which needs torch, onnx and onnxruntime)."""
+    """Checks the ONNX form of variants (exporter.verify.family_graphs.verify_graphs, which needs torch, onnx and
+    onnxruntime)."""
 
     def __call__(
-        self, *, folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], answers: bool, progress: Callable[[int], None]
+        self,
+        *,
+        folder: Path,
+        manifest: Manifest,
+        variants: Sequence[VariantRecord],
+        answers: bool,
+        progress: Callable[[int], None],
     ) -> tuple[Check, ...]:
         """The checks made; differences are failed checks."""
 
@@ -56,9 +64,9 @@ def verify_family(
 ) -> Report:
     """Verify the family at `folder`; returns a report, in which whatever is wrong is a failed check.
 
-    `variants` limits the work to these ids (empty: all), `checkpoint` is the source to compare with, if any. `answers` runs the variants, or is
-    the reason for not doing so, and `graphs` the same for the ONNX form of a family that has one. What rests on a failed check is skipped:
-    damaged files are not run. Raises DocumentError for an unknown id.
+    `variants` limits the work to these ids (empty: all), `checkpoint` is the source to compare with, if any. `answers`
+    runs the variants, or is the reason for not doing so, and `graphs` the same for the ONNX form of a family that has
+    one. What rests on a failed check is skipped: damaged files are not run. Raises DocumentError for an unknown id.
     """
     try:
         manifest = open_family(folder)
@@ -92,7 +100,9 @@ def _relative(detail: str, folder: Path) -> str:
 class _Run:
     """One verification: the checks made so far."""
 
-    def __init__(self, folder: Path, manifest: Manifest, variants: tuple[VariantRecord, ...], progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, variants: tuple[VariantRecord, ...], progress: Progress
+    ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._variants = variants
@@ -111,7 +121,8 @@ class _Run:
         """Compare names, sizes and digests with the manifest."""
         records = selected_records(self._manifest, variants)
         self._try("files", lambda: check_listing(self._folder, self._manifest, records))
-        present = tuple(record for record in records if os.path.isfile(self._folder / record.path))  # noqa: PTH113 - false where it must not be looked at
+        # os.path: false where the folder must not be looked at
+        present = tuple(record for record in records if os.path.isfile(self._folder / record.path))  # noqa: PTH113
         self._progress.begin("reading files", sum(record.size for record in present if record.link_of is None))
         self._try("digests", lambda: check_contents(self._folder, present, self._progress.advance))
 
@@ -156,8 +167,16 @@ class _Run:
             reason = graphs if isinstance(graphs, str) else f"not checked, because of: {', '.join(failed)}"
             self.checks.append(Check(name="onnx", outcome=SKIPPED, detail=reason))
             return
-        self._progress.begin("running onnx", sum(variant.bytes for variant in self._variants) * len(graph_types(self._manifest)))
-        self.checks += graphs(folder=self._folder, manifest=self._manifest, variants=self._variants, answers=answers, progress=self._progress.advance)
+        self._progress.begin(
+            "running onnx", sum(variant.bytes for variant in self._variants) * len(graph_types(self._manifest))
+        )
+        self.checks += graphs(
+            folder=self._folder,
+            manifest=self._manifest,
+            variants=self._variants,
+            answers=answers,
+            progress=self._progress.advance,
+        )
 
     def _try(self, name: str, check: Callable[[], str]) -> None:
         try:

@@ -1,4 +1,5 @@
-"""Verify the answers of a finished family again: against its golden files, against the source where it is at hand, and by loading it."""
+"""Verify the answers of a finished family again: against its golden files, against the source where it is at hand, and
+by loading it."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -29,23 +30,39 @@ def verify_answers(
     run_code: bool,
     progress: Callable[[int], None],
 ) -> tuple[Check, ...]:
-    """Run `variants` of the family at `folder` from their files, block by block, and judge their outputs; returns the checks made.
+    """Run `variants` of the family at `folder` from their files, block by block, and judge their outputs; returns the
+    checks made.
 
-    Their logits, tokens and experts are compared with the golden files and, with `checkpoint`, with the source that skips the removed blocks.
-    With `run_code` the folders are also loaded by AutoModelForCausalLM, their own code included. `progress` is told bytes of weights.
+    Their logits, tokens and experts are compared with the golden files and, with `checkpoint`, with the source that
+    skips the removed blocks. With `run_code` the folders are also loaded by AutoModelForCausalLM, their own code
+    included. `progress` is told bytes of weights.
     """
-    shapes = [VariantShape(id=v.id, folder=folder / v.folder, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in variants]
+    shapes = [
+        VariantShape(id=v.id, folder=folder / v.folder, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in variants
+    ]
     try:
         golden = {variant.id: _read(folder, variant) for variant in variants if variant.golden is not None}
         if not golden and checkpoint is None:
-            return tuple(Check(name="logits", variant=variant.id, outcome=SKIPPED, detail=NO_GOLDEN) for variant in variants)
-        inputs = read_inputs(folder) if golden or checkpoint is None else make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+            return tuple(
+                Check(name="logits", variant=variant.id, outcome=SKIPPED, detail=NO_GOLDEN) for variant in variants
+            )
+        inputs = (
+            read_inputs(folder)
+            if golden or checkpoint is None
+            else make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+        )
         with using_threads(_threads(golden, shapes)):
             outputs = _run(manifest, shapes, checkpoint, inputs, progress)
             checks = _with_source(shapes, outputs) if checkpoint is not None else []
             checks += [_with_golden(shape.id, golden.get(shape.id), outputs[shape.id], inputs) for shape in shapes]
-            passed = {check.variant for check in checks if check.outcome == PASSED} - {check.variant for check in checks if check.outcome == FAILED}
-            targets = [LoadTarget(folder=s.folder, golden=golden[s.id], bytes=s.bytes) for s in shapes if s.id in passed and s.id in golden]
+            passed = {check.variant for check in checks if check.outcome == PASSED} - {
+                check.variant for check in checks if check.outcome == FAILED
+            }
+            targets = [
+                LoadTarget(folder=s.folder, golden=golden[s.id], bytes=s.bytes)
+                for s in shapes
+                if s.id in passed and s.id in golden
+            ]
             return (*checks, *(_loads(folder, targets) if run_code else ()))
     except TrimoeError as error:
         return (Check(name="logits", outcome=FAILED, detail=str(error)),)
@@ -54,7 +71,9 @@ def verify_answers(
 def _read(folder: Path, variant: VariantRecord) -> Golden:
     golden = read_golden(folder / str(variant.golden))
     if golden.variant != variant.id:
-        raise VerificationError(f"{folder / str(variant.golden)}: the golden outputs of {golden.variant}, not of {variant.id}")
+        raise VerificationError(
+            f"{folder / str(variant.golden)}: the golden outputs of {golden.variant}, not of {variant.id}"
+        )
     return golden
 
 
@@ -65,18 +84,28 @@ def _threads(golden: Mapping[str, Golden], shapes: Sequence[VariantShape]) -> in
 
 
 def _run(
-    manifest: Manifest, shapes: Sequence[VariantShape], checkpoint: Checkpoint | None, inputs: Tensors, progress: Callable[[int], None]
+    manifest: Manifest,
+    shapes: Sequence[VariantShape],
+    checkpoint: Checkpoint | None,
+    inputs: Tensors,
+    progress: Callable[[int], None],
 ) -> dict[str, Outputs]:
     family = manifest_family(manifest)
     if checkpoint is not None:
         return compare_with_source(checkpoint, family, shapes, inputs=inputs, progress=progress)
-    return run_variants([open_variant(family, shape) for shape in shapes], source=None, inputs=inputs, progress=progress)
+    return run_variants(
+        [open_variant(family, shape) for shape in shapes], source=None, inputs=inputs, progress=progress
+    )
 
 
 def _with_source(shapes: Sequence[VariantShape], outputs: Mapping[str, Outputs]) -> list[Check]:
     """The checks of a comparison with the source, which raises where one fails."""
     detail = "every layer and the logits bitwise equal to the source with the same blocks skipped"
-    return [Check(name="masked source", variant=shape.id, outcome=PASSED, detail=detail) for shape in shapes if shape.id in outputs]
+    return [
+        Check(name="masked source", variant=shape.id, outcome=PASSED, detail=detail)
+        for shape in shapes
+        if shape.id in outputs
+    ]
 
 
 def _with_golden(variant: str, golden: Golden | None, outputs: Outputs, inputs: Tensors) -> Check:
@@ -93,4 +122,7 @@ def _loads(folder: Path, targets: Sequence[LoadTarget]) -> list[Check]:
         records = check_loads(folder, targets)
     except VerificationError as error:
         return [Check(name="loads", outcome=FAILED, detail=str(error))]
-    return [Check(name=record.name, variant=variant, outcome=record.outcome, detail=record.detail) for variant, record in records.items()]
+    return [
+        Check(name=record.name, variant=variant, outcome=record.outcome, detail=record.detail)
+        for variant, record in records.items()
+    ]

@@ -1,4 +1,5 @@
-"""Verify the ONNX form of a finished family again: structure, census, golden outputs, and logits against the safetensors variants."""
+"""Verify the ONNX form of a finished family again: structure, census, golden outputs, and logits against the
+safetensors variants."""
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +33,21 @@ from runtime.errors import TrimoeError, VerificationError
 
 
 def verify_graphs(
-    *, folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], answers: bool, progress: Callable[[int], None]
+    *,
+    folder: Path,
+    manifest: Manifest,
+    variants: Sequence[VariantRecord],
+    answers: bool,
+    progress: Callable[[int], None],
 ) -> tuple[Check, ...]:
-    """Check the graphs of `variants` in every type the family has; with `answers` also run them. `progress` is told bytes of weights."""
+    """Check the graphs of `variants` in every type the family has; with `answers` also run them. `progress` is told
+    bytes of weights."""
     checks: list[Check] = []
     for name in graph_types(manifest):
         with using_threads(threads_for(max(variant.bytes for variant in variants))):
-            checks += _Verification(folder, manifest, find_precision(name)).run(variants, answers=answers, progress=progress)
+            checks += _Verification(folder, manifest, find_precision(name)).run(
+                variants, answers=answers, progress=progress
+            )
     return tuple(checks)
 
 
@@ -48,7 +57,9 @@ class _Verification:
         self.family = manifest_family(manifest)
         self.rebuilt = RebuiltGraphs(folder, manifest, self.family, precision)
         listed = {record.path for record in manifest.files}
-        self.shared = {name: self._graph(name) for name in (EMBEDDINGS, VISION) if graph_path(precision, name) in listed}
+        self.shared = {
+            name: self._graph(name) for name in (EMBEDDINGS, VISION) if graph_path(precision, name) in listed
+        }
         self.version = importlib.metadata.version("trimoe")
         self.shared_tested = False
 
@@ -63,8 +74,14 @@ class _Verification:
             try:
                 positions = self._structure(variant, checks)
                 if not answers or not self._path("inputs").is_file():
-                    because = "--no-logits was given" if not answers else "no golden outputs: it was exported with --no-logits"
-                    checks.append(Check(name=f"onnx {kind} logits", variant=variant.id, outcome=SKIPPED, detail=because))
+                    because = (
+                        "--no-logits was given"
+                        if not answers
+                        else "no golden outputs: it was exported with --no-logits"
+                    )
+                    checks.append(
+                        Check(name=f"onnx {kind} logits", variant=variant.id, outcome=SKIPPED, detail=because)
+                    )
                     continue
                 prompts = prompts or self._prompts()
                 self._answers(variant, prompts, positions, checks)
@@ -86,7 +103,10 @@ class _Verification:
         sparse = read_shape(self.family, document, file=str(config)).sparse
         if len(sparse) != len(variant.layers):
             raise VerificationError(f"{config}: {len(sparse)} layers, the manifest says {len(variant.layers)}")
-        planned = [k if has_experts else None for k, has_experts in zip(variant.top_k or (None,) * len(sparse), sparse, strict=True)]
+        planned = [
+            k if has_experts else None
+            for k, has_experts in zip(variant.top_k or (None,) * len(sparse), sparse, strict=True)
+        ]
         detail = check_decoder(path, top_k=planned)
         model = check_model(path)
         digest = family_digest(self.manifest.files, self.manifest.variants)
@@ -95,8 +115,12 @@ class _Verification:
         if self.manifest.trimoe == self.version:
             check_same_graph(path, model, graph)
         else:  # a later version may plan the same computation as other nodes
-            detail = f"{detail}; not compared node by node: written by trimoe {self.manifest.trimoe}, this is {self.version}"
-        checks.append(Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail))
+            detail = (
+                f"{detail}; not compared node by node: written by trimoe {self.manifest.trimoe}, this is {self.version}"
+            )
+        checks.append(
+            Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail)
+        )
         return len(spec.cos)
 
     def _check_metadata(self, path: Path, model: Any, wanted: Mapping[str, str]) -> None:
@@ -117,23 +141,41 @@ class _Verification:
         absent = [name for name in needed if name not in arrays]
         if absent:
             raise VerificationError(f"{path}: the tensors {', '.join(absent)} are missing")
-        inputs = {name: torch.from_numpy(value) for name, value in arrays.items() if name not in ("inputs_embeds", "image_features")}
+        inputs = {
+            name: torch.from_numpy(value)
+            for name, value in arrays.items()
+            if name not in ("inputs_embeds", "image_features")
+        }
         embeddings, vision, threads = self.shared.get(EMBEDDINGS), self.shared.get(VISION), torch.get_num_threads()
         with naming(str(path)):
             return inputs, read_prompts(arrays, self.precision, embeddings=embeddings, vision=vision, threads=threads)
 
-    def _answers(self, variant: VariantRecord, prompts: tuple[dict[str, torch.Tensor], Prompts], positions: int, checks: list[Check]) -> None:
+    def _answers(
+        self,
+        variant: VariantRecord,
+        prompts: tuple[dict[str, torch.Tensor], Prompts],
+        positions: int,
+        checks: list[Check],
+    ) -> None:
         threads, depth = torch.get_num_threads(), len(variant.layers)
         golden, inputs = self._path(variant.id), self._path("inputs")
-        test = repeat(self._graph(variant.id), golden, inputs, self.precision, threads=threads, shared=not self.shared_tested)
+        test = repeat(
+            self._graph(variant.id), golden, inputs, self.precision, threads=threads, shared=not self.shared_tested
+        )
         self.shared_tested = True
         checks.append(Check(name=test.name, variant=variant.id, outcome=test.outcome, detail=test.detail))
         place = self.folder / variant.folder
         config = {key: node.value for key, node in read_document(place / "config.json").items()}
         places = read_places(place)
-        reference = open_reference(self.precision, folder=place, config=config, family=self.family, places=places, error=VerificationError)
+        reference = open_reference(
+            self.precision, folder=place, config=config, family=self.family, places=places, error=VerificationError
+        )
         sparse = read_shape(self.family, config, file=str(place / "config.json")).sparse
         with naming(str(self._graph(variant.id))):
-            answer = run_decoder(self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads)
+            answer = run_decoder(
+                self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads
+            )
         found = judge(variant.id, answer, reference, prompts[0], self.precision, blocks=range(depth), top_k=None)
-        checks += [Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found]
+        checks += [
+            Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found
+        ]

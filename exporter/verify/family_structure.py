@@ -1,4 +1,5 @@
-"""Check that each variant folder is the model the manifest says: config, code, index, shards, and which source block each layer is."""
+"""Check that each variant folder is the model the manifest says: config, code, index, shards, and which source block
+each layer is."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,8 @@ def manifest_family(manifest: Manifest) -> Family:
 
 
 def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord]) -> str:
-    """Check the folders of `variants`; returns a sentence. Raises VerificationError naming the file and the key or tensor that is wrong."""
+    """Check the folders of `variants`; returns a sentence. Raises VerificationError naming the file and the key or
+    tensor that is wrong."""
     family = manifest_family(manifest)
     try:
         shards = {shard.sha256: shard for shard in read_tensor_digests(folder)}
@@ -49,16 +51,24 @@ def _check_folders(folder: Path, manifest: Manifest) -> None:
             raise VerificationError(f"{path}: no variant that the manifest lists")
 
 
-def _check_bytes(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], files: Mapping[str, ShardDigests]) -> None:
+def _check_bytes(
+    folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], files: Mapping[str, ShardDigests]
+) -> None:
     """Compare the sizes that the manifest states of variants with those of their tensors."""
-    used = {v.id: [shard for path, shard in files.items() if path.startswith(f"{v.folder}/")] for v in manifest.variants}
+    used = {
+        v.id: [shard for path, shard in files.items() if path.startswith(f"{v.folder}/")] for v in manifest.variants
+    }
     users = Counter(shard.path for shards in used.values() for shard in shards)
     for variant in variants:
         sizes = {shard.path: sum(tensor.end - tensor.begin for tensor in shard.tensors) for shard in used[variant.id]}
         found = (sum(sizes.values()), sum(size for path, size in sizes.items() if users[path] > 1))
-        for key, stated, counted in zip(("bytes", "shared_bytes"), (variant.bytes, variant.shared_bytes), found, strict=True):
+        for key, stated, counted in zip(
+            ("bytes", "shared_bytes"), (variant.bytes, variant.shared_bytes), found, strict=True
+        ):
             if stated != counted:
-                raise VerificationError(f"{folder / FILE_NAME}: variant {variant.id}: {key} is {stated}, its tensors have {counted}")
+                raise VerificationError(
+                    f"{folder / FILE_NAME}: variant {variant.id}: {key} is {stated}, its tensors have {counted}"
+                )
 
 
 def _check_config(folder: Path, manifest: Manifest, family: Family, variant: VariantRecord) -> None:
@@ -71,7 +81,9 @@ def _check_config(folder: Path, manifest: Manifest, family: Family, variant: Var
         _expect(config, family.top_k_key, manifest.source.top_k)
     synthetic = config.get(SYNTHETIC_KEY)
     if (synthetic is not None and synthetic.value is True) != manifest.source.synthetic:
-        raise VerificationError(f"{config.file}: {SYNTHETIC_KEY}: the manifest says synthetic is {manifest.source.synthetic}")
+        raise VerificationError(
+            f"{config.file}: {SYNTHETIC_KEY}: the manifest says synthetic is {manifest.source.synthetic}"
+        )
     mixed = variant.top_k is not None and any(k != manifest.source.top_k for k in variant.top_k)
     _expect(config, LIST_KEY, list(variant.top_k) if mixed and variant.top_k is not None else None)
     for key in family.layer_list_keys:
@@ -88,7 +100,8 @@ def _expect(config: Node, key: str, wanted: object) -> None:
 
 
 def _check_tensors(folder: Path, family: Family, variant: VariantRecord, shards: Mapping[str, ShardDigests]) -> None:
-    """Compare index, headers and tensors.json: every layer holds exactly the tensors of its source block, under its own index."""
+    """Compare index, headers and tensors.json: every layer holds exactly the tensors of its source block, under its own
+    index."""
     place = folder / variant.folder
     weight_map = {name: node.string() for name, node in read_document(place / INDEX).require("weight_map").items()}
     found: dict[str, str] = {}
@@ -99,7 +112,9 @@ def _check_tensors(folder: Path, family: Family, variant: VariantRecord, shards:
             raise VerificationError(f"{path}: tensors.json does not know this file")
         records, _, _ = read_header(path)
         if sorted((r.name, r.begin, r.end) for r in records) != sorted((t.name, t.begin, t.end) for t in shard.tensors):
-            raise VerificationError(f"{path}: the header does not list the tensors that tensors.json records for {shard.path}")
+            raise VerificationError(
+                f"{path}: the header does not list the tensors that tensors.json records for {shard.path}"
+            )
         for tensor in shard.tensors:
             if tensor.name in found:
                 raise VerificationError(f"{path}: tensor {tensor.name} is also in {found[tensor.name]}")
@@ -121,9 +136,14 @@ def _check_blocks(place: Path, family: Family, variant: VariantRecord, sources: 
             continue
         layers.add(here[0])
         if here[0] >= len(variant.layers):
-            raise VerificationError(f"{place}: tensor {name} belongs to layer {here[0]}, the variant has {len(variant.layers)} layers")
+            raise VerificationError(
+                f"{place}: tensor {name} belongs to layer {here[0]}, the variant has {len(variant.layers)} layers"
+            )
         if there != (variant.layers[here[0]], here[1]):
-            raise VerificationError(f"{place}: tensor {name} was cut from {source}, but layer {here[0]} is source block {variant.layers[here[0]]}")
+            raise VerificationError(
+                f"{place}: tensor {name} was cut from {source}, but layer {here[0]} is source block "
+                f"{variant.layers[here[0]]}"
+            )
     if len(layers) != len(variant.layers):
         raise VerificationError(f"{place}: no tensors of layer {min(set(range(len(variant.layers))) - layers)}")
 
@@ -131,8 +151,9 @@ def _check_blocks(place: Path, family: Family, variant: VariantRecord, sources: 
 def check_code(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord], *, version: str) -> tuple[str, str]:
     """Compare the modeling files that travel with variants with the package's; returns outcome and detail.
 
-    Raises VerificationError when a file differs although the same version of trimoe wrote it, or a folder holds other code. Files of another
-    version that are as recorded are "skipped": they cannot be compared, so nothing of theirs may be run.
+    Raises VerificationError when a file differs although the same version of trimoe wrote it, or a folder holds other
+    code. Files of another version that are as recorded are "skipped": they cannot be compared, so nothing of theirs may
+    be run.
     """
     family = manifest_family(manifest)
     package = resources.files("runtime.modeling")
@@ -147,6 +168,10 @@ def check_code(folder: Path, manifest: Manifest, variants: Sequence[VariantRecor
             count += 1
             if read_bytes(place / name) != (package / name).read_bytes():
                 if manifest.trimoe != version:
-                    return "skipped", f"{place / name}: written by trimoe {manifest.trimoe}, differs from that of this trimoe, {version}"
+                    return (
+                        "skipped",
+                        f"{place / name}: written by trimoe {manifest.trimoe}, differs "
+                        f"from that of this trimoe, {version}",
+                    )
                 raise VerificationError(f"{place / name}: not the modeling file of trimoe {version}")
     return "passed", f"{count} modeling files equal to this trimoe's" if count else "no variant needs code of its own"

@@ -1,4 +1,5 @@
-"""Check that a family holds exactly the files its manifest lists, and name the first file, tensor and bytes that are not as recorded."""
+"""Check that a family holds exactly the files its manifest lists, and name the first file, tensor and bytes that are
+not as recorded."""
 
 import hashlib
 import os
@@ -18,7 +19,8 @@ THREADS = 2
 
 
 def open_family(folder: Path) -> Manifest:
-    """Read the manifest of a family. Raises VerificationError saying what the folder is instead when it has none, or what is wrong in it."""
+    """Read the manifest of a family. Raises VerificationError saying what the folder is instead when it has none, or
+    what is wrong in it."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - names are wanted
     except FileNotFoundError as error:
@@ -44,38 +46,57 @@ def _what_it_is(names: Sequence[str]) -> str:
 
 
 def selected_records(manifest: Manifest, variants: Sequence[str]) -> tuple[FileRecord, ...]:
-    """The records that concern the given variants (all when empty): their folders and what these link to, golden files, family files."""
+    """The records that concern the given variants (all when empty): their folders and what these link to, golden files,
+    family files."""
     if not variants:
         return manifest.files
     others = {variant.id: f"{variant.folder}/" for variant in manifest.variants if variant.id not in variants}
     golden = {variant.golden for variant in manifest.variants if variant.id in others}
-    kept = [record for record in manifest.files if not record.path.startswith(tuple(others.values())) and record.path not in golden]
+    kept = [
+        record
+        for record in manifest.files
+        if not record.path.startswith(tuple(others.values())) and record.path not in golden
+    ]
     own = tuple(f"{manifest.variant(variant).folder}/" for variant in variants)
     used = {record.sha256 for record in kept if record.path.startswith(own)}
-    return tuple(record for record in kept if not record.path.startswith(("weights/", "carried/", "onnx/")) or record.sha256 in used)
+    return tuple(
+        record
+        for record in kept
+        if not record.path.startswith(("weights/", "carried/", "onnx/")) or record.sha256 in used
+    )
 
 
 def check_listing(folder: Path, manifest: Manifest, records: Sequence[FileRecord]) -> str:
-    """Compare the files of the folder with the manifest's; returns a sentence. Raises VerificationError naming missing and extra files."""
+    """Compare the files of the folder with the manifest's; returns a sentence. Raises VerificationError naming missing
+    and extra files."""
     listed = {record.path for record in manifest.files} | {FILE_NAME}
     present, empty = _walk(folder)
     missing = [record.path for record in records if record.path not in present]
     if missing:
-        raise VerificationError(f"{len(missing)} of {len(records)} files missing, first {missing[0]}: copied in part, or files were deleted")
+        raise VerificationError(
+            f"{len(missing)} of {len(records)} files missing, first {missing[0]}: copied in part, or files were deleted"
+        )
     extra = sorted(present - listed)
     if extra:
         raise VerificationError(f"{counted(len(extra), 'file')} that {FILE_NAME} does not list, first {extra[0]}")
     needed = {parent.as_posix() for path in listed for parent in PurePosixPath(path).parents}
     added = sorted(empty - needed)
     if added:
-        raise VerificationError(f"{counted(len(added), 'empty folder')} that {FILE_NAME} does not list, first {added[0]}")
+        raise VerificationError(
+            f"{counted(len(added), 'empty folder')} that {FILE_NAME} does not list, first {added[0]}"
+        )
     apart = _unlinked(folder, records)
-    copies = f"; {len(apart)} are copies where links were, {show_bytes(sum(record.size for record in apart))} more" if apart else ""
+    copies = (
+        f"; {len(apart)} are copies where links were, {show_bytes(sum(record.size for record in apart))} more"
+        if apart
+        else ""
+    )
     return f"{counted(len(records), 'file')}, none missing, none extra{copies}"
 
 
 def _walk(folder: Path) -> tuple[set[str], set[str]]:
-    """The files (links to folders among them) and the empty folders below `folder`. Raises VerificationError for one that cannot be read."""
+    """The files (links to folders among them) and the empty folders below `folder`. Raises VerificationError for one
+    that cannot be read."""
     present, empty = set(), set()
     for root, folders, files in os.walk(folder, onerror=_refuse):
         place = Path(root)
@@ -100,10 +121,11 @@ def _same_file(first: Path, second: Path) -> bool:
 
 
 def check_contents(folder: Path, records: Sequence[FileRecord], progress: Callable[[int], None]) -> str:
-    """Compare size and sha256 of every file with the manifest; returns a sentence. Each inode is read once, by two threads.
+    """Compare size and sha256 of every file with the manifest; returns a sentence. Each inode is read once, by two
+    threads.
 
-    Raises VerificationError for the first file that differs (by its own name rather than that of a link), naming the tensor
-    and its bytes, or the header's.
+    Raises VerificationError for the first file that differs (by its own name rather than that of a link), naming the
+    tensor and its bytes, or the header's.
     """
     inodes: dict[tuple[int, int], FileRecord] = {}
     owners = []
@@ -112,10 +134,15 @@ def check_contents(folder: Path, records: Sequence[FileRecord], progress: Callab
         if not stat.S_ISREG(status.st_mode):
             raise VerificationError(f"{folder / record.path}: not a regular file")
         if status.st_size != record.size:
-            raise VerificationError(f"{folder / record.path}: {status.st_size} bytes, {record.size} recorded{_cut(folder, record, status.st_size)}")
+            raise VerificationError(
+                f"{folder / record.path}: {status.st_size} bytes, {record.size} "
+                f"recorded{_cut(folder, record, status.st_size)}"
+            )
         owner = inodes.setdefault((status.st_dev, status.st_ino), record)
         if owner.sha256 != record.sha256:
-            raise VerificationError(f"{folder / record.path}: is one file with {owner.path}, but the manifest records different contents")
+            raise VerificationError(
+                f"{folder / record.path}: is one file with {owner.path}, but the manifest records different contents"
+            )
         if owner is record:
             owners.append(record)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -133,7 +160,8 @@ def file_sha256(path: Path, progress: Callable[[int], None]) -> str:
 
 
 def range_sha256(path: Path, begin: int, end: int | None, progress: Callable[[int], None]) -> str:
-    """The sha256 of bytes `begin`–`end` of a file (None: to its end). Raises VerificationError when they cannot be read."""
+    """The sha256 of bytes `begin`–`end` of a file (None: to its end). Raises VerificationError when they cannot be
+    read."""
     hasher = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK_BYTES))
     try:
@@ -153,7 +181,8 @@ def range_sha256(path: Path, begin: int, end: int | None, progress: Callable[[in
 
 
 def _shard_of(folder: Path, record: FileRecord) -> ShardDigests | None:
-    """The recorded tensors of a weight file, found by its digest; None for other files or when tensors.json is damaged as well."""
+    """The recorded tensors of a weight file, found by its digest; None for other files or when tensors.json is damaged
+    as well."""
     try:
         return next((shard for shard in read_tensor_digests(folder) if shard.sha256 == record.sha256), None)
     except DocumentError:
@@ -171,7 +200,9 @@ def _where(folder: Path, record: FileRecord) -> str:
     shard = _shard_of(folder, record)
     if shard is None or not shard.tensors:
         return f"not what {FILE_NAME} records (its sha256 differs)"
-    wrong = [t for t in shard.tensors if range_sha256(folder / record.path, t.begin, t.end, lambda _count: None) != t.sha256]
+    wrong = [
+        t for t in shard.tensors if range_sha256(folder / record.path, t.begin, t.end, lambda _count: None) != t.sha256
+    ]
     if not wrong:
         return f"the header (bytes 0–{shard.tensors[0].begin}) is not what was written"
     others = f" and {counted(len(wrong) - 1, 'more tensor')}" if len(wrong) > 1 else ""

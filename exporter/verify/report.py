@@ -38,16 +38,25 @@ def show_report(report: Report) -> str:
     rows: dict[tuple[str, str, str], list[str | None]] = {}
     for check in report.checks:
         rows.setdefault((check.name, check.outcome, check.detail), []).append(check.variant)
-    cells = [("check", "result", "detail"), *((name, outcome, _detail(detail, who)) for (name, outcome, detail), who in rows.items())]
+    cells = [
+        ("check", "result", "detail"),
+        *((name, outcome, _detail(detail, who)) for (name, outcome, detail), who in rows.items()),
+    ]
     first, second = (max(len(row[column]) for row in cells) for column in (0, 1))
     indent = " " * (first + second + 4)
     lines = []
     for name, outcome, detail in cells:
         text = f"{name.ljust(first)}  {outcome.ljust(second)}  {detail}"
         lines += textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
-    counts = ", ".join(f"{n} {outcome}" for outcome in (PASSED, FAILED, SKIPPED) if (n := sum(c.outcome == outcome for c in report.checks)))
+    counts = ", ".join(
+        f"{n} {outcome}"
+        for outcome in (PASSED, FAILED, SKIPPED)
+        if (n := sum(c.outcome == outcome for c in report.checks))
+    )
     verdict = "NOT verified" if report.failed else "verified"
-    return "\n".join([*lines, "", *textwrap.wrap(f"{report.folder}: {verdict} ({counts})", WIDTH, break_on_hyphens=False)])
+    return "\n".join(
+        [*lines, "", *textwrap.wrap(f"{report.folder}: {verdict} ({counts})", WIDTH, break_on_hyphens=False)]
+    )
 
 
 def _detail(detail: str, variants: list[str | None]) -> str:

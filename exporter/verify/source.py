@@ -20,8 +20,8 @@ def source_bytes(checkpoint: Checkpoint) -> int:
 def check_source(folder: Path, manifest: Manifest, checkpoint: Checkpoint, progress: Callable[[int], None]) -> str:
     """Check that the family at `folder` was cut from this checkpoint; returns a sentence.
 
-    Raises VerificationError naming the first tensor, its file and bytes, that is missing or whose digest is not the recorded one, or saying
-    that config or headers are others.
+    Raises VerificationError naming the first tensor, its file and bytes, that is missing or whose digest is not the
+    recorded one, or saying that config or headers are others.
     """
     try:
         recorded = {tensor.source: tensor.sha256 for shard in read_tensor_digests(folder) for tensor in shard.tensors}
@@ -29,7 +29,10 @@ def check_source(folder: Path, manifest: Manifest, checkpoint: Checkpoint, progr
         raise VerificationError(str(error)) from error
     missing = sorted(recorded.keys() - checkpoint.tensors.keys())
     if missing:
-        raise VerificationError(f"{checkpoint.folder}: tensor {missing[0]} is missing, from which the family was cut ({len(missing)} in all)")
+        raise VerificationError(
+            f"{checkpoint.folder}: tensor {missing[0]} is missing, from which "
+            f"the family was cut ({len(missing)} in all)"
+        )
     records = [record for name, record in checkpoint.tensors.items() if name in recorded]
     with ThreadPoolExecutor(THREADS) as pool:
         digests = list(pool.map(lambda r: range_sha256(checkpoint.folder / r.file, r.begin, r.end, progress), records))
@@ -38,8 +41,12 @@ def check_source(folder: Path, manifest: Manifest, checkpoint: Checkpoint, progr
         first = wrong[0]
         others = f" ({counted(len(wrong) - 1, 'more tensor')} differ)" if len(wrong) > 1 else ""
         raise VerificationError(
-            f"{checkpoint.folder / first.file}: tensor {first.name} (bytes {first.begin}–{first.end}) is not what the family was cut from{others}"
+            f"{checkpoint.folder / first.file}: tensor {first.name} (bytes {first.begin}–{first.end}) is not what "
+            f"the family was cut from{others}"
         )
     if source_digest(checkpoint) != manifest.source.digest:
-        raise VerificationError(f"{checkpoint.folder}: the tensors are those the family was cut from, but config.json or the file headers are others")
+        raise VerificationError(
+            f"{checkpoint.folder}: the tensors are those the family was cut from, but config.json or the file "
+            "headers are others"
+        )
     return f"{counted(len(records), 'tensor')} of {checkpoint.folder.name} are those the family was cut from"

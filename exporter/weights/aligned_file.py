@@ -44,7 +44,8 @@ class AlignedBuffer:
 
 
 class SequentialWriter:
-    """Writes a new file front to back in large aligned pieces, past the page cache where possible. Use as a context manager; raises OSError."""
+    """Writes a new file front to back in large aligned pieces, past the page cache where possible. Use as a context
+    manager; raises OSError."""
 
     def __init__(self, path: Path, buffer: AlignedBuffer) -> None:
         """Create or empty `path`; `buffer` is lent for as long as the file is open."""
@@ -56,7 +57,9 @@ class SequentialWriter:
     def __enter__(self) -> "SequentialWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._descriptor)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -85,7 +88,8 @@ class SequentialWriter:
 
 
 def open_unbuffered(path: Path, flags: int) -> int:
-    """Open `path` past the page cache, or through it where the file system refuses that. Returns the descriptor; raises OSError."""
+    """Open `path` past the page cache, or through it where the file system refuses that. Returns the descriptor; raises
+    OSError."""
     try:
         return os.open(path, flags | _DIRECT | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -107,7 +111,8 @@ def write_at(descriptor: int, view: memoryview, offset: int) -> None:
 
 
 def read_at(descriptor: int, view: memoryview, offset: int) -> int:
-    """Fill `view` from `offset` on; fewer bytes only at the end of the file. Returns the number of bytes; raises OSError."""
+    """Fill `view` from `offset` on; fewer bytes only at the end of the file. Returns the number of bytes; raises
+    OSError."""
     done = 0
     while done < len(view):
         try:

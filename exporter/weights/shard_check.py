@@ -57,7 +57,9 @@ class _Written:
             if found is not None:
                 begin, end = (len(self._header) + chunk.begin + position for position in found)
                 name = self._shard.tensors[part.index].name
-                raise VerificationError(f"{self._path}: tensor {name}: bytes {begin}–{end} of the file differ from the source")
+                raise VerificationError(
+                    f"{self._path}: tensor {name}: bytes {begin}–{end} of the file differ from the source"
+                )
 
     def close(self) -> None:
         """Close the file."""
@@ -65,12 +67,18 @@ class _Written:
 
 
 def compare_with_source(
-    shards: Sequence[PlannedShard], written: Sequence[ShardDigests], reader: SourceReader, folder: Path, lanes: Lanes, advance: Callable[[int], None]
+    shards: Sequence[PlannedShard],
+    written: Sequence[ShardDigests],
+    reader: SourceReader,
+    folder: Path,
+    lanes: Lanes,
+    advance: Callable[[int], None],
 ) -> None:
-    """Compare shards that hold the same data, as they are on disk, with the source: headers, every byte, and the digests taken at writing.
+    """Compare shards that hold the same data, as they are on disk, with the source: headers, every byte, and the
+    digests taken at writing.
 
-    `written[i]` is the record of `shards[i]`. Raises VerificationError naming file, tensor and byte range, SourceChangedError when the source
-    no longer has the digests recorded.
+    `written[i]` is the record of `shards[i]`. Raises VerificationError naming file, tensor and byte range,
+    SourceChangedError when the source no longer has the digests recorded.
     """
     files: list[_Written] = []
     try:
@@ -85,10 +93,14 @@ def compare_with_source(
     for record in written:
         for tensor, digest in zip(record.tensors, digests, strict=True):
             if tensor.sha256 != digest:
-                raise SourceChangedError(f"source tensor {tensor.source}: no longer the bytes that were copied to {record.path}")
+                raise SourceChangedError(
+                    f"source tensor {tensor.source}: no longer the bytes that were copied to {record.path}"
+                )
 
 
-def _compare(files: Sequence[_Written], shard: PlannedShard, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]) -> tuple[str, ...]:
+def _compare(
+    files: Sequence[_Written], shard: PlannedShard, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]
+) -> tuple[str, ...]:
     tensors = tuple(tensor.source for tensor in shard.tensors)
     hasher = TensorHasher(len(tensors))
     spare: SimpleQueue[AlignedBuffer] = SimpleQueue()

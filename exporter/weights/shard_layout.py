@@ -1,4 +1,5 @@
-"""Where every byte of a shard stands: its header, the offsets of its tensors, and which source bytes fill its data. Pure."""
+"""Where every byte of a shard stands: its header, the offsets of its tensors, and which source bytes fill its data.
+Pure."""
 
 import json
 import struct
@@ -11,12 +12,16 @@ ALIGNMENT = 4096
 
 
 def shard_header(shard: PlannedShard) -> bytes:
-    """The header of a safetensors file holding the shard's tensors back to back; its length is a multiple of ALIGNMENT."""
-    return header_bytes([(t.name, t.source.dtype, t.source.shape, t.source.bytes) for t in shard.tensors], metadata={"format": "pt"})
+    """The header of a safetensors file holding the shard's tensors back to back; its length is a multiple of
+    ALIGNMENT."""
+    return header_bytes(
+        [(t.name, t.source.dtype, t.source.shape, t.source.bytes) for t in shard.tensors], metadata={"format": "pt"}
+    )
 
 
 def header_bytes(tensors: Iterable[tuple[str, str, tuple[int, ...], int]], *, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors header for tensors (name, dtype, shape, bytes) laid out back to back; its length is a multiple of ALIGNMENT."""
+    """A safetensors header for tensors (name, dtype, shape, bytes) laid out back to back; its length is a multiple of
+    ALIGNMENT."""
     entries: dict[str, object] = {"__metadata__": dict(metadata)}
     offset = 0
     for name, dtype, shape, size in tensors:
@@ -33,7 +38,8 @@ def data_bytes(shard: PlannedShard) -> int:
 
 
 def group_by_data(shards: Sequence[PlannedShard]) -> tuple[tuple[PlannedShard, ...], ...]:
-    """The shards in groups whose data is the same bytes (one block at several layers), groups in order of first appearance."""
+    """The shards in groups whose data is the same bytes (one block at several layers), groups in order of first
+    appearance."""
     groups: dict[tuple[tuple[str, int, int], ...], list[PlannedShard]] = {}
     for shard in shards:
         key = tuple((t.source.file, t.source.begin, t.source.end) for t in shard.tensors)

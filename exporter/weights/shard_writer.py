@@ -1,4 +1,5 @@
-"""Write the shards of one source block: its bytes are read once, in order, and go to every target file while digests are taken."""
+"""Write the shards of one source block: its bytes are read once, in order, and go to every target file while digests
+are taken."""
 
 import hashlib
 import os
@@ -20,7 +21,8 @@ PART_SUFFIX = ".part"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lanes:
-    """What copying needs besides files: a thread pool (digests and system calls run without the interpreter lock) and two buffers."""
+    """What copying needs besides files: a thread pool (digests and system calls run without the interpreter lock) and
+    two buffers."""
 
     pool: ThreadPoolExecutor
     buffers: tuple[AlignedBuffer, AlignedBuffer]
@@ -70,7 +72,9 @@ class _Target:
         os.fsync(self._descriptor)
         self.close()
         self._part.rename(self._final)
-        return describe_shard(self.shard, size=size, data_begin=self._data_begin, sha256=self._hash.hexdigest(), digests=digests)
+        return describe_shard(
+            self.shard, size=size, data_begin=self._data_begin, sha256=self._hash.hexdigest(), digests=digests
+        )
 
     def close(self) -> None:
         """Close the file; harmless when it is closed already."""
@@ -79,7 +83,9 @@ class _Target:
             self._descriptor = -1
 
 
-def describe_shard(shard: PlannedShard, *, size: int, data_begin: int, sha256: str, digests: Sequence[str]) -> ShardDigests:
+def describe_shard(
+    shard: PlannedShard, *, size: int, data_begin: int, sha256: str, digests: Sequence[str]
+) -> ShardDigests:
     """The record of a written shard: where each tensor stands in the file, with its digest."""
     tensors = []
     begin = data_begin
@@ -110,10 +116,11 @@ class TensorHasher:
 def write_shards(
     shards: Sequence[PlannedShard], reader: SourceReader, folder: Path, lanes: Lanes, advance: Callable[[int], None]
 ) -> tuple[ShardDigests, ...]:
-    """Write shards that hold the same data (exporter.weights.shard_layout.group_by_data) below `folder`, durably, each under its final name.
+    """Write shards that hold the same data (exporter.weights.shard_layout.group_by_data) below `folder`, durably, each
+    under its final name.
 
-    `advance` is called with the bytes written. Raises OSError of the target, SourceChangedError and CheckpointError of the source; a file
-    that is not finished keeps its `.part` name.
+    `advance` is called with the bytes written. Raises OSError of the target, SourceChangedError and CheckpointError of
+    the source; a file that is not finished keeps its `.part` name.
     """
     targets: list[_Target] = []
     try:
@@ -126,7 +133,9 @@ def write_shards(
             target.close()
 
 
-def _copy(targets: Sequence[_Target], reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]) -> tuple[str, ...]:
+def _copy(
+    targets: Sequence[_Target], reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]
+) -> tuple[str, ...]:
     tensors = tuple(tensor.source for tensor in targets[0].shard.tensors)
     hasher = TensorHasher(len(tensors))
     running: list[Future[None]] = []

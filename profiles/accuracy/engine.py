@@ -26,8 +26,11 @@ class Engine(Protocol):
     def software(self) -> Mapping[str, str]:
         """Names and versions of what the answers may depend on."""
 
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
-        """The greedy answer to each request, in order, without special tokens. What comes after may be prepared meanwhile: `following`."""
+    def generate(
+        self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()
+    ) -> list[str]:
+        """The greedy answer to each request, in order, without special tokens. What comes after may be prepared
+        meanwhile: `following`."""
 
     def close(self) -> None:
         """Free the variant."""

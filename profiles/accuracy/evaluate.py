@@ -1,4 +1,5 @@
-"""Measuring variants on data sets: answers in fixed batches, kept as they come, then scores with intervals in a baseline."""
+"""Measuring variants on data sets: answers in fixed batches, kept as they come, then scores with intervals in a
+baseline."""
 
 import importlib.metadata
 import platform
@@ -86,8 +87,8 @@ def family_record(manifest: Manifest) -> FamilyRecord:
 def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baseline:
     """Measure every variant with every engine on every data set and write the baseline to `out`.
 
-    Answers and scores of each sample go to files in `out` without its suffix + `.results`; killed at any moment and run again, the rest is
-    answered and the same files come out. Raises DatasetError, MissingToolError, MeasurementError
+    Answers and scores of each sample go to files in `out` without its suffix + `.results`; killed at any moment and run
+    again, the rest is answered and the same files come out. Raises DatasetError, MissingToolError, MeasurementError
     (also for an `out` whose content would be lost), and what engines raise.
     """
     _check_out(out, request)
@@ -114,20 +115,31 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
 
 
 def _check_out(out: Path, request: EvalRequest) -> None:
-    """Refuse to write over what is no baseline, or over scores that this run does not measure again. Raises MeasurementError."""
+    """Refuse to write over what is no baseline, or over scores that this run does not measure again. Raises
+    MeasurementError."""
     if out.suffix == RESULTS or out.is_dir():
-        raise MeasurementError(f"{out}: not a name for a baseline, which is a file and has its answers beside it in a folder *{RESULTS}")
+        raise MeasurementError(
+            f"{out}: not a name for a baseline, which is a file and has its answers beside it in a folder *{RESULTS}"
+        )
     if not out.exists():
         return
     try:
         there = read_baseline(out).scores
     except DocumentError as error:
-        raise MeasurementError(f"{out}: is no baseline and would be overwritten; give another --out ({error})") from error
+        raise MeasurementError(
+            f"{out}: is no baseline and would be overwritten; give another --out ({error})"
+        ) from error
     engines, datasets = [name for name, _ in request.engines], [dataset.name for dataset in request.datasets]
-    lost = [s for s in there if s.variant not in request.variants or s.engine not in engines or s.dataset.name not in datasets]
+    lost = [
+        s
+        for s in there
+        if s.variant not in request.variants or s.engine not in engines or s.dataset.name not in datasets
+    ]
     if lost:
         first = f"{lost[0].variant} with {lost[0].engine} on {lost[0].dataset.name}"
-        raise MeasurementError(f"{out}: holds {len(lost)} scores that this run does not measure again, first {first}; give another --out")
+        raise MeasurementError(
+            f"{out}: holds {len(lost)} scores that this run does not measure again, first {first}; give another --out"
+        )
 
 
 def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
@@ -138,17 +150,30 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     requests = tuple(Request(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples)
     return _Measured(
         dataset=dataset,
-        record=DatasetRecord(name=dataset.name, task=settings.task, samples=len(dataset.samples), digest=digest_samples(dataset.samples)),
+        record=DatasetRecord(
+            name=dataset.name, task=settings.task, samples=len(dataset.samples), digest=digest_samples(dataset.samples)
+        ),
         definition=DefinitionRecord(metric=metric.id, meaning=metric.definition, cleanup=settings.cleanup),
         decoding=DecodingRecord(
-            prompt=settings.prompt, strategy=GREEDY, max_new_tokens=settings.max_new_tokens, batch_size=min(batch_size, len(requests))
+            prompt=settings.prompt,
+            strategy=GREEDY,
+            max_new_tokens=settings.max_new_tokens,
+            batch_size=min(batch_size, len(requests)),
         ),
         requests=requests,
         batches=make_batches(requests, batch_size),
     )
 
 
-def _measure(engine: Engine, name: str, variant: str, measured: _Measured, family: FamilyRecord, folder: Path, progress: EvalProgress) -> ScoreRecord:
+def _measure(
+    engine: Engine,
+    name: str,
+    variant: str,
+    measured: _Measured,
+    family: FamilyRecord,
+    folder: Path,
+    progress: EvalProgress,
+) -> ScoreRecord:
     settings: dict[str, Any] = {
         "family": asdict(family),
         "variant": variant,
@@ -159,7 +184,10 @@ def _measure(engine: Engine, name: str, variant: str, measured: _Measured, famil
         "decoding": asdict(measured.decoding),
         "software": dict(sorted(engine.software.items())),
     }
-    path, title = folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl", f"{variant} {name} {measured.record.name}"
+    path, title = (
+        folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl",
+        f"{variant} {name} {measured.record.name}",
+    )
     kept = path.is_file()
     if kept:
         _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
@@ -169,7 +197,9 @@ def _measure(engine: Engine, name: str, variant: str, measured: _Measured, famil
     if kept:
         progress.begin(title, values.size, values.size)
         progress.end()
-    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=find_metric(measured.definition.metric).highest)
+    low, high = bootstrap_interval(
+        values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=find_metric(measured.definition.metric).highest
+    )
     return ScoreRecord(
         variant=variant,
         engine=name,
@@ -187,7 +217,9 @@ def _journal_of(path: Path) -> Path:
     return path.with_suffix(".part")
 
 
-def _answer(engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress) -> None:
+def _answer(
+    engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress
+) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
     total = len(measured.requests)
     with Journal(_journal_of(path), settings) as journal:
@@ -205,7 +237,8 @@ def _answer(engine: Engine, measured: _Measured, settings: Mapping[str, Any], pa
 
 
 def score_answers(dataset: Dataset, answers: Sequence[str]) -> Results:
-    """The score of every answer, cleaned, by the data set's metric. Raises MissingToolError when the metric needs what is not installed."""
+    """The score of every answer, cleaned, by the data set's metric. Raises MissingToolError when the metric needs what
+    is not installed."""
     settings = dataset.settings
     clean = find_cleanup(settings.cleanup)
     samples = [scored_sample(settings.prompt, sample) for sample in dataset.samples]

@@ -1,8 +1,10 @@
 """The gate: paired comparison of measured scores with a baseline, data set by data set; the worst data set decides.
 
 For each data set let Δ be the true mean of measured − baseline over samples like these.
-- *fail*: "Δ ≥ −tolerance" is rejected at α, one-sided, after Holm's correction over the data sets. 0/1 metrics with no tolerance use McNemar's
-  exact test, all others the studentised paired bootstrap. So an unchanged model fails on any data set with probability at most α.
+- *fail*: "Δ ≥ −tolerance" is rejected at α, one-sided, after Holm's correction over the data sets. 0/1 metrics with no
+tolerance use McNemar's
+  exact test, all others the studentised paired bootstrap. So an unchanged model fails on any data set with probability
+  at most α.
 - *pass*: no failure, and with confidence `power` Δ is above −detect: a drop of `detect` points or more is ruled out.
 - *not enough samples to tell*: neither; `needed` says how many would do if the change stayed as observed.
 With `profiles.accuracy.statistics.required_samples` samples a true drop of `detect` fails with probability `power`.
@@ -41,7 +43,8 @@ _MOST_SAMPLES = 10**9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What counts as a drop, as fractions: `tolerance` is allowed, `detect` must be caught. `alpha` bounds false alarms, `power` is of `detect`."""
+    """What counts as a drop, as fractions: `tolerance` is allowed, `detect` must be caught. `alpha` bounds false
+    alarms, `power` is of `detect`."""
 
     tolerance: float = 0.0
     detect: float = 0.02
@@ -50,9 +53,14 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < self.detect:
-            raise MeasurementError(f"a tolerance of {100 * self.tolerance:g} points needs a larger drop to detect, not {100 * self.detect:g} points")
+            raise MeasurementError(
+                f"a tolerance of {100 * self.tolerance:g} points needs a larger drop to detect, not "
+                f"{100 * self.detect:g} points"
+            )
         if not 0 < self.alpha < 0.5 or not 0.5 < self.power < 1:
-            raise MeasurementError(f"alpha {self.alpha} and power {self.power}: alpha lies between 0 and 0.5, power between 0.5 and 1")
+            raise MeasurementError(
+                f"alpha {self.alpha} and power {self.power}: alpha lies between 0 and 0.5, power between 0.5 and 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +77,8 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The outcome of one data set; scores and drops are fractions, `p` is adjusted by Holm, `worst` the lower bound of the change.
+    """The outcome of one data set; scores and drops are fractions, `p` is adjusted by Holm, `worst` the lower bound of
+    the change.
 
     `needed`: with how many samples the verdict would be pass or fail if the change stayed; None where it is.
     """
@@ -93,7 +102,8 @@ class Comparison:
 
 
 def compare(pairs: Sequence[Pair]) -> tuple[Comparison, ...]:
-    """Every data set's comparison, in the given order. Raises MeasurementError for pairs of different length or none at all."""
+    """Every data set's comparison, in the given order. Raises MeasurementError for pairs of different length or none at
+    all."""
     if not pairs:
         raise MeasurementError("nothing to compare: no data set was measured that the baseline has")
     tested = [_test(pair) for pair in pairs]
@@ -113,7 +123,9 @@ def worst_verdict(comparisons: Sequence[Comparison]) -> str:
 
 def _differences(pair: Pair) -> Values:
     if pair.baseline.size != pair.measured.size or not pair.baseline.size:
-        raise MeasurementError(f"{pair.dataset}: {pair.measured.size} measured scores for {pair.baseline.size} of the baseline")
+        raise MeasurementError(
+            f"{pair.dataset}: {pair.measured.size} measured scores for {pair.baseline.size} of the baseline"
+        )
     return pair.measured - pair.baseline
 
 
@@ -143,7 +155,8 @@ def _comparison(pair: Pair, test: str, p: float) -> Comparison:
 
 
 def _needed(pair: Pair, test: str, index: int, p_values: Sequence[float]) -> int:
-    """Samples of the data set at `index` with which it would pass or fail if its change and the p-values of the others stayed as observed.
+    """Samples of the data set at `index` with which it would pass or fail if its change and the p-values of the others
+    stayed as observed.
 
     Holm's correction is that of all `p_values`. More than 10⁹ samples are not searched.
     """
@@ -160,9 +173,11 @@ def _needed(pair: Pair, test: str, index: int, p_values: Sequence[float]) -> int
 
 
 def _p_value_at(differences: Values, test: str, tolerance: float, size: int) -> float:
-    """The p-value of `size` samples of which the same share got worse and better, rounded so that the drop is not made larger.
+    """The p-value of `size` samples of which the same share got worse and better, rounded so that the drop is not made
+    larger.
 
-    By the exact test where that is the test, up to 20,000 changed samples, beyond which the normal approximation gives the same figures.
+    By the exact test where that is the test, up to 20,000 changed samples, beyond which the normal approximation gives
+    the same figures.
     """
     if test == MCNEMAR:
         worse = int(np.count_nonzero(differences < 0)) * size // differences.size
@@ -177,7 +192,8 @@ def _p_value_at(differences: Values, test: str, tolerance: float, size: int) -> 
 
 
 def _smallest(holds: Callable[[int], bool], *, above: int) -> int:
-    """The smallest number above `above` for which `holds`, by doubling and bisection; at most 10⁹, which stands for more."""
+    """The smallest number above `above` for which `holds`, by doubling and bisection; at most 10⁹, which stands for
+    more."""
     low, high = above, 2 * above
     while not holds(high):
         if high >= _MOST_SAMPLES:

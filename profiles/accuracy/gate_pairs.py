@@ -20,13 +20,20 @@ class Stored:
 
 
 def pair_scores(
-    stored: Stored, measured: Stored, *, variant: str, engine: str, dtype: str, against: str | None, limits: Mapping[str, Limits]
+    stored: Stored,
+    measured: Stored,
+    *,
+    variant: str,
+    engine: str,
+    dtype: str,
+    against: str | None,
+    limits: Mapping[str, Limits],
 ) -> tuple[Pair, ...]:
-    """Pairs of every data set of the baseline for one variant, engine and dtype, `limits` by data set; `against` names the baseline's variant,
-    None the same one.
+    """Pairs of every data set of the baseline for one variant, engine and dtype, `limits` by data set; `against` names
+    the baseline's variant, None the same one.
 
-    Raises MeasurementError when a data set of the baseline was not measured, when samples, prompt, decoding or definition differ, and when
-    results are missing or damaged.
+    Raises MeasurementError when a data set of the baseline was not measured, when samples, prompt, decoding or
+    definition differ, and when results are missing or damaged.
     """
     other = variant if against is None else against
     expected = scores_of(stored.baseline, other, engine, dtype)
@@ -37,19 +44,35 @@ def pair_scores(
     missing = [name for name in expected if name not in found]
     if missing:
         place = f"{variant} ({engine} {dtype})"
-        raise MeasurementError(f"{place}: {', '.join(missing)} of the baseline was not measured, so the worst data set is unknown")
+        raise MeasurementError(
+            f"{place}: {', '.join(missing)} of the baseline was not measured, so the worst data set is unknown"
+        )
     return tuple(pair_of(stored, measured, expected[name], found[name], limits[name]) for name in expected)
 
 
 def scores_of(baseline: Baseline, variant: str, engine: str, dtype: str) -> dict[str, ScoreRecord]:
     """The scores of a variant by one engine in one dtype, by data set."""
-    return {score.dataset.name: score for score in baseline.scores if (score.variant, score.engine, score.dtype) == (variant, engine, dtype)}
+    return {
+        score.dataset.name: score
+        for score in baseline.scores
+        if (score.variant, score.engine, score.dtype) == (variant, engine, dtype)
+    }
 
 
-def pair_of(stored: Stored, measured: Stored, before: ScoreRecord, now: ScoreRecord, limits: Limits, *, whose: str = "the baseline's") -> Pair:
-    """The pair of two scores, `before` in `stored` and `now` in `measured`; `whose` says in errors whose score `before` is.
+def pair_of(
+    stored: Stored,
+    measured: Stored,
+    before: ScoreRecord,
+    now: ScoreRecord,
+    limits: Limits,
+    *,
+    whose: str = "the baseline's",
+) -> Pair:
+    """The pair of two scores, `before` in `stored` and `now` in `measured`; `whose` says in errors whose score `before`
+    is.
 
-    Raises MeasurementError when samples, prompt, decoding or definition differ, and when results are missing or damaged.
+    Raises MeasurementError when samples, prompt, decoding or definition differ, and when results are missing or
+    damaged.
     """
     place = f"{now.variant} ({now.engine}) on {now.dataset.name}"
     for what, mine, theirs in (
@@ -62,9 +85,18 @@ def pair_of(stored: Stored, measured: Stored, before: ScoreRecord, now: ScoreRec
         ("limit of new tokens differs", now.decoding.max_new_tokens, before.decoding.max_new_tokens),
     ):
         if mine != theirs:
-            raise MeasurementError(f"{place}: the {what} from {whose} ({mine!r}, there {theirs!r}), so scores cannot be paired")
+            raise MeasurementError(
+                f"{place}: the {what} from {whose} ({mine!r}, there {theirs!r}), so scores cannot be paired"
+            )
     old, new = recorded_results(before, stored.folder), recorded_results(now, measured.folder)
     if old.ids != new.ids:
         raise MeasurementError(f"{place}: the results list other samples than {whose}")
     metric = find_metric(now.definition.metric)
-    return Pair(dataset=now.dataset.name, task=now.dataset.task, baseline=old.values, measured=new.values, binary=metric.binary, limits=limits)
+    return Pair(
+        dataset=now.dataset.name,
+        task=now.dataset.task,
+        baseline=old.values,
+        measured=new.values,
+        binary=metric.binary,
+        limits=limits,
+    )

@@ -1,4 +1,5 @@
-"""Running the gate: measure as the baseline was measured where needed, pair, compare, and put the outcome into words."""
+"""Running the gate: measure as the baseline was measured where needed, pair, compare, and put the outcome into
+words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,9 @@ class LimitOptions:
     def of(self, dataset: str | None) -> Limits:
         """The limits of a data set; None gives those of data sets that are not named."""
         tolerance = self.tolerances.get(dataset or "", self.tolerance or 0.0)
-        detect = self.detects.get(dataset or "", tolerance + _DETECT_ABOVE_TOLERANCE if self.detect is None else self.detect)
+        detect = self.detects.get(
+            dataset or "", tolerance + _DETECT_ABOVE_TOLERANCE if self.detect is None else self.detect
+        )
         return Limits(tolerance=tolerance, detect=detect, alpha=self.alpha, power=self.power)
 
     @property
@@ -75,21 +78,25 @@ class Outcome:
 
 
 def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str, str], progress: EvalProgress) -> None:
-    """Measure the family on the baseline's data sets, with its prompts, metrics and engines, into the file `request.measured`.
+    """Measure the family on the baseline's data sets, with its prompts, metrics and engines, into the file
+    `request.measured`.
 
-    The demo's data sets need no --data. Raises MeasurementError when the baseline has no score that was asked for or is of another model, and
-    when a data set was not given or has other samples.
+    The demo's data sets need no --data. Raises MeasurementError when the baseline has no score that was asked for or is
+    of another model, and when a data set was not given or has other samples.
     """
     if is_study(request.baseline):
         raise MeasurementError(
-            f"{request.measured}: missing; the study's drops need the family measured first: trimoe eval … --out {request.measured}"
+            f"{request.measured}: missing; the study's drops need the family measured first: trimoe eval … --out "
+            f"{request.measured}"
         )
     baseline = read_baseline(request.baseline)
     _model_note(request, baseline)
     variants = _variants(request, baseline)
     scores = _asked_scores(request, baseline)
     wanted = {score.dataset.name: score for score in scores}
-    names = tuple(data) + tuple(name for name in wanted if name in DEMO_TASKS and not any(text in ("demo", name) for text in data))
+    names = tuple(data) + tuple(
+        name for name in wanted if name in DEMO_TASKS and not any(text in ("demo", name) for text in data)
+    )
     loaded = {dataset.name: dataset for dataset in load_named(names, Changes(columns=dict(columns)))}
     for name in wanted:
         if name not in loaded:
@@ -112,7 +119,9 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
 def _asked_scores(request: GateRequest, baseline: Baseline) -> tuple[ScoreRecord, ...]:
     """The baseline's scores that the measured ones will be compared with."""
     others = request.variants if request.against is None else (request.against,)
-    scores = tuple(one for one in baseline.scores if request.engine in (None, one.engine) and (not others or one.variant in others))
+    scores = tuple(
+        one for one in baseline.scores if request.engine in (None, one.engine) and (not others or one.variant in others)
+    )
     if not scores:
         raise MeasurementError(f"{request.baseline}: {_no_scores(baseline, others, request.engine)}")
     return scores
@@ -129,7 +138,10 @@ def _as_measured(dataset: Dataset, score: ScoreRecord) -> Dataset:
     )
     cut = replace(dataset.limited(score.dataset.samples), settings=settings)
     if digest_samples(cut.samples) != score.dataset.digest:
-        raise MeasurementError(f"{dataset.name}: not the baseline's samples (sha256 {score.dataset.digest[:12]}…): another version, split or order")
+        raise MeasurementError(
+            f"{dataset.name}: not the baseline's samples (sha256 {score.dataset.digest[:12]}…): another version, "
+            "split or order"
+        )
     return cut
 
 
@@ -148,13 +160,15 @@ def run_gate(request: GateRequest) -> Outcome:
     digest = family_record(request.manifest).digest
     if measured.baseline.family.digest != digest:
         raise MeasurementError(
-            f"{request.measured}: measured another family (digest {measured.baseline.family.digest[:12]}…, {request.family} has {digest[:12]}…)"
+            f"{request.measured}: measured another family (digest {measured.baseline.family.digest[:12]}…, "
+            f"{request.family} has {digest[:12]}…)"
         )
     return _study_outcome(request, measured) if is_study(request.baseline) else _paired_outcome(request, measured)
 
 
 def describe_measured(path: Path) -> str:
-    """What a baseline that is there already was made of, and when its file was written: a line for who wonders why nothing is measured."""
+    """What a baseline that is there already was made of, and when its file was written: a line for who wonders why
+    nothing is measured."""
     baseline, written = read_baseline(path), datetime.fromtimestamp(path.stat().st_mtime, UTC)
     forms = ", ".join(dict.fromkeys(f"{score.engine} {score.dtype}" for score in baseline.scores))
     software = ", ".join(f"{one.name} {one.version}" for one in baseline.software)
@@ -163,11 +177,15 @@ def describe_measured(path: Path) -> str:
 
 
 def _model_note(request: GateRequest, baseline: Baseline) -> str | None:
-    """That the baseline is of another model, where that was asked for; None where it is of the family's. Raises MeasurementError where it was not."""
+    """That the baseline is of another model, where that was asked for; None where it is of the family's. Raises
+    MeasurementError where it was not."""
     theirs, mine = baseline.family, family_record(request.manifest)
     if theirs.source_digest == mine.source_digest:
         return None
-    note = f"of another model, {theirs.name} (checkpoint digest {theirs.source_digest[:12]}…), not {mine.name} ({mine.source_digest[:12]}…)"
+    note = (
+        f"of another model, {theirs.name} (checkpoint digest {theirs.source_digest[:12]}…), not {mine.name} "
+        f"({mine.source_digest[:12]}…)"
+    )
     if not request.other_model:
         raise MeasurementError(f"{request.baseline}: {note}; --other-model compares the two on the same samples")
     return f"the baseline is {note}"
@@ -184,15 +202,23 @@ def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
     names = {score.dataset.name for score in stored.baseline.scores}
     unknown = request.limits.names - names
     if unknown:
-        raise MeasurementError(f"the baseline has no data set {', '.join(sorted(unknown))}; it has {', '.join(sorted(names))}")
+        raise MeasurementError(
+            f"the baseline has no data set {', '.join(sorted(unknown))}; it has {', '.join(sorted(names))}"
+        )
     limits = {name: request.limits.of(name) for name in names}
     verdicts, texts, parts = [], [], []
-    for engine, dtype in dict.fromkeys((one.engine, one.dtype) for one in stored.baseline.scores if request.engine in (None, one.engine)):
+    for engine, dtype in dict.fromkeys(
+        (one.engine, one.dtype) for one in stored.baseline.scores if request.engine in (None, one.engine)
+    ):
         for variant in _variants(request, stored.baseline):
-            pairs = pair_scores(stored, measured, variant=variant, engine=engine, dtype=dtype, against=request.against, limits=limits)
+            pairs = pair_scores(
+                stored, measured, variant=variant, engine=engine, dtype=dtype, against=request.against, limits=limits
+            )
             comparisons = compare(pairs)
             verdicts.append(worst_verdict(comparisons))
-            texts.append(show_comparisons(f"{variant} ({engine} {dtype}) against {request.against or variant}", comparisons))
+            texts.append(
+                show_comparisons(f"{variant} ({engine} {dtype}) against {request.against or variant}", comparisons)
+            )
             parts.append(
                 {
                     "variant": variant,
@@ -207,25 +233,43 @@ def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
     return _outcome(verdicts, texts, parts, str(request.baseline), note=note)
 
 
-def _outcome(verdicts: Sequence[str], texts: Sequence[str], parts: Sequence[Mapping[str, Any]], baseline: str, *, note: str | None = None) -> Outcome:
+def _outcome(
+    verdicts: Sequence[str],
+    texts: Sequence[str],
+    parts: Sequence[Mapping[str, Any]],
+    baseline: str,
+    *,
+    note: str | None = None,
+) -> Outcome:
     if not verdicts:
         raise MeasurementError(f"{baseline}: nothing in it can be compared with what was measured")
     verdict = max(verdicts, key=_SEVERITY.index)
     counts = ", ".join(f"{verdicts.count(one)} {one}" for one in _SEVERITY if one in verdicts)
-    text = (f"{note}\n\n" if note else "") + "\n".join(texts) + (f"\n{verdict} ({counts})\n" if len(verdicts) > 1 else f"\n{verdict}\n")
+    text = (
+        (f"{note}\n\n" if note else "")
+        + "\n".join(texts)
+        + (f"\n{verdict} ({counts})\n" if len(verdicts) > 1 else f"\n{verdict}\n")
+    )
     return Outcome(verdict=verdict, text=text, document={"verdict": verdict, "note": note, "parts": list(parts)})
 
 
 def _study_outcome(request: GateRequest, measured: Stored) -> Outcome:
     """The study's drops checked for each engine and dtype that was measured."""
-    study, variants = read_study_drops(request.baseline), tuple(request.manifest.variant(variant).id for variant in request.variants)
-    pairs = dict.fromkeys((one.engine, one.dtype) for one in measured.baseline.scores if request.engine in (None, one.engine))
+    study, variants = (
+        read_study_drops(request.baseline),
+        tuple(request.manifest.variant(variant).id for variant in request.variants),
+    )
+    pairs = dict.fromkeys(
+        (one.engine, one.dtype) for one in measured.baseline.scores if request.engine in (None, one.engine)
+    )
     if not pairs:
         raise MeasurementError(f"{request.measured}: {_no_scores(measured.baseline, (), request.engine)}")
     verdicts, texts, parts = [], [], []
     for engine, dtype in pairs:
         limits = request.limits.of(None)
-        checks = check_family(study, request.manifest, measured, variants=variants, engine=engine, dtype=dtype, limits=limits)
+        checks = check_family(
+            study, request.manifest, measured, variants=variants, engine=engine, dtype=dtype, limits=limits
+        )
         verdicts += [check.verdict for check in checks]
         texts.append(show_checks(f"{engine} {dtype}: mean drop from the whole model", checks))
         parts += [{"engine": engine, "dtype": dtype, **check_document(check)} for check in checks]

@@ -14,8 +14,8 @@ from profiles.errors import MeasurementError
 class Journal:
     """Answers by the place of their sample, kept in a file whose first line names the settings they were made with.
 
-    A last line that was cut off is dropped, its batch is answered again. Raises MeasurementError for a journal of other settings, a
-    damaged one, and one that another process writes.
+    A last line that was cut off is dropped, its batch is answered again. Raises MeasurementError for a journal of other
+    settings, a damaged one, and one that another process writes.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -41,7 +41,9 @@ class Journal:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file().close()
 
     def add(self, places: Sequence[int], answers: Sequence[str]) -> None:
@@ -94,11 +96,14 @@ def check_settings(path: Path, header: bytes, settings: Mapping[str, Any]) -> No
     try:
         found = json.loads(header)["settings"]
     except (ValueError, KeyError, TypeError) as error:
-        raise MeasurementError(f"{path}: line 1: not the settings of an evaluation; remove the file or give another --out") from error
+        raise MeasurementError(
+            f"{path}: line 1: not the settings of an evaluation; remove the file or give another --out"
+        ) from error
     for key in sorted({*settings, *found}):
         if found.get(key) != settings.get(key):
             raise MeasurementError(
-                f"{path}: holds answers made with another {key} ({found.get(key)!r}, now {settings.get(key)!r}); remove it or give another --out"
+                f"{path}: holds answers made with another {key} ({found.get(key)!r}, now {settings.get(key)!r}); "
+                "remove it or give another --out"
             )
 
 

@@ -12,10 +12,12 @@ from runtime.engines.onnx.shared_graphs import EMBEDDINGS, VISION
 
 
 class OnnxAnswerer:
-    """The sessions of one variant. They map the same files, so that several answerers take little more memory than one."""
+    """The sessions of one variant. They map the same files, so that several answerers take little more memory than
+    one."""
 
     def __init__(self, graphs: Path, variant: str, ends: frozenset[int], *, provider: str, threads: int) -> None:
-        """Open the graphs of `variant` in the folder `graphs`; `ends` are the tokens that end an answer. Raises VerificationError."""
+        """Open the graphs of `variant` in the folder `graphs`; `ends` are the tokens that end an answer. Raises
+        VerificationError."""
 
         def session(name: str, count: int) -> onnxruntime.InferenceSession:
             # The sessions take turns: idle threads of one that burn time take it from the next.
@@ -30,7 +32,8 @@ class OnnxAnswerer:
         self._embeddings = shared(EMBEDDINGS, 1)  # copies rows: waking a thread takes longer
 
     def answer(self, inputs: Mapping[str, Array], *, max_new_tokens: int) -> list[list[int]]:
-        """New tokens of each row up to its end token, for `input_ids`, `attention_mask` [batch, length] padded on the right and the images."""
+        """New tokens of each row up to its end token, for `input_ids`, `attention_mask` [batch, length] padded on the
+        right and the images."""
         values, features = self._values(inputs)
         lengths = inputs["attention_mask"].sum(axis=1)
         cache = self._decoder.start(batch=len(lengths), capacity=values.shape[1] + max_new_tokens)
@@ -46,7 +49,9 @@ class OnnxAnswerer:
             if all(row[-1] in self._ends for row in rows):
                 break
             step = ids[:, None].astype(np.int64)
-            values = step if self._embeddings is None else self._embeddings.run(None, {"input_ids": step, **no_images})[0]
+            values = (
+                step if self._embeddings is None else self._embeddings.run(None, {"input_ids": step, **no_images})[0]
+            )
             ids = cache.run(values)["logits"][:, -1].argmax(axis=-1)
             for row, token in zip(rows, ids, strict=True):
                 if row[-1] not in self._ends:
@@ -65,12 +70,21 @@ class OnnxAnswerer:
         return values, {name: value[:, :0] for name, value in features.items()}
 
 
-def _features(vision: onnxruntime.InferenceSession, embeddings: onnxruntime.InferenceSession, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The image inputs of the embeddings graph: the vision graph's output and where it goes, both empty for prompts without an image."""
+def _features(
+    vision: onnxruntime.InferenceSession, embeddings: onnxruntime.InferenceSession, inputs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The image inputs of the embeddings graph: the vision graph's output and where it goes, both empty for prompts
+    without an image."""
     if "images" not in inputs:
         wanted = next(value for value in embeddings.get_inputs() if value.name == "image_features")
         kind, batch = np.float16 if "float16" in wanted.type else np.float32, len(inputs["input_ids"])
-        return {"image_features": np.zeros((batch, 0, wanted.shape[-1]), kind), "image_input_idx": np.zeros((batch, 0, 1), np.int64)}
+        return {
+            "image_features": np.zeros((batch, 0, wanted.shape[-1]), kind),
+            "image_input_idx": np.zeros((batch, 0, 1), np.int64),
+        }
     names = {value.name for value in vision.get_inputs()}
     images = {name: inputs[name].astype(np.float32) for name in ("images", "image_masks") if name in names}
-    return {"image_features": vision.run(None, images)[0], "image_input_idx": inputs["image_input_idx"].astype(np.int64)}
+    return {
+        "image_features": vision.run(None, images)[0],
+        "image_input_idx": inputs["image_input_idx"].astype(np.int64),
+    }

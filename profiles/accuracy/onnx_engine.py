@@ -1,4 +1,5 @@
-"""The ONNX engine of evaluation: a variant's graphs run by ONNX Runtime, batches padded on the right, greedy decoding."""
+"""The ONNX engine of evaluation: a variant's graphs run by ONNX Runtime, batches padded on the right, greedy
+decoding."""
 
 import importlib.metadata
 import itertools
@@ -28,17 +29,24 @@ _log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
-    """One variant in one precision on one provider. `graphs` is the folder of the precision, `folder` the variant's own.
+    """One variant in one precision on one provider. `graphs` is the folder of the precision, `folder` the variant's
+    own.
 
-    On the CPU a large batch is cut into parts that run side by side, each with its share of the threads: the kernels for a few thousand
-    small matrices gain little from more threads within one run, and one part's images are prepared while another part is answered.
+    On the CPU a large batch is cut into parts that run side by side, each with its share of the threads: the kernels
+    for a few thousand small matrices gain little from more threads within one run, and one part's images are
+    prepared while another part is answered.
     """
 
-    def __init__(self, folder: Path, graphs: Path, variant: str, family: Family, *, precision: str, provider: str, threads: int) -> None:
-        """Open the decoder and, for models that take images, the shared graphs in front of it. Raises VerificationError as sessions do."""
+    def __init__(
+        self, folder: Path, graphs: Path, variant: str, family: Family, *, precision: str, provider: str, threads: int
+    ) -> None:
+        """Open the decoder and, for models that take images, the shared graphs in front of it. Raises
+        VerificationError as sessions do."""
         self._precision, self._provider, self._threads = precision, provider, threads
         self._prompts = PromptReader(folder, family)
-        self._open = partial(OnnxAnswerer, graphs, variant, _end_ids(folder, self._prompts.tokenizer.eos_token_id), provider=provider)
+        self._open = partial(
+            OnnxAnswerer, graphs, variant, _end_ids(folder, self._prompts.tokenizer.eos_token_id), provider=provider
+        )
         self._answerers = {1: (self._open(threads=threads),)}
         self._ahead: tuple[tuple[Sequence[Request], Mapping[str, Any]], ...] = ()
 
@@ -57,7 +65,9 @@ class OnnxEngine:
             "transformers": importlib.metadata.version("transformers"),
         }
 
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
+    def generate(
+        self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()
+    ) -> list[str]:
         """The greedy answers of a batch. A large batch's `following` is prepared while its parts run."""
         parts = self._cut(requests)
         if len(parts) == 1:
@@ -114,8 +124,11 @@ def _listed(node: Node) -> tuple[Node, ...]:
 class OnnxOpener:
     """Opens variants of the family in `folder`, in one precision."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, dtype: str, provider: str = CPU, threads: int | None = None) -> None:
-        """`threads` None means one for each core. Raises DocumentError when the family has no graphs in that precision, naming those it has."""
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, dtype: str, provider: str = CPU, threads: int | None = None
+    ) -> None:
+        """`threads` None means one for each core. Raises DocumentError when the family has no graphs in that
+        precision, naming those it has."""
         self._threads = threads or os.cpu_count() or 1
         self._folder, self._dtype, self._provider = folder, dtype, provider
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
@@ -125,19 +138,32 @@ class OnnxOpener:
         if not self._graphs.is_dir():
             found = sorted(path.name for path in (folder / "onnx").glob("*") if path.is_dir())
             raise DocumentError(
-                f"{folder}: no ONNX graphs in {dtype}; the family has {', '.join(found) or 'none: export with --format safetensors,onnx'}"
+                f"{folder}: no ONNX graphs in {dtype}; the family has "
+                f"{', '.join(found) or 'none: export with --format safetensors,onnx'}"
             )
 
     def __call__(self, variant: str) -> OnnxEngine:
-        """The engine of a variant, once its graphs have passed their self-test here. Raises VerificationError when they do not."""
+        """The engine of a variant, once its graphs have passed their self-test here. Raises VerificationError when
+        they do not."""
         self._self_test(variant)
         folder = self._folder / self._variants[variant].folder
-        return OnnxEngine(folder, self._graphs, variant, self._family, precision=self._dtype, provider=self._provider, threads=self._threads)
+        return OnnxEngine(
+            folder,
+            self._graphs,
+            variant,
+            self._family,
+            precision=self._dtype,
+            provider=self._provider,
+            threads=self._threads,
+        )
 
     def _self_test(self, variant: str) -> None:
         golden, inputs = (self._folder / golden_path(self._dtype, name) for name in (variant, "inputs"))
         if not golden.is_file():
-            _log.warning("%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits", self._folder)
+            _log.warning(
+                "%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits",
+                self._folder,
+            )
             return
         graph = self._graphs / f"{variant}.onnx"
         self_test(graph, golden, inputs, provider=self._provider, threads=self._threads, shared=not self._shared_tested)

@@ -14,7 +14,8 @@ def open_engines(
 ) -> tuple[tuple[str, EngineOpener], ...]:
     """How to open variants of the family in `folder`, for each engine, the ONNX engine once for each of `dtypes`.
 
-    Raises MissingToolError when an engine's packages are not installed, DocumentError when the family has no graphs in a dtype.
+    Raises MissingToolError when an engine's packages are not installed, DocumentError when the family has no graphs in
+    a dtype.
     """
     found: list[tuple[str, EngineOpener]] = []
     for name in names:

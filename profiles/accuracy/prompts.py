@@ -1,4 +1,5 @@
-"""Requests as the arrays a model reads: the family's own processor where it has one, else the tokenizer in the variant's folder."""
+"""Requests as the arrays a model reads: the family's own processor where it has one, else the tokenizer in the
+variant's folder."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,10 @@ def find_named_family(name: str, folder: Path) -> Family:
     for family in FAMILIES:
         if family.name == name:
             return family
-    raise DocumentError(f"{folder / 'manifest.json'}: source.family: no family {name!r}; there are {', '.join(one.name for one in FAMILIES)}")
+    raise DocumentError(
+        f"{folder / 'manifest.json'}: source.family: no family {name!r}; there are "
+        f"{', '.join(one.name for one in FAMILIES)}"
+    )
 
 
 class PromptReader:
@@ -42,10 +46,15 @@ class PromptReader:
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
     def read(self, requests: Sequence[Request], *, side: str, kind: str) -> Mapping[str, Any]:
-        """`input_ids`, `attention_mask` [batch, length] padded on `side` ("left", "right") and what images become; `kind` is "pt" or "np"."""
+        """`input_ids`, `attention_mask` [batch, length] padded on `side` ("left", "right") and what images become;
+        `kind` is "pt" or "np"."""
         prompts = [request.prompt for request in requests]
         if self._processor is None:
-            return dict(self.tokenizer(prompts, padding=True, padding_side=side, return_tensors=kind, return_token_type_ids=False))
+            return dict(
+                self.tokenizer(
+                    prompts, padding=True, padding_side=side, return_tensors=kind, return_token_type_ids=False
+                )
+            )
         images = [request.sample.open_image() for request in requests]
         return dict(self._processor(text=prompts, images=images, padding=True, padding_side=side, return_tensors=kind))
 

@@ -1,4 +1,5 @@
-"""The file of answers and scores of one variant on one data set: settings in the first line, then a line a sample, in their order."""
+"""The file of answers and scores of one variant on one data set: settings in the first line, then a line a sample, in
+their order."""
 
 import hashlib
 import json
@@ -48,7 +49,9 @@ def read_results(path: Path, settings: Mapping[str, Any] | None = None) -> Resul
             check_settings(path, header, settings)
         rows = [json.loads(line) for line in lines]
         return Results(
-            ids=tuple(row["id"] for row in rows), answers=tuple(row["answer"] for row in rows), scores=tuple(float(row["score"]) for row in rows)
+            ids=tuple(row["id"] for row in rows),
+            answers=tuple(row["answer"] for row in rows),
+            scores=tuple(float(row["score"]) for row in rows),
         )
     except OSError as error:
         raise MeasurementError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -59,14 +62,19 @@ def read_results(path: Path, settings: Mapping[str, Any] | None = None) -> Resul
 def record_of(path: Path, base: Path) -> ResultsRecord:
     """Name, size and digest of the file, its path relative to the folder `base`."""
     data = path.read_bytes()
-    return ResultsRecord(path=path.relative_to(base).as_posix(), size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return ResultsRecord(
+        path=path.relative_to(base).as_posix(), size=len(data), sha256=hashlib.sha256(data).hexdigest()
+    )
 
 
 def recorded_results(score: ScoreRecord, base: Path) -> Results:
-    """The results that a score of the baseline in folder `base` was computed from. Raises MeasurementError unless they are the very file."""
+    """The results that a score of the baseline in folder `base` was computed from. Raises MeasurementError unless they
+    are the very file."""
     path = base / score.results.path
     if not path.is_file():
-        raise MeasurementError(f"{path}: missing; a paired comparison needs the results of each sample, not only the baseline's scores")
+        raise MeasurementError(
+            f"{path}: missing; a paired comparison needs the results of each sample, not only the baseline's scores"
+        )
     if record_of(path, base) != score.results:
         raise MeasurementError(f"{path}: not the file that the baseline records (sha256 {score.results.sha256[:12]}…)")
     return read_results(path)

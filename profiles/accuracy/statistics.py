@@ -18,8 +18,8 @@ _NORMAL = NormalDist()
 def bootstrap_means(values: Values, *, resamples: int, seed: int) -> Values:
     """The means of `resamples` samples drawn with replacement from `values` [n], sorted.
 
-    Where few different values occur, only how often each is drawn is random: one multinomial draw a resample instead of n. Raises ValueError
-    without values.
+    Where few different values occur, only how often each is drawn is random: one multinomial draw a resample instead of
+    n. Raises ValueError without values.
     """
     if values.size == 0:
         raise ValueError("no values to resample")
@@ -30,15 +30,21 @@ def bootstrap_means(values: Values, *, resamples: int, seed: int) -> Values:
     else:
         rows = max(1, _CHUNK // values.size)
         sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-        means = np.concatenate([values[rng.integers(values.size, size=(size, values.size))].mean(axis=1) for size in sizes])
+        means = np.concatenate(
+            [values[rng.integers(values.size, size=(size, values.size))].mean(axis=1) for size in sizes]
+        )
     return np.sort(means)
 
 
-def bootstrap_interval(values: Values, *, level: float, resamples: int, seed: int, highest: float = 1.0) -> tuple[float, float]:
-    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1, of scores between 0 and `highest`.
+def bootstrap_interval(
+    values: Values, *, level: float, resamples: int, seed: int, highest: float = 1.0
+) -> tuple[float, float]:
+    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1, of scores between 0 and
+    `highest`.
 
-    Samples that all have one score give nothing to resample, and its interval would have no width however few they are. Then at most a share
-    of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper–Pearson), at worst 0 or `highest`.
+    Samples that all have one score give nothing to resample, and its interval would have no width however few they are.
+    Then at most a share of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper–Pearson), at worst 0
+    or `highest`.
     """
     if values.size and values.min() == values.max():
         score, other = float(values[0]), 1 - ((1 - level) / 2) ** (1 / values.size)
@@ -49,11 +55,12 @@ def bootstrap_interval(values: Values, *, level: float, resamples: int, seed: in
 
 
 def drop_p_value(differences: Values, *, tolerance: float, resamples: int, seed: int) -> float:
-    """One-sided p-value of "the mean difference is at least −tolerance" against "the score dropped by more than the tolerance".
+    """One-sided p-value of "the mean difference is at least −tolerance" against "the score dropped by more than the
+    tolerance".
 
-    `differences` [n] are measured minus baseline, sample by sample. Studentised paired bootstrap: the t statistic is compared with the t
-    statistics of resamples around the observed mean. Resampling is too bold where few samples changed and where a few changes are far larger
-    than the rest, so the p-value is at least that of
+    `differences` [n] are measured minus baseline, sample by sample. Studentised paired bootstrap: the t statistic is
+    compared with the t statistics of resamples around the observed mean. Resampling is too bold where few samples
+    changed and where a few changes are far larger than the rest, so the p-value is at least that of
 
     - the exact sign-flip test, when fewer than 20 samples changed;
     - the t-test, when a score changed by more than 1, as those of CIDEr do, which have no bound near their mean.
@@ -75,9 +82,11 @@ def drop_p_value(differences: Values, *, tolerance: float, resamples: int, seed:
 
 
 def t_p_value(differences: Values, *, tolerance: float) -> float:
-    """One-sided p-value of Student's t-test of "the mean difference is at least −tolerance"; `differences` [n ≥ 2] have some spread.
+    """One-sided p-value of Student's t-test of "the mean difference is at least −tolerance"; `differences` [n ≥ 2] have
+    some spread.
 
-    The t distribution is mapped to the normal one by Wallace's approximation, exact to about 0.001 from 3 degrees of freedom on.
+    The t distribution is mapped to the normal one by Wallace's approximation, exact to about 0.001 from 3 degrees of
+    freedom on.
     """
     degrees = differences.size - 1
     statistic = (float(differences.mean()) + tolerance) / float(differences.std(ddof=1)) * math.sqrt(differences.size)
@@ -86,17 +95,21 @@ def t_p_value(differences: Values, *, tolerance: float) -> float:
 
 
 def sign_flip_p_value(changed: Values) -> float:
-    """One-sided exact p-value (mid-p) of "a change is as likely up as down": the share of all sign patterns with a smaller sum."""
+    """One-sided exact p-value (mid-p) of "a change is as likely up as down": the share of all sign patterns with a
+    smaller sum."""
     sums = np.zeros(1)
     for size in np.abs(changed):
         sums = np.concatenate([sums - size, sums + size])
     observed, near = float(changed.sum()), 1e-9
     below = np.count_nonzero(sums < observed - near)
-    return float((below + 0.5 * (np.count_nonzero(sums <= observed + near) - below)) / sums.size) if changed.size else 1.0
+    return (
+        float((below + 0.5 * (np.count_nonzero(sums <= observed + near) - below)) / sums.size) if changed.size else 1.0
+    )
 
 
 def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
-    """(mean of a resample − mean) / standard deviation of the resample, of `differences` where the resample has none."""
+    """(mean of a resample − mean) / standard deviation of the resample, of `differences` where the resample has
+    none."""
     rng = np.random.default_rng(seed)
     unique, counts = np.unique(differences, return_counts=True)
     mean, size = differences.mean(), differences.size
@@ -105,7 +118,10 @@ def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
         means, squares = drawn @ unique, drawn @ unique**2
     else:
         rows = max(1, _CHUNK // size)
-        parts = [differences[rng.integers(size, size=(min(rows, resamples - start), size))] for start in range(0, resamples, rows)]
+        parts = [
+            differences[rng.integers(size, size=(min(rows, resamples - start), size))]
+            for start in range(0, resamples, rows)
+        ]
         means = np.concatenate([part.mean(axis=1) for part in parts])
         squares = np.concatenate([(part**2).mean(axis=1) for part in parts])
     offsets, spreads = means - mean, np.sqrt(np.maximum(squares - means**2, 0.0))
@@ -114,20 +130,25 @@ def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
 
 
 def mcnemar_p_value(worse: int, better: int) -> float:
-    """One-sided exact p-value of "as many samples got better as got worse" against "more got worse", for scores of 0 and 1.
+    """One-sided exact p-value of "as many samples got better as got worse" against "more got worse", for scores of 0
+    and 1.
 
-    Binomial over the samples that changed, with half the probability of the observed count (mid-p): the plain exact test rejects far less
-    often than its level says when few samples changed. No change: 1.
+    Binomial over the samples that changed, with half the probability of the observed count (mid-p): the plain exact
+    test rejects far less often than its level says when few samples changed. No change: 1.
     """
     changed = worse + better
     if changed == 0:
         return 1.0
-    logs = [math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1) - changed * math.log(2) for k in range(better + 1)]
+    logs = [
+        math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1) - changed * math.log(2)
+        for k in range(better + 1)
+    ]
     return min(1.0, sum(math.exp(log) for log in logs[:-1]) + 0.5 * math.exp(logs[-1]))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values, in the given order: comparing them with α keeps the chance of any false alarm below α."""
+    """Holm's adjusted p-values, in the given order: comparing them with α keeps the chance of any false alarm below
+    α."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -147,7 +168,9 @@ def smoothed(differences: Values) -> tuple[float, float]:
 
     Without it, a few samples that did not change would look like proof that none ever does.
     """
-    return _smoothed(float(differences.mean()), float((differences**2).mean()), differences.size, largest_change(differences))
+    return _smoothed(
+        float(differences.mean()), float((differences**2).mean()), differences.size, largest_change(differences)
+    )
 
 
 def _smoothed(mean: float, square: float, size: float, largest: float) -> tuple[float, float]:

@@ -1,4 +1,5 @@
-"""Checking a family's measured drops against those that the study reports: what can be compared, and what cannot, with the reason."""
+"""Checking a family's measured drops against those that the study reports: what can be compared, and what cannot, with
+the reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,16 +41,27 @@ class DropCheck:
 
 
 def check_family(
-    study: StudyDrops, manifest: Manifest, measured: Stored, *, variants: Sequence[str], engine: str, dtype: str, limits: Limits
+    study: StudyDrops,
+    manifest: Manifest,
+    measured: Stored,
+    *,
+    variants: Sequence[str],
+    engine: str,
+    dtype: str,
+    limits: Limits,
 ) -> tuple[DropCheck, ...]:
-    """Every reported drop whose removed blocks a variant has, with the source's top_k, against the variant that lacks none.
+    """Every reported drop whose removed blocks a variant has, with the source's top_k, against the variant that lacks
+    none.
 
-    `variants` are the ids to check, none meaning all. Raises MeasurementError when the family has no variant that lacks no block.
+    `variants` are the ids to check, none meaning all. Raises MeasurementError when the family has no variant that lacks
+    no block.
     """
     uniform = [v for v in manifest.variants if v.top_k is None or set(v.top_k) == {manifest.source.top_k}]
     whole = next((variant for variant in uniform if not variant.removed), None)
     if whole is None:
-        raise MeasurementError("the family has no variant with all blocks and the source's top_k, which drops are measured from")
+        raise MeasurementError(
+            "the family has no variant with all blocks and the source's top_k, which drops are measured from"
+        )
     claims = {claim.removed: claim for claim in study.drops}
     stranger = _other_model(study, manifest, whole)
     checks = []
@@ -64,12 +76,15 @@ def check_family(
             drop, verdict = check_drop(claim, pairs, limits)
             checks.append(DropCheck(variant=variant.id, claim=claim, drop=drop, verdict=verdict))
         except MeasurementError as error:
-            checks.append(DropCheck(variant=variant.id, claim=claim, drop=None, verdict=NOT_MEASURED, reason=str(error)))
+            checks.append(
+                DropCheck(variant=variant.id, claim=claim, drop=None, verdict=NOT_MEASURED, reason=str(error))
+            )
     return tuple(checks)
 
 
 def _other_model(study: StudyDrops, manifest: Manifest, whole: VariantRecord) -> str | None:
-    """Why the family is not cut from the study's model; None when it is. Names of folders say nothing, so they are not compared."""
+    """Why the family is not cut from the study's model; None when it is. Names of folders say nothing, so they are not
+    compared."""
     source = manifest.source
     if source.synthetic:
         return f"the study measured {study.model}, this family has random weights"
@@ -79,7 +94,10 @@ def _other_model(study: StudyDrops, manifest: Manifest, whole: VariantRecord) ->
         ("parameters", whole.parameters, study.parameters),
     ):
         if mine != theirs:
-            return f"the study measured {study.model} ({what}: {theirs}), this family was cut from another model ({what}: {mine})"
+            return (
+                f"the study measured {study.model} ({what}: {theirs}), this family was cut from another model "
+                f"({what}: {mine})"
+            )
     return None
 
 
@@ -88,11 +106,16 @@ def _named(study: StudyDrops, claim: StudyDrop) -> tuple[str, ...]:
     return claim.datasets if claim.datasets is not None else tuple(name for name, _ in study.metrics)
 
 
-def _pairs(stored: Stored, whole: str, pruned: str, *, engine: str, dtype: str, names: Sequence[str]) -> dict[str, Pair]:
-    """Of the data sets `names`, those on which both variants were measured. Raises MeasurementError when the samples are not the same."""
+def _pairs(
+    stored: Stored, whole: str, pruned: str, *, engine: str, dtype: str, names: Sequence[str]
+) -> dict[str, Pair]:
+    """Of the data sets `names`, those on which both variants were measured. Raises MeasurementError when the samples
+    are not the same."""
     before, now = (scores_of(stored.baseline, variant, engine, dtype) for variant in (whole, pruned))
     if not before:
-        raise MeasurementError(f"the whole model, {whole} (no blocks removed), must be measured by {engine} {dtype} too")
+        raise MeasurementError(
+            f"the whole model, {whole} (no blocks removed), must be measured by {engine} {dtype} too"
+        )
     if not now:
         raise MeasurementError(f"{pruned} must be measured by {engine} {dtype}")
     common = [name for name in names if name in before and name in now]
@@ -100,11 +123,13 @@ def _pairs(stored: Stored, whole: str, pruned: str, *, engine: str, dtype: str, 
 
 
 def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> tuple[Drop, str]:
-    """The drop from the whole model to the pruned one, and whether it is at most the study's mean drop plus the tolerance.
+    """The drop from the whole model to the pruned one, and whether it is at most the study's mean drop plus the
+    tolerance.
 
-    `pairs`: the whole model's scores and the pruned one's, by data set. The study gives no drops by data set, so only the mean over data sets
-    can be compared. *fail*: the whole interval (level 1 − 2α) lies above the limit; *pass*: the whole interval lies at or below it; else there
-    are not enough samples to tell. Raises MeasurementError when the data sets are not those that the study names, or not as many.
+    `pairs`: the whole model's scores and the pruned one's, by data set. The study gives no drops by data set, so only
+    the mean over data sets can be compared. *fail*: the whole interval (level 1 − 2α) lies above the limit; *pass*: the
+    whole interval lies at or below it; else there are not enough samples to tell. Raises MeasurementError when the data
+    sets are not those that the study names, or not as many.
     """
     names = tuple(pairs) if claim.datasets is None else claim.datasets
     missing = [name for name in names if name not in pairs]
@@ -112,7 +137,9 @@ def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> t
         raise MeasurementError(f"the study's drop is over {', '.join(names)}; not measured: {', '.join(missing)}")
     if len(names) != claim.count:
         have = f"{len(names)} ({', '.join(names)})" if names else "none"
-        raise MeasurementError(f"the study's drop is over {claim.count} data sets, of the study's data sets measured: {have}")
+        raise MeasurementError(
+            f"the study's drop is over {claim.count} data sets, of the study's data sets measured: {have}"
+        )
     drops = [pairs[name].baseline - pairs[name].measured for name in names]
     means = np.mean([_resampled(values, index) for index, values in enumerate(drops)], axis=0)
     low, high = (float(value) for value in np.quantile(means, [limits.alpha, 1 - limits.alpha]))
@@ -124,8 +151,8 @@ def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> t
 def _resampled(drops: Values, index: int) -> Values:
     """Means of resamples, unsorted, so that data sets stay independent of each other.
 
-    Drops that are all the same would look certain however few they are: as in the gate's bounds, a sample that got wholly worse and one that
-    got wholly better are added then.
+    Drops that are all the same would look certain however few they are: as in the gate's bounds, a sample that got
+    wholly worse and one that got wholly better are added then.
     """
     rng = np.random.default_rng((SEED, index))
     if drops.size and drops.min() == drops.max():
@@ -146,7 +173,10 @@ def show_checks(title: str, checks: Sequence[DropCheck]) -> str:
         now = "" if drop is None else f"{100 * drop.mean:.2f}"
         interval = "" if drop is None else f"[{100 * drop.low:.2f}, {100 * drop.high:.2f}]"
         removed = ",".join(map(str, claim.removed)) or "none"
-        lines.append(f"  {removed:<14} {100 * claim.mean:>6.2f} {spread:>6} {claim.count:>4} {now:>6} {interval:<16} {check.verdict}")
+        lines.append(
+            f"  {removed:<14} {100 * claim.mean:>6.2f} {spread:>6} {claim.count:>4} {now:>6} {interval:<16} "
+            f"{check.verdict}"
+        )
         lines += [f"    {check.reason}"] if check.reason else []
     return "\n".join(lines) + "\n"
 

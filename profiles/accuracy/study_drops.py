@@ -11,7 +11,8 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Where a document's figures come from: its title, the sections they were copied from, and what is known of how they were measured."""
+    """Where a document's figures come from: its title, the sections they were copied from, and what is known of how
+    they were measured."""
 
     title: str
     sections: tuple[str, ...]
@@ -20,9 +21,11 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyDrop:
-    """One reported drop, as a fraction: mean over `count` data sets and the population spread over them, both as printed.
+    """One reported drop, as a fraction: mean over `count` data sets and the population spread over them, both as
+    printed.
 
-    `datasets` are their names where the study gives them, `accuracy` the mean accuracy that remains, `places` the lists it appears in.
+    `datasets` are their names where the study gives them, `accuracy` the mean accuracy that remains, `places` the lists
+    it appears in.
     """
 
     removed: tuple[int, ...]
@@ -36,7 +39,8 @@ class StudyDrop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyDrops:
-    """The document: drops of one model, said by name, trimoe's family, blocks and parameters, and the metric of each data set."""
+    """The document: drops of one model, said by name, trimoe's family, blocks and parameters, and the metric of each
+    data set."""
 
     model: str
     family: str
@@ -63,9 +67,13 @@ def read_study_drops(path: Path) -> StudyDrops:
         blocks=blocks,
         parameters=node.require("parameters").integer(minimum=1),
         provenance=Provenance(
-            title=provenance.require("title").string(), sections=_texts(provenance.require("sections")), notes=_texts(provenance.require("notes"))
+            title=provenance.require("title").string(),
+            sections=_texts(provenance.require("sections")),
+            notes=_texts(provenance.require("notes")),
         ),
-        metrics=tuple((name, node.require("metrics").require(name).string()) for name, _ in node.require("metrics").items()),
+        metrics=tuple(
+            (name, node.require("metrics").require(name).string()) for name, _ in node.require("metrics").items()
+        ),
         drops=tuple(_drop(entry, blocks) for entry in node.require("drops").elements()),
     )
 

@@ -22,7 +22,8 @@ class TorchEngine:
     """One variant on one device."""
 
     def __init__(self, folder: Path, family: Family, *, device: str) -> None:
-        """Load the variant in `folder`. Raises VerificationError when its config is not what the family's classes read."""
+        """Load the variant in `folder`. Raises VerificationError when its config is not what the family's classes
+        read."""
         config = read_document(folder / "config.json").value
         model_class, settings = read_model_config(folder, config, family=family, error=VerificationError)
         options = {"experts_implementation": _FAST_EXPERTS} if model_class._can_set_experts_implementation() else {}
@@ -47,10 +48,16 @@ class TorchEngine:
         }
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
+    def generate(
+        self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()
+    ) -> list[str]:
         """The greedy answers of a batch, padded on the left; nothing is prepared for `following`."""
-        inputs = {name: self._placed(value) for name, value in self._prompts.read(requests, side="left", kind="pt").items()}
-        output = self._model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, pad_token_id=self._prompts.pad_id)
+        inputs = {
+            name: self._placed(value) for name, value in self._prompts.read(requests, side="left", kind="pt").items()
+        }
+        output = self._model.generate(
+            **inputs, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, pad_token_id=self._prompts.pad_id
+        )
         return self._prompts.texts(output[:, inputs["input_ids"].shape[1] :])
 
     def close(self) -> None:
@@ -64,8 +71,11 @@ class TorchEngine:
 class TorchOpener:
     """Opens variants of the family in `folder`."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, device: str | None = None, threads: int | None = None) -> None:
-        """`device` None takes CUDA where there is one, else the CPU; `threads` None leaves torch's own number for the process."""
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, device: str | None = None, threads: int | None = None
+    ) -> None:
+        """`device` None takes CUDA where there is one, else the CPU; `threads` None leaves torch's own number for the
+        process."""
         if threads is not None:
             torch.set_num_threads(threads)
         self._folder = folder

@@ -1,4 +1,5 @@
-"""Ways to run one model, timed alike: exported graphs, transformers with each experts implementation, another exporter's graph."""
+"""Ways to run one model, timed alike: exported graphs, transformers with each experts implementation, another
+exporter's graph."""
 
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import CPU, open_session
 
 Array = npt.NDArray[np.int64]
-# The third, batched_mm, copies the weights of every token's experts: measured 10 times slower here, and gigabytes for a long prompt.
+# The third, batched_mm, copies the weights of every token's experts: measured 10 times slower here, and gigabytes for a
+# long prompt.
 EXPERTS_IMPLEMENTATIONS = ("eager", "grouped_mm")
 _MOBIUS = "import sys, mobius; mobius.build(sys.argv[1]).save(sys.argv[2])"
 
@@ -86,16 +88,23 @@ class Transformers:
     def _generate(self, prompt: Array, tokens: int) -> float:
         ids = torch.from_numpy(prompt)
         begin = time.perf_counter()
-        self.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
+        self.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
+        )
         return (time.perf_counter() - begin) * 1e3
 
 
 class Mobius:
-    """The graph that mobius-onnx exports of the same checkpoint, run the usual way: present becomes past, without a copy."""
+    """The graph that mobius-onnx exports of the same checkpoint, run the usual way: present becomes past, without a
+    copy."""
 
     def __init__(self, checkpoint: Path, folder: Path, *, threads: int) -> None:
         """Export in a process of its own. Raises CalledProcessError when that fails."""
-        subprocess.run([sys.executable, "-W", "ignore", "-c", _MOBIUS, str(checkpoint), str(folder)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _MOBIUS, str(checkpoint), str(folder)],
+            check=True,
+            capture_output=True,
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -117,12 +126,18 @@ class Mobius:
         return (time.perf_counter() - begin) * 1e3 / tokens
 
     def _empty(self) -> dict[str, Any]:
-        shapes = {value.name: value.shape for value in self._session.get_inputs() if value.name.startswith("past_key_values")}
+        shapes = {
+            value.name: value.shape for value in self._session.get_inputs() if value.name.startswith("past_key_values")
+        }
         return {name: _value(np.zeros((1, shape[1], 0, shape[3]), np.float32)) for name, shape in shapes.items()}
 
     def _run(self, ids: Array, seen: int, past: dict[str, Any]) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         total = seen + ids.shape[1]
-        known = {"input_ids": ids, "attention_mask": np.ones((1, total), np.int64), "position_ids": np.arange(seen, total)[None]}
+        known = {
+            "input_ids": ids,
+            "attention_mask": np.ones((1, total), np.int64),
+            "position_ids": np.arange(seen, total)[None],
+        }
         names = {value.name for value in self._session.get_inputs()}
         feeds = {name: _value(value) for name, value in known.items() if name in names} | past
         found = dict(zip(self._outputs, self._session.run_with_ort_values(None, feeds), strict=True))

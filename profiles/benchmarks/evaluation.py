@@ -1,4 +1,5 @@
-"""Measures how much faster an engine answers in batches than one sample at a time: medians of interleaved rounds, in one run."""
+"""Measures how much faster an engine answers in batches than one sample at a time: medians of interleaved rounds, in
+one run."""
 
 import statistics
 import time
@@ -14,7 +15,8 @@ TARGET = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalRate:
-    """Median seconds for all `samples` of a data set, one at a time and in batches of up to `batch_size`, and how many answers came out the same."""
+    """Median seconds for all `samples` of a data set, one at a time and in batches of up to `batch_size`, and how many
+    answers came out the same."""
 
     dataset: str
     samples: int
@@ -29,8 +31,11 @@ class EvalRate:
         return self.alone_s / self.batched_s
 
 
-def bench_eval(engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, rounds: int, say: Callable[[str], None]) -> tuple[EvalRate, ...]:
-    """Answer every sample in batches and one at a time, in turn, `rounds` times after a first batch and a first sample that warm up.
+def bench_eval(
+    engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, rounds: int, say: Callable[[str], None]
+) -> tuple[EvalRate, ...]:
+    """Answer every sample in batches and one at a time, in turn, `rounds` times after a first batch and a first sample
+    that warm up.
 
     Reading and preparing the images counts, as in `trimoe eval`; loading the engine does not.
     """
@@ -39,7 +44,10 @@ def bench_eval(engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, 
     for number in range(1, rounds + 1):
         for dataset in datasets:
             say(f"round {number} of {rounds}, {dataset.name}")
-            requests = [Request(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample) for sample in dataset.samples]
+            requests = [
+                Request(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample)
+                for sample in dataset.samples
+            ]
             for size in (batch_size, 1):
                 if number == 1:
                     engine.generate(requests[:size], max_new_tokens=dataset.settings.max_new_tokens)
@@ -53,7 +61,10 @@ def bench_eval(engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, 
             batch_size=min(batch_size, len(dataset.samples)),
             alone_s=statistics.median(times[dataset.name, 1]),
             batched_s=statistics.median(times[dataset.name, batch_size]),
-            same=sum(one == other for one, other in zip(answers[dataset.name, 1], answers[dataset.name, batch_size], strict=True)),
+            same=sum(
+                one == other
+                for one, other in zip(answers[dataset.name, 1], answers[dataset.name, batch_size], strict=True)
+            ),
         )
         for dataset in datasets
     )

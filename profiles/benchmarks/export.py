@@ -41,7 +41,8 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportBench:
-    """The rounds for one checkpoint; `unique_bytes` are those of the family's tensors, `disk_bytes` those its folder occupies."""
+    """The rounds for one checkpoint; `unique_bytes` are those of the family's tensors, `disk_bytes` those its folder
+    occupies."""
 
     checkpoint: Path
     source_bytes: int
@@ -79,15 +80,19 @@ class ExportBench:
     @property
     def within_limits(self) -> bool:
         """Whether all three limits hold."""
-        return self.wall_ratio <= WALL_RATIO_LIMIT and self.peak_bytes <= PEAK_BYTES_LIMIT and self.disk_ratio <= DISK_RATIO_LIMIT
+        return (
+            self.wall_ratio <= WALL_RATIO_LIMIT
+            and self.peak_bytes <= PEAK_BYTES_LIMIT
+            and self.disk_ratio <= DISK_RATIO_LIMIT
+        )
 
 
 def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[[str], None]) -> ExportBench:
     """Export 5 depths × 3 top_k without logit check, and copy and digest the same files, alternating, `rounds` times.
 
-    The export runs as a process of its own. Its source is read beforehand where half of the free memory holds it; cp's source is always read
-    beforehand, and its copies are deleted batch by batch, so what the page cache does is in cp's favour. `scratch` must be on the file system
-    to be measured; what is written there is removed. Raises TrimoeError.
+    The export runs as a process of its own. Its source is read beforehand where half of the free memory holds it; cp's
+    source is always read beforehand, and its copies are deleted batch by batch, so what the page cache does is in cp's
+    favour. `scratch` must be on the file system to be measured; what is written there is removed. Raises TrimoeError.
     """
     source = open_checkpoint(checkpoint)
     source_bytes = sum(file.size for file in source.files)
@@ -104,7 +109,10 @@ def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[
             weights = sorted((family / "weights").iterdir())
             copy_s, digest_s = _copy_and_digest(weights, folder / "copy")
             found.append(Round(export_s=seconds, copy_s=copy_s, digest_s=digest_s, peak_bytes=peak))
-            say(f"round {number} of {rounds}: export {seconds:.1f} s, cp {copy_s:.1f} s + sha256sum {digest_s:.1f} s, peak {peak / 1e6:.0f} MB")
+            say(
+                f"round {number} of {rounds}: export {seconds:.1f} s, cp {copy_s:.1f} s + sha256sum {digest_s:.1f} "
+                f"s, peak {peak / 1e6:.0f} MB"
+            )
             disk = disk_bytes(family)
             shutil.rmtree(family)
     finally:
@@ -133,12 +141,26 @@ def request_options(checkpoint: Path) -> list[str]:
     for count in range(1, len(order) + 1):
         options += ["--remove", ",".join(map(str, sorted(order[:count])))]
     if shape.top_k is not None:
-        options += ["--top-k", ",".join(map(str, sorted({shape.top_k, max(1, shape.top_k * 3 // 4), max(1, shape.top_k // 2)}, reverse=True)))]
+        options += [
+            "--top-k",
+            ",".join(
+                map(str, sorted({shape.top_k, max(1, shape.top_k * 3 // 4), max(1, shape.top_k // 2)}, reverse=True))
+            ),
+        ]
     return options
 
 
 def _run_export(checkpoint: Path, family: Path) -> tuple[float, int, Node]:
-    arguments = [*_TRIMOE, "export", str(checkpoint), "--out", str(family), "--no-logits", "--json", *request_options(checkpoint)]
+    arguments = [
+        *_TRIMOE,
+        "export",
+        str(checkpoint),
+        "--out",
+        str(family),
+        "--no-logits",
+        "--json",
+        *request_options(checkpoint),
+    ]
     output = family.with_suffix(".json")
     # Its messages go to a file: a pipe that is read after the end would fill up and stop the export for ever.
     with output.open("wb") as stream, tempfile.TemporaryFile() as messages:
@@ -156,7 +178,9 @@ def _run_export(checkpoint: Path, family: Path) -> tuple[float, int, Node]:
         messages.seek(0)
         message = messages.read()
     if process.returncode != 0:
-        raise TrimoeError(f"the export failed with status {process.returncode}: {message.decode('utf-8', 'replace').strip()}")
+        raise TrimoeError(
+            f"the export failed with status {process.returncode}: {message.decode('utf-8', 'replace').strip()}"
+        )
     return seconds, usage.ru_maxrss * 1024, read_document(output)
 
 

@@ -29,11 +29,15 @@ def print_growth(graphs: Sequence[str]) -> None:
     before, generator = _pss(), np.random.default_rng(0)
     first = OnnxDecoder(open_session(Path(graphs[0]), threads=1, spinning=False))
     for _ in range(PROMPTS):
-        first.start(batch=1, capacity=PROMPT_TOKENS).run(generator.integers(0, 1000, (1, PROMPT_TOKENS)), first_logits=-1)
+        first.start(batch=1, capacity=PROMPT_TOKENS).run(
+            generator.integers(0, 1000, (1, PROMPT_TOKENS)), first_logits=-1
+        )
     one, others = _pss() - before, []
     for graph in graphs[1:]:
         decoder = OnnxDecoder(open_session(Path(graph), threads=1, spinning=False))
-        decoder.start(batch=1, capacity=SHORT_TOKENS).run(generator.integers(0, 1000, (1, SHORT_TOKENS)), first_logits=-1)
+        decoder.start(batch=1, capacity=SHORT_TOKENS).run(
+            generator.integers(0, 1000, (1, SHORT_TOKENS)), first_logits=-1
+        )
         others.append(decoder)
     sys.stdout.write(f"{one} {_pss() - before}")
 

@@ -1,4 +1,5 @@
-"""Measures exported graphs against transformers and mobius-onnx on one machine, in one run: medians of interleaved rounds."""
+"""Measures exported graphs against transformers and mobius-onnx on one machine, in one run: medians of interleaved
+rounds."""
 
 import importlib.util
 import statistics
@@ -31,7 +32,8 @@ READ_BYTES = 1 << 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One line of the table: what was measured, the value with its unit, the target ("≥ 1.8"), and whether it is met (None: skipped)."""
+    """One line of the table: what was measured, the value with its unit, the target ("≥ 1.8"), and whether it is met
+    (None: skipped)."""
 
     name: str
     value: str
@@ -41,7 +43,8 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """One contender in one round: milliseconds of a prefill and of a decoded token; right after it, seconds to read READ_BYTES of memory."""
+    """One contender in one round: milliseconds of a prefill and of a decoded token; right after it, seconds to read
+    READ_BYTES of memory."""
 
     prefill_ms: float
     decode_ms: float
@@ -50,9 +53,8 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OnnxBench:
-    """All figures, ratios being the median of those within each round; and the medians of (contender, k) → milliseconds (prefill, per decoded
-    token) and of bytes read per second.
-    """
+    """All figures, ratios being the median of those within each round; and the medians of (contender, k) → milliseconds
+    (prefill, per decoded token) and of bytes read per second."""
 
     figures: tuple[Figure, ...]
     medians: dict[tuple[str, int], tuple[float, float]]
@@ -62,7 +64,8 @@ class OnnxBench:
 
 
 def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, say: Callable[[str], None]) -> OnnxBench:
-    """Build the graphs of 40 variants of an OLMoE-shaped `checkpoint` below `scratch` (fewer depths for less than 14 blocks) and measure.
+    """Build the graphs of 40 variants of an OLMoE-shaped `checkpoint` below `scratch` (fewer depths for less than 14
+    blocks) and measure.
 
     Raises TrimoeError, OSError.
     """
@@ -97,7 +100,9 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
     )
     medians = {key: (_median("prefill_ms", found), _median("decode_ms", found)) for key, found in timings.items()}
     read_s = statistics.median(timing.read_s for found in timings.values() for timing in found)
-    return OnnxBench(figures=figures, medians=medians, read_bandwidth=READ_BYTES / read_s, threads=threads, rounds=rounds)
+    return OnnxBench(
+        figures=figures, medians=medians, read_bandwidth=READ_BYTES / read_s, threads=threads, rounds=rounds
+    )
 
 
 def _median(what: str, found: Sequence[Timing]) -> float:
@@ -115,13 +120,24 @@ def _disk_bytes(folder: Path) -> int:
 
 
 def _variant(plan: Plan, k: int) -> PlannedVariant:
-    return next(variant for variant in plan.variants if not variant.removed and variant.top_k is not None and variant.top_k[-1] == k)
+    return next(
+        variant
+        for variant in plan.variants
+        if not variant.removed and variant.top_k is not None and variant.top_k[-1] == k
+    )
 
 
 def _compare(
-    plan: Plan, checkpoint: Path, scratch: Path, graphs: dict[str, Path], rounds: int, threads: int, say: Callable[[str], None]
+    plan: Plan,
+    checkpoint: Path,
+    scratch: Path,
+    graphs: dict[str, Path],
+    rounds: int,
+    threads: int,
+    say: Callable[[str], None],
 ) -> dict[tuple[str, int], list[Timing]]:
-    """The timings of each (contender, k), one a round. Those that depend most on memory come one after the other, because its speed drifts."""
+    """The timings of each (contender, k), one a round. Those that depend most on memory come one after the other,
+    because its speed drifts."""
     generator = np.random.default_rng(0)
     long, short = (generator.integers(3, 1000, (1, count)) for count in (PREFILL_TOKENS, PROMPT_TOKENS))
     contenders: dict[tuple[str, int], Callable[[], Contender]] = {}
@@ -143,14 +159,19 @@ def _compare(
         say(f"round {number} of {rounds}")
         for key, make in contenders.items():
             contender = make()
-            timing = Timing(prefill_ms=contender.prefill(long), decode_ms=contender.decode(short, DECODED_TOKENS), read_s=_read_seconds(large))
+            timing = Timing(
+                prefill_ms=contender.prefill(long),
+                decode_ms=contender.decode(short, DECODED_TOKENS),
+                read_s=_read_seconds(large),
+            )
             if number:
                 found[key].append(timing)
     return found
 
 
 def _read_seconds(large: torch.Tensor) -> float:
-    """Seconds to read an array once, with the same threads: the limit of a decoder that reads its weights once per token."""
+    """Seconds to read an array once, with the same threads: the limit of a decoder that reads its weights once per
+    token."""
     begin = time.perf_counter()
     large.sum()
     return time.perf_counter() - begin
@@ -159,16 +180,27 @@ def _read_seconds(large: torch.Tensor) -> float:
 def _ratios(timings: Mapping[tuple[str, int], Sequence[Timing]]) -> tuple[Figure, ...]:
     """Speed over the best of transformers, and over mobius-onnx where it is installed."""
     figures = []
-    for what, measured, targets in (("decode", "decode_ms", {8: 1.8, 2: 2.2}), ("prefill", "prefill_ms", {8: 1.0, 2: 1.0})):
+    for what, measured, targets in (
+        ("decode", "decode_ms", {8: 1.8, 2: 2.2}),
+        ("prefill", "prefill_ms", {8: 1.0, 2: 1.0}),
+    ):
         for k, target in targets.items():
             others = (found for (name, of), found in timings.items() if name.startswith("transformers") and of == k)
             best = min(others, key=lambda found: _median(measured, found))
-            figures.append(_at_least(f"{what} over transformers, k {k}", _ratio(measured, best, timings["onnx", k]), target))
+            figures.append(
+                _at_least(f"{what} over transformers, k {k}", _ratio(measured, best, timings["onnx", k]), target)
+            )
         target = 5.0 if what == "decode" else 3.0
         if ("mobius", 8) in timings:
-            figures.append(_at_least(f"{what} over mobius-onnx, k 8", _ratio(measured, timings["mobius", 8], timings["onnx", 8]), target))
+            figures.append(
+                _at_least(
+                    f"{what} over mobius-onnx, k 8", _ratio(measured, timings["mobius", 8], timings["onnx", 8]), target
+                )
+            )
         else:
-            figures.append(Figure(name=f"{what} over mobius-onnx, k 8", value="not installed", target=f"≥ {target:g}", met=None))
+            figures.append(
+                Figure(name=f"{what} over mobius-onnx, k 8", value="not installed", target=f"≥ {target:g}", met=None)
+            )
     figures.append(_at_least("decode, k 2 over k 8", _ratio("decode_ms", timings["onnx", 8], timings["onnx", 2]), 2.0))
     return tuple(figures)
 
@@ -179,7 +211,8 @@ def _ratio(what: str, slow: Sequence[Timing], quick: Sequence[Timing]) -> float:
 
 
 def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> float:
-    """Bytes of weights that one token reads: its experts' share of the experts, everything else of the blocks, and the head."""
+    """Bytes of weights that one token reads: its experts' share of the experts, everything else of the blocks, and the
+    head."""
     k = {block: variant.top_k[layer] for layer, block in enumerate(variant.layers)} if variant.top_k is not None else {}
     tensors = {tensor.name: tensor for tensor in plan_tensors(source, plan, find_precision("float32"))}
     total = 0.0
@@ -187,7 +220,9 @@ def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> fl
         part, _, rest = tensor.name.partition(".")
         if part == "blocks" and int(rest.split(".")[0]) in variant.layers:
             block = int(rest.split(".")[0])
-            total += tensor.bytes * (k[block] / tensors[f"blocks.{block}.router.weight"].shape[1] if ".experts." in tensor.name else 1)
+            total += tensor.bytes * (
+                k[block] / tensors[f"blocks.{block}.router.weight"].shape[1] if ".experts." in tensor.name else 1
+            )
         elif part == "head":
             total += tensor.bytes
     return total

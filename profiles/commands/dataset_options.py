@@ -27,8 +27,10 @@ def dataset_option(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="NAME[:SPLIT]=PATH",
         help=(
-            "A data set: one of the study's in its publisher's layout, a JSON-lines file, a folder of Hugging Face datasets, or `demo`. Repeatable. "
-            "Multiple choice (but the demo's) lists lettered options and reads answers as letters; a model that answers with an option's text needs "
+            "A data set: one of the study's in its publisher's layout, a JSON-lines file, a folder of Hugging "
+            "Face datasets, or `demo`. Repeatable. "
+            "Multiple choice (but the demo's) lists lettered options and reads answers as letters; a model that "
+            "answers with an option's text needs "
             "questions that name their options and `trimoe eval … --prompt NAME='{question}'`."
         ),
     )(command)
@@ -41,5 +43,6 @@ def columns_option(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         callback=named_values,
         metavar="NAME=FIELD:COLUMN,…",
-        help="Which columns of a Hugging Face folder hold question, image, answers, options, answer_index, references, id.",
+        help="Which columns of a Hugging Face folder hold question, image, answers, options, answer_index, "
+        "references, id.",
     )(command)

@@ -31,17 +31,41 @@ from runtime.documents.manifest import read_manifest
     show_default=True,
     help="Which ONNX graphs to run; the torch engine has the checkpoint's dtype. Repeatable.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Measure N samples of each data set, evenly spaced.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine on the CPU  [default: its own choice]")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens generated at most  [default: the data set's own]")
-@click.option("--metric", "metrics", multiple=True, callback=named_values, metavar="NAME=ID", help="Score a data set by this metric, e.g. anls/lmms.")
 @click.option(
-    "--prompt", "prompts", multiple=True, callback=named_values, metavar="NAME=TEMPLATE", help="Ask with this template of {question}, {options}."
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Measure N samples of each data set, evenly spaced."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together."
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of the engine on the CPU  [default: its own choice]"
+)
+@click.option(
+    "--max-new-tokens", type=click.IntRange(min=1), help="Tokens generated at most  [default: the data set's own]"
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    callback=named_values,
+    metavar="NAME=ID",
+    help="Score a data set by this metric, e.g. anls/lmms.",
+)
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    callback=named_values,
+    metavar="NAME=TEMPLATE",
+    help="Ask with this template of {question}, {options}.",
 )
 @columns_option
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("baseline.json"), show_default=True, help="The baseline to write."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("baseline.json"),
+    show_default=True,
+    help="The baseline to write.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the baseline as a JSON document.")
 def evaluate(
@@ -79,7 +103,9 @@ def evaluate(
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
-        engines=open_engines(tuple(dict.fromkeys(engines)), family, manifest, dtypes=tuple(dict.fromkeys(dtypes)), threads=threads),
+        engines=open_engines(
+            tuple(dict.fromkeys(engines)), family, manifest, dtypes=tuple(dict.fromkeys(dtypes)), threads=threads
+        ),
         datasets=load_named(data, changes),
         batch_size=batch_size,
     )

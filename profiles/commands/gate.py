@@ -13,7 +13,9 @@ from runtime.errors import DocumentError
 EXIT_UNKNOWN = 3
 
 
-def _points(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[float | None, dict[str, float]]:
+def _points(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[float | None, dict[str, float]]:
     """`POINTS` for all data sets, `NAME=POINTS` for one: the former and the latter, as fractions."""
     everywhere: float | None = None
     named: dict[str, float] = {}
@@ -31,19 +33,29 @@ def _points(context: click.Context, parameter: click.Parameter, values: tuple[st
 
 
 def _refuse_for_study(context: click.Context, against: str | None, *, named: dict[str, float]) -> None:
-    """Raise UsageError for what has no effect on the study's drops: they are means over data sets, of the whole model's score."""
+    """Raise UsageError for what has no effect on the study's drops: they are means over data sets, of the whole model's
+    score."""
     if against is not None:
-        raise click.UsageError("--against has no effect here: the study's drops are measured from the whole model", context)
+        raise click.UsageError(
+            "--against has no effect here: the study's drops are measured from the whole model", context
+        )
     if context.params["other_model"]:
-        raise click.UsageError("--other-model has no effect here: the study's drops are compared with cuts of the study's own model", context)
+        raise click.UsageError(
+            "--other-model has no effect here: the study's drops are compared with cuts of the study's own model",
+            context,
+        )
     if named:
         name = next(iter(named))
         raise click.UsageError(
-            f"--tolerance {name}=… has no effect here: the study's drops are means over data sets; give --tolerance POINTS", context
+            f"--tolerance {name}=… has no effect here: the study's drops are means over data sets; give "
+            "--tolerance POINTS",
+            context,
         )
     for option in ("detect", "power"):
         if context.get_parameter_source(option) == click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{option} has no effect here: the study's drops are compared with the interval at --alpha", context)
+            raise click.UsageError(
+                f"--{option} has no effect here: the study's drops are compared with the interval at --alpha", context
+            )
 
 
 @click.command()
@@ -61,14 +73,53 @@ def _refuse_for_study(context: click.Context, against: str | None, *, named: dic
     show_default=True,
     help="FAMILY's own baseline; where the file is missing, FAMILY is measured into it first.",
 )
-@click.option("--variant", "variants", multiple=True, help="Judge only this variant. Repeatable.  [default: every variant of the baseline]")
-@click.option("--engine", type=click.Choice(("torch", "onnx")), help="Judge only scores of this engine  [default: all in the baseline]")
-@click.option("--against", help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]")
-@click.option("--other-model", is_flag=True, help="The baseline is of another checkpoint than FAMILY: compare the two all the same.")
-@click.option("--tolerance", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that is allowed, in hundredths.  [default: 0]")
-@click.option("--detect", multiple=True, callback=_points, metavar="[NAME=]POINTS", help="A drop that has to be caught.  [default: tolerance + 2]")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance of failing an unchanged variant, over all its data sets.")
-@click.option("--power", type=float, default=0.9, show_default=True, help="Confidence with which passing rules out the drop to be caught.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    help="Judge only this variant. Repeatable.  [default: every variant of the baseline]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(("torch", "onnx")),
+    help="Judge only scores of this engine  [default: all in the baseline]",
+)
+@click.option(
+    "--against", help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]"
+)
+@click.option(
+    "--other-model",
+    is_flag=True,
+    help="The baseline is of another checkpoint than FAMILY: compare the two all the same.",
+)
+@click.option(
+    "--tolerance",
+    multiple=True,
+    callback=_points,
+    metavar="[NAME=]POINTS",
+    help="A drop that is allowed, in hundredths.  [default: 0]",
+)
+@click.option(
+    "--detect",
+    multiple=True,
+    callback=_points,
+    metavar="[NAME=]POINTS",
+    help="A drop that has to be caught.  [default: tolerance + 2]",
+)
+@click.option(
+    "--alpha",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Chance of failing an unchanged variant, over all its data sets.",
+)
+@click.option(
+    "--power",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Confidence with which passing rules out the drop to be caught.",
+)
 @dataset_option
 @columns_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparisons as a JSON document.")
@@ -95,13 +146,22 @@ def gate(
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
     from profiles.accuracy.gate import FAIL, PASS
-    from profiles.accuracy.gate_run import GateRequest, LimitOptions, describe_measured, is_study, measure_like, run_gate  # numpy
+    from profiles.accuracy.gate_run import (
+        GateRequest,
+        LimitOptions,
+        describe_measured,
+        is_study,
+        measure_like,
+        run_gate,
+    )  # numpy
     from profiles.reports.sample_progress import SampleProgress
 
     manifest = read_manifest(family)
     if is_study(baseline):
         _refuse_for_study(context, against, named=tolerance[1])
-    options = LimitOptions(tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power)
+    options = LimitOptions(
+        tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power
+    )
     request = GateRequest(
         family=family,
         manifest=manifest,
@@ -116,7 +176,10 @@ def gate(
     if not measured.exists():
         measure_like(request, data, columns, SampleProgress(sys.stderr))
     elif data:
-        raise DocumentError(f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to measure again")
+        raise DocumentError(
+            f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to "
+            "measure again"
+        )
     else:
         click.echo(describe_measured(measured), err=True)
     outcome = run_gate(request)

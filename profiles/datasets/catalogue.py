@@ -24,7 +24,9 @@ _SHORT, _LONG = 16, 64
 _COCO = "images from https://cocodataset.org/#download (2014 Train/Val images)"
 
 
-def _settings(task: str, metric: str, style: str, fields: str = " {question}", *, cleanup: str = MOLMO, tokens: int = _SHORT) -> Settings:
+def _settings(
+    task: str, metric: str, style: str, fields: str = " {question}", *, cleanup: str = MOLMO, tokens: int = _SHORT
+) -> Settings:
     """Molmo names the style of the wanted answer before the question."""
     return Settings(task=task, metric=metric, cleanup=cleanup, prompt=f"{style}:{fields}", max_new_tokens=tokens)
 
@@ -44,7 +46,8 @@ _ROWS = (
         splits=("validation", "train"),
         files=vqa_files("v2_"),
         load=vqa_loader("v2_", "answer"),
-        download=f"balanced real images, questions and annotations (v2) from https://visualqa.org/download.html, {_COCO}",
+        download="balanced real images, questions and "
+        f"annotations (v2) from https://visualqa.org/download.html, {_COCO}",
     ),
     Layout(
         name="text-vqa",
@@ -60,7 +63,8 @@ _ROWS = (
         splits=("validation", "test", "train"),
         files=science_qa_files,
         load=load_science_qa,
-        download="problems.json, pid_splits.json (data/scienceqa) and the images of train.zip, val.zip, test.zip from https://github.com/lupantech/ScienceQA",
+        download="problems.json, pid_splits.json (data/scienceqa) and the images of train.zip, val.zip, test.zip "
+        "from https://github.com/lupantech/ScienceQA",
     ),
     Layout(
         name="tally-qa",
@@ -68,7 +72,8 @@ _ROWS = (
         splits=("test", "train"),
         files=tally_qa_files,
         load=load_tally_qa,
-        download=f"tallyqa.zip from https://github.com/manoja328/TallyQA_dataset, {_COCO} and Visual Genome images as VG_100K, VG_100K_2",
+        download=f"tallyqa.zip from https://github.com/manoja328/TallyQA_dataset, {_COCO} and Visual Genome images "
+        "as VG_100K, VG_100K_2",
     ),
     Layout(
         name="st-qa",
@@ -76,7 +81,8 @@ _ROWS = (
         splits=("validation", "train"),
         files=scene_text_files,
         load=load_scene_text,
-        download="task 3 (training questions, and images beside them or in train_imgs) from https://rrc.cvc.uab.es/?ch=11",
+        download="task 3 (training questions, and images beside them or in train_imgs) from "
+        "https://rrc.cvc.uab.es/?ch=11",
     ),
     Layout(
         name="doc-qa",
@@ -92,7 +98,8 @@ _ROWS = (
         splits=("validation", "train", *KARPATHY),
         files=caption_files,
         load=load_captions,
-        download=f"2014 Train/Val annotations (for Karpathy's splits dataset_coco.json of his caption_datasets.zip) and {_COCO}",
+        download="2014 Train/Val annotations (for Karpathy's splits dataset_coco.json of his "
+        f"caption_datasets.zip) and {_COCO}",
     ),
 )
 
@@ -102,12 +109,14 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType({row.name: row for row in _ROWS
 def load_layout(layout: Layout, folder: Path, split: str | None) -> Dataset:
     """A data set from its publisher's files in `folder`; `split` None takes the split that is usually scored.
 
-    Raises DatasetError for an unknown split and when a file or a folder of images is missing, saying what to download; DocumentError for
-    wrong content.
+    Raises DatasetError for an unknown split and when a file or a folder of images is missing, saying what to download;
+    DocumentError for wrong content.
     """
     chosen = layout.splits[0] if split is None else split
     if chosen not in layout.splits:
-        raise DatasetError(f"{layout.name}: no split {chosen!r}; the splits with answers are {', '.join(layout.splits)}")
+        raise DatasetError(
+            f"{layout.name}: no split {chosen!r}; the splits with answers are {', '.join(layout.splits)}"
+        )
     files = layout.files(chosen)
     wanted = ", ".join(" or ".join(names) for names in files)
     todo = f"download {layout.download}, and lay it out so that {folder} holds {wanted}"
@@ -117,5 +126,8 @@ def load_layout(layout: Layout, folder: Path, split: str | None) -> Dataset:
     samples = layout.load(folder, chosen)
     for place in dict.fromkeys(sample.image.parent for sample in samples if isinstance(sample.image, Path)):
         if not place.is_dir():
-            raise DatasetError(f"{layout.name}: the folder of images {place} is missing; {todo}, and images where the questions name them")
+            raise DatasetError(
+                f"{layout.name}: the folder of images {place} is missing; "
+                f"{todo}, and images where the questions name them"
+            )
     return Dataset(name=layout.name, samples=samples, settings=layout.settings)

@@ -24,8 +24,8 @@ TASKS = (VQA, COUNTING, CHOICE, SCENE_TEXT, DOCUMENT, CAPTIONING)
 class Settings:
     """How answers are asked for and scored.
 
-    `prompt` is a template with the fields `{question}` and `{options}`; the latter lists the options as lines `A: …`, and then their letters
-    are what an answer is compared with. Raises DatasetError for other fields.
+    `prompt` is a template with the fields `{question}` and `{options}`; the latter lists the options as lines `A: …`,
+    and then their letters are what an answer is compared with. Raises DatasetError for other fields.
     """
 
     task: str
@@ -37,7 +37,10 @@ class Settings:
     def __post_init__(self) -> None:
         for match in _FIELD.finditer(self.prompt):
             if match.group() not in (QUESTION, OPTIONS):
-                raise DatasetError(f"the prompt template {self.prompt!r} has the field {match.group()}; the fields are {QUESTION} and {OPTIONS}")
+                raise DatasetError(
+                    f"the prompt template {self.prompt!r} has the field {match.group()}; the fields are {QUESTION} "
+                    f"and {OPTIONS}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +70,8 @@ class Dataset:
 class Layout:
     """A public data set as its publisher ships it.
 
-    `files` are needed, relative to the folder, for a split, each under one of several names; `load` reads them. `download` says where to get
-    them and how to lay them out.
+    `files` are needed, relative to the folder, for a split, each under one of several names; `load` reads them.
+    `download` says where to get them and how to lay them out.
     """
 
     name: str
@@ -89,7 +92,8 @@ def fill_prompt(template: str, sample: Sample) -> str:
 
 
 def scored_sample(template: str, sample: Sample) -> Sample:
-    """The sample as answers are compared with it: options that the prompt lists are named by their letters. Raises as `fill_prompt`."""
+    """The sample as answers are compared with it: options that the prompt lists are named by their letters. Raises as
+    `fill_prompt`."""
     if OPTIONS not in template or not sample.options:
         return sample
     return replace(sample, options=option_letters(sample))

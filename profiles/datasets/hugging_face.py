@@ -19,10 +19,11 @@ def is_saved_folder(folder: Path) -> bool:
 
 
 def load_hugging_face(name: str, folder: Path, columns: Mapping[str, str], split: str | None) -> Dataset:
-    """The data set in `folder`; `columns` maps fields of a sample to column names, fields left out have the column of their own name.
+    """The data set in `folder`; `columns` maps fields of a sample to column names, fields left out have the column
+    of their own name.
 
-    Raises MissingToolError without the package `datasets`; DatasetError for unknown fields, columns and splits, for several splits of which
-    none is named, and for wrong values.
+    Raises MissingToolError without the package `datasets`; DatasetError for unknown fields, columns and splits, for
+    several splits of which none is named, and for wrong values.
     """
     for field in columns:
         if field not in FIELDS:
@@ -31,13 +32,22 @@ def load_hugging_face(name: str, folder: Path, columns: Mapping[str, str], split
     present = set(rows.column_names)
     for field, column in columns.items():
         if column not in present:
-            raise DatasetError(f"{name}: {field} is to come from the column {column!r}, which {folder} lacks; it has {', '.join(sorted(present))}")
+            raise DatasetError(
+                f"{name}: {field} is to come from the column {column!r}, which {folder} lacks; it has "
+                f"{', '.join(sorted(present))}"
+            )
     mapping = {field: columns.get(field, field) for field in FIELDS if columns.get(field, field) in present}
     if "question" not in mapping:
-        raise DatasetError(f"{name}: no column for the question; {folder} has {', '.join(sorted(present))}: map one of them")
+        raise DatasetError(
+            f"{name}: no column for the question; {folder} has {', '.join(sorted(present))}: map one of them"
+        )
     if not len(rows):
         raise DatasetError(f"{name}: {folder} has no rows")
-    labels = {field: found for field, column in mapping.items() if (found := _label_names(rows.features[column])) and field != "answer_index"}
+    labels = {
+        field: found
+        for field, column in mapping.items()
+        if (found := _label_names(rows.features[column])) and field != "answer_index"
+    }
     rows = _undecoded(rows.select_columns(list(dict.fromkeys(mapping.values()))))
     samples = tuple(read_row(f"{name}: row {number}", row, mapping, labels, number) for number, row in enumerate(rows))
     return Dataset(name=name, samples=samples, settings=guess_settings(samples))
@@ -64,7 +74,9 @@ def _read(name: str, folder: Path, split: str | None) -> Any:
     if isinstance(found, dict):
         return _chosen(name, folder, found, split)
     if split not in (None, str(found.split)):
-        raise DatasetError(f"{name}: {folder} is one saved data set and no split {split!r} of it is marked: name it without a split")
+        raise DatasetError(
+            f"{name}: {folder} is one saved data set and no split {split!r} of it is marked: name it without a split"
+        )
     return found
 
 
@@ -73,7 +85,8 @@ def _is_saved(folder: Path) -> bool:
 
 
 def parquet_splits(folder: Path) -> dict[str, list[Path]]:
-    """The parquet files below a folder by split: what stands before `-00000-of-00002` in a name, or the folder's name of files that have none."""
+    """The parquet files below a folder by split: what stands before `-00000-of-00002` in a name, or the folder's
+    name of files that have none."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.parquet")):
         stem = _SHARD.sub("", path.stem)
@@ -85,7 +98,11 @@ def _chosen(name: str, folder: Path, splits: Mapping[str, Any], split: str | Non
     if split is None and len(splits) == 1:
         return next(iter(splits.values()))
     if split is None or split not in splits:
-        text = f"has the splits {', '.join(splits)}; name one as {name}:SPLIT={folder}" if splits else "has no parquet files"
+        text = (
+            f"has the splits {', '.join(splits)}; name one as {name}:SPLIT={folder}"
+            if splits
+            else "has no parquet files"
+        )
         raise DatasetError(f"{name}: {folder} {text}")
     return splits[split]
 

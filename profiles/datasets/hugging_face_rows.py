@@ -14,10 +14,14 @@ _ANSWER = "answer"
 _LONGEST_SHOWN = 60
 
 
-def read_row(place: str, row: Mapping[str, Any], mapping: Mapping[str, str], labels: Mapping[str, Sequence[str]], number: int) -> Sample:
-    """A row as a sample: `mapping` names the column of each field, `labels` the classes of fields whose values are numbers of classes.
+def read_row(
+    place: str, row: Mapping[str, Any], mapping: Mapping[str, str], labels: Mapping[str, Sequence[str]], number: int
+) -> Sample:
+    """A row as a sample: `mapping` names the column of each field, `labels` the classes of fields whose values are
+    numbers of classes.
 
-    `place` begins the messages, `number` is the id where no column gives one. Raises DatasetError for values of other types.
+    `place` begins the messages, `number` is the id where no column gives one. Raises DatasetError for values of other
+    types.
     """
     values = {field: row[column] for field, column in mapping.items()}
     index = values.get("answer_index")
@@ -42,7 +46,8 @@ def read_row(place: str, row: Mapping[str, Any], mapping: Mapping[str, str], lab
 
 
 def read_texts(place: str, value: Any, names: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a cell holds as texts. Nothing is converted but integers; with `names`, they are classes, and a negative one is a missing label.
+    """What a cell holds as texts. Nothing is converted but integers; with `names`, they are classes, and a negative one
+    is a missing label.
 
     1. A text, an integer, or a list of them.
     2. A list of objects with an `answer`, or one object with a list of them, as VQA data sets have them.

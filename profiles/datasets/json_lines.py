@@ -1,11 +1,13 @@
 """A data set that a user writes: one JSON object a line.
 
-Keys: `question` (required); `image`, a path relative to the file, or `image_base64`, an encoded image; `id` (default: the line's number); and
-what the metric needs: `answers` (list), `options` (list) with `answer_index`, or `references` (list). Blank lines are skipped.
+Keys: `question` (required); `image`, a path relative to the file, or `image_base64`, an encoded image; `id` (default:
+the line's number); and what the metric needs: `answers` (list), `options` (list) with `answer_index`, or `references`
+(list). Blank lines are skipped.
 
-The prompt of multiple choice lists the options as lines `A: …`, and answers are read as letters: of a model that answers with an option's text,
-`mc/molmo` takes the nearest letter, which is luck. With questions that name their options and a prompt that does not list them
-(`--prompt NAME='{question}'`), answers are compared with the options' texts.
+The prompt of multiple choice lists the options as lines `A: …`, and answers are read as letters: of a model that
+answers with an option's text, `mc/molmo` takes the nearest letter, which is luck. With questions that name their
+options and a prompt that does not list them (`--prompt NAME='{question}'`), answers are compared with the options'
+texts.
 """
 
 import base64
@@ -38,7 +40,9 @@ def load_json_lines(name: str, path: Path) -> Dataset:
     except OSError as error:
         raise DatasetError(f"{name}: {path} cannot be read: {error.strerror or error}") from error
     samples = tuple(
-        _sample(parse_document(line, file=f"{path}: line {number}"), path.parent, number) for number, line in enumerate(lines, 1) if line.strip()
+        _sample(parse_document(line, file=f"{path}: line {number}"), path.parent, number)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
     )
     if not samples:
         raise DatasetError(f"{name}: {path} has no samples")
@@ -46,13 +50,18 @@ def load_json_lines(name: str, path: Path) -> Dataset:
 
 
 def guess_settings(samples: tuple[Sample, ...]) -> Settings:
-    """The settings that fit what the samples have: options, then references, then answers (three a sample make a VQA score, fewer exact match)."""
+    """The settings that fit what the samples have: options, then references, then answers (three a sample make a VQA
+    score, fewer exact match)."""
     if all(sample.options for sample in samples):
-        return Settings(task=CHOICE, metric=MULTIPLE_CHOICE, cleanup=MOLMO, prompt="{question}\n{options}", max_new_tokens=16)
+        return Settings(
+            task=CHOICE, metric=MULTIPLE_CHOICE, cleanup=MOLMO, prompt="{question}\n{options}", max_new_tokens=16
+        )
     if all(sample.references for sample in samples):
         return Settings(task=CAPTIONING, metric=CIDER, cleanup=STRIP, prompt="{question}", max_new_tokens=64)
     graded = all(len(sample.answers) >= _FULL_SCORE for sample in samples)
-    return Settings(task=VQA, metric=VQA_SCORE if graded else EXACT_MATCH, cleanup=MOLMO, prompt="{question}", max_new_tokens=16)
+    return Settings(
+        task=VQA, metric=VQA_SCORE if graded else EXACT_MATCH, cleanup=MOLMO, prompt="{question}", max_new_tokens=16
+    )
 
 
 def _sample(node: Node, folder: Path, number: int) -> Sample:

@@ -33,12 +33,16 @@ class Changes:
 def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:
     """The data sets, in order, with the changes applied.
 
-    Raises DatasetError for what cannot be read, names that are not plain, names given twice and changes to a data set that is not there;
-    MissingToolError and DocumentError as the readers do.
+    Raises DatasetError for what cannot be read, names that are not plain, names given twice and changes to a data set
+    that is not there; MissingToolError and DocumentError as the readers do.
     """
     found: list[Dataset] = []
     for text in texts:
-        found += _demo(text) if text.partition("=")[0].partition(":")[0] == DEMO or text in DEMO_TASKS else [_load(text, changes)]
+        found += (
+            _demo(text)
+            if text.partition("=")[0].partition(":")[0] == DEMO or text in DEMO_TASKS
+            else [_load(text, changes)]
+        )
     names = [dataset.name for dataset in found]
     if len(set(names)) != len(names):
         raise DatasetError(f"two data sets have the name {next(name for name in names if names.count(name) > 1)!r}")
@@ -51,7 +55,9 @@ def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:
 
 def _demo(text: str) -> list[Dataset]:
     if text not in (DEMO, *DEMO_TASKS):
-        raise DatasetError(f"--data {text}: the demo's data sets need no path; give {DEMO} or one of {', '.join(DEMO_TASKS)}")
+        raise DatasetError(
+            f"--data {text}: the demo's data sets need no path; give {DEMO} or one of {', '.join(DEMO_TASKS)}"
+        )
     return [demo_dataset(task) for task in (DEMO_TASKS if text == DEMO else (text,))]
 
 
@@ -61,7 +67,10 @@ def _load(text: str, changes: Changes) -> Dataset:
     if not equals or not name or not place or (colon and not split):
         raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
     if not _PLAIN.fullmatch(name):
-        raise DatasetError(f"--data {text}: the name {name!r} is not at most 100 letters, digits, '.', '_' and '-', with a letter or digit first")
+        raise DatasetError(
+            f"--data {text}: the name {name!r} is not at most 100 letters, digits, '.', '_' and '-', with a letter "
+            "or digit first"
+        )
     path = Path(place)
     chosen = split if colon else None
     if path.is_file():
@@ -74,7 +83,8 @@ def _load(text: str, changes: Changes) -> Dataset:
         return load_hugging_face(name, path, columns(changes.columns.get(name, "")), chosen)
     if name not in LAYOUTS:
         raise DatasetError(
-            f"--data {text}: {path} holds no folder of Hugging Face datasets, and {name!r} is none of the known data sets {', '.join(LAYOUTS)}"
+            f"--data {text}: {path} holds no folder of Hugging Face datasets, and {name!r} is none of the known "
+            f"data sets {', '.join(LAYOUTS)}"
         )
     return load_layout(LAYOUTS[name], path, chosen)
 
@@ -83,7 +93,9 @@ def columns(text: str) -> Mapping[str, str]:
     """`field:column,field:column` as a mapping. Raises DatasetError."""
     pairs = [part.partition(":") for part in text.split(",") if part]
     if any(not field or not column for field, _, column in pairs):
-        raise DatasetError(f"columns {text!r}: give field:column pairs between commas, such as question:query,answers:label")
+        raise DatasetError(
+            f"columns {text!r}: give field:column pairs between commas, such as question:query,answers:label"
+        )
     return {field: column for field, _, column in pairs}
 
 

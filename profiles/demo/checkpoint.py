@@ -1,4 +1,5 @@
-"""Reads and writes the demo model in the hub's checkpoint layout: one file of float32 tensors, one tensor per expert projection."""
+"""Reads and writes the demo model in the hub's checkpoint layout: one file of float32 tensors, one tensor per expert
+projection."""
 
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def new_model(folder: Path) -> TrimoeMolmoeForCausalLM:
 def load_model(folder: Path) -> TrimoeMolmoeForCausalLM:
     """The trained model, float32, ready to predict."""
     config = TrimoeMolmoeConfig.from_pretrained(folder)
-    model = TrimoeMolmoeForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, experts_implementation="grouped_mm")
+    model = TrimoeMolmoeForCausalLM.from_pretrained(
+        folder, config=config, dtype=torch.float32, experts_implementation="grouped_mm"
+    )
     return model.eval()
 
 
@@ -31,7 +34,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def hub_tensors(model: TrimoeMolmoeForCausalLM) -> dict[str, torch.Tensor]:
-    """The model's tensors under the hub's names: the fused experts are split into one gate, up and down projection each."""
+    """The model's tensors under the hub's names: the fused experts are split into one gate, up and down projection
+    each."""
     tensors: dict[str, torch.Tensor] = {}
     for name, value in model.state_dict().items():
         stem, _, leaf = name.rpartition(".")

@@ -11,7 +11,8 @@ from profiles.demo.layout import BLOCKS
 
 @contextmanager
 def without_blocks(model: nn.Module, removed: Sequence[int]) -> Iterator[None]:
-    """Inside, the model has only the blocks not in `removed`. For forward passes without a cache: the kept blocks keep their own numbers."""
+    """Inside, the model has only the blocks not in `removed`. For forward passes without a cache: the kept blocks keep
+    their own numbers."""
     transformer = model.model.transformer
     blocks = transformer.blocks
     transformer.blocks = nn.ModuleList(block for number, block in enumerate(blocks) if number not in removed)

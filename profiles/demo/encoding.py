@@ -1,7 +1,7 @@
 """Samples as the tensors the model reads.
 
-Every canvas has one size, so the crops and the places of the image tokens are constants and a batch is cut at once; the result is what
-the model's own processor makes of each sample alone (a test compares them).
+Every canvas has one size, so the crops and the places of the image tokens are constants and a batch is cut at once; the
+result is what the model's own processor makes of each sample alone (a test compares them).
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,16 @@ _CROP_STARTS = (0, CELL, 2 * CELL)
 _UNUSED = -100
 _OVERVIEW_PLACES = (2, 3, 5, 6)
 _CROP_PLACES = ((10, 11, 15, 16), (_UNUSED, 12, _UNUSED, 17), (_UNUSED, 13, _UNUSED, 18))
-"""Position in the text of each pooled patch, the begin token included; the left half of a later crop repeats its neighbour."""
+"""Position in the text of each pooled patch, the begin token included; the left half of a later crop repeats its
+neighbour."""
 
 _IMAGE_TEXT = (
-    "<im_start>" + ("<im_patch>" * 2 + "<im_col>") * 2 + "<im_end>" + "<im_start>" + ("<im_patch>" * COLUMNS + "<im_col>") * ROWS + "<im_end>"
+    "<im_start>"
+    + ("<im_patch>" * 2 + "<im_col>") * 2
+    + "<im_end>"
+    + "<im_start>"
+    + ("<im_patch>" * COLUMNS + "<im_col>") * ROWS
+    + "<im_end>"
 )
 
 
@@ -31,8 +37,9 @@ _IMAGE_TEXT = (
 class Batch:
     """Questions of one or more canvases, padded on the right.
 
-    `input_ids`, `attention_mask`: B × tokens. `images`: B × 4 crops × 16 patches × 48. `image_masks`: B × 4 × 16. `image_input_idx`:
-    B × 4 × 4. `labels`: B × tokens, the token itself where an answer is to be learnt and −100 elsewhere. `prompt_lengths`: tokens before the answer.
+    `input_ids`, `attention_mask`: B × tokens. `images`: B × 4 crops × 16 patches × 48. `image_masks`: B × 4 × 16.
+    `image_input_idx`: B × 4 × 4. `labels`: B × tokens, the token itself where an answer is to be learnt and −100
+    elsewhere. `prompt_lengths`: tokens before the answer.
     """
 
     input_ids: torch.Tensor
@@ -63,11 +70,17 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
     """
     height, width = ROWS * CELL, COLUMNS * CELL
     if canvases.shape[1:] != (height, width, 3):
-        raise ValueError(f"canvases are {' × '.join(map(str, canvases.shape[1:]))}: the demo encodes {height} × {width} × 3")
+        raise ValueError(
+            f"canvases are {' × '.join(map(str, canvases.shape[1:]))}: the demo encodes {height} × {width} × 3"
+        )
     count = len(canvases)
     pixels = canvases.astype(np.float32) / 255
     small = torch.nn.functional.interpolate(
-        torch.from_numpy(pixels).permute(0, 3, 1, 2), size=(height // 2, width // 2), mode="bilinear", antialias=True, align_corners=False
+        torch.from_numpy(pixels).permute(0, 3, 1, 2),
+        size=(height // 2, width // 2),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
     )
     overview = np.zeros((count, CROP, CROP, 3), np.float32)
     overview[:, CROP // 4 : CROP // 4 + height // 2] = small.clip(0, 1).permute(0, 2, 3, 1).numpy()
@@ -81,7 +94,9 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
     return images, masks, places
 
 
-def encode_samples(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None) -> Batch:
+def encode_samples(
+    samples: Sequence[Sample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None
+) -> Batch:
     """Questions followed by answers: `texts`, or each sample's own target."""
     answers = [sample.target for sample in samples] if texts is None else texts
     prompts = tokenizer([prompt_text(sample.question) for sample in samples], add_special_tokens=False)["input_ids"]

@@ -1,4 +1,5 @@
-"""`python -m profiles.demo.evidence --checkpoint DIR --out DIR` measures the demo model's pruning evidence on the calibration images."""
+"""`python -m profiles.demo.evidence --checkpoint DIR --out DIR` measures the demo model's pruning evidence on the
+calibration images."""
 
 import json
 import logging
@@ -30,9 +31,13 @@ def measure_task(measurement: Measurement) -> dict[str, Any]:
     scores: dict[str, dict[int, float]] = {}
     for half in HALVES:
         found = {block: measurement.sensitivity(block, half) for block in blocks}
-        documents |= {f"sensitivity/{task}/{half}/sensitivity_block_{block}.json": entry for block, entry in found.items()}
+        documents |= {
+            f"sensitivity/{task}/{half}/sensitivity_block_{block}.json": entry for block, entry in found.items()
+        }
         scores[half] = {block: entry["importance_score"] for block, entry in found.items()}
-    documents[f"importance/{task}/importance_comparison_{task}.json"] = comparison(task, scores["train"], scores["validation"])
+    documents[f"importance/{task}/importance_comparison_{task}.json"] = comparison(
+        task, scores["train"], scores["validation"]
+    )
     documents[search_name(task)] = measurement.search()
     return documents
 
@@ -45,7 +50,9 @@ def search_name(task: str) -> str:
 def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
     """The documents that follow from the measured ones: merged importance, analysis and recommendations."""
     found = {task: documents[f"importance/{task}/importance_comparison_{task}.json"] for task in TASKS}
-    merged = merged_importance({task: (_blocks(entry["train_scores"]), _blocks(entry["validation_scores"])) for task, entry in found.items()})
+    merged = merged_importance(
+        {task: (_blocks(entry["train_scores"]), _blocks(entry["validation_scores"])) for task, entry in found.items()}
+    )
     analysis = cross_dataset_analysis({task: documents[search_name(task)] for task in TASKS})
     return {
         "layer_importance_scores_full.json": merged,
@@ -68,8 +75,15 @@ def write_documents(folder: Path, documents: Mapping[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True, help="The trained checkpoint folder.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the evidence to write.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="The trained checkpoint folder.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the evidence to write."
+)
 @click.option("--samples", default=SAMPLES_PER_HALF, show_default=True, help="Samples per task and calibration half.")
 def main(checkpoint: Path, out: Path, samples: int) -> None:
     """Measure importance of each block and search for blocks to remove, on calibration images only."""
@@ -79,7 +93,9 @@ def main(checkpoint: Path, out: Path, samples: int) -> None:
     documents: dict[str, Any] = {}
     for task in TASKS:
         begun = time.monotonic()
-        documents |= measure_task(Measurement(task=task, count=samples, seed=CALIBRATION_SEED, model=model, tokenizer=tokenizer))
+        documents |= measure_task(
+            Measurement(task=task, count=samples, seed=CALIBRATION_SEED, model=model, tokenizer=tokenizer)
+        )
         _log.info("%s measured in %.0f s", task, time.monotonic() - begun)
     write_documents(out, documents | conclude(documents))
     click.echo(f"wrote {out}", err=True)

@@ -15,7 +15,8 @@ PATCH = 4
 CROP = 16
 POOL = 2
 MARGINS = (2, 0)
-"""Patches of a crop that its left/upper and right/lower neighbour shows too: a 16 × 32 canvas becomes three overlapping crops."""
+"""Patches of a crop that its left/upper and right/lower neighbour shows too: a 16 × 32 canvas becomes three
+overlapping crops."""
 
 _IMAGE_PATCHES = CROP // PATCH
 
@@ -75,7 +76,10 @@ _IMAGE_PROCESSOR: dict[str, Any] = {
     "processor_class": "MolmoProcessor",
 }
 
-_PROCESSOR: dict[str, Any] = {"auto_map": {"AutoProcessor": "preprocessing_molmo.MolmoProcessor"}, "processor_class": "MolmoProcessor"}
+_PROCESSOR: dict[str, Any] = {
+    "auto_map": {"AutoProcessor": "preprocessing_molmo.MolmoProcessor"},
+    "processor_class": "MolmoProcessor",
+}
 
 
 def write_layout(folder: Path) -> None:
@@ -87,7 +91,11 @@ def write_layout(folder: Path) -> None:
         "config.json": dict(sorted((_MODEL | {"vocab_size": vocabulary_size(tokenizer)}).items())),
         "preprocessor_config.json": _IMAGE_PROCESSOR,
         "processor_config.json": _PROCESSOR,
-        "generation_config.json": {"bos_token_id": end, "eos_token_id": end, "pad_token_id": tokenizer.convert_tokens_to_ids(PAD_TOKEN)},
+        "generation_config.json": {
+            "bos_token_id": end,
+            "eos_token_id": end,
+            "pad_token_id": tokenizer.convert_tokens_to_ids(PAD_TOKEN),
+        },
     }
     for name, document in documents.items():
         (folder / name).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

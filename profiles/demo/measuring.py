@@ -13,7 +13,8 @@ from profiles.evidence.beam_search import Removed, beam_search
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 HALVES = {"train": "calibration-a", "validation": "calibration-b"}
-"""A pruning study compares two splits: here they are two halves of the calibration images, neither of which made gradients."""
+"""A pruning study compares two splits: here they are two halves of the calibration images, neither of which made
+gradients."""
 
 BEAM_WIDTH = 3
 MOST_REMOVED = 4
@@ -35,7 +36,10 @@ class Measurement:
     def __post_init__(self) -> None:
         self._samples = tuple(make_samples(self.task, split, self.count, seed=self.seed) for split in HALVES.values())
         self._examinee = Examinee(
-            self.model, self.tokenizer, [sample for half in self._samples for sample in half], longest=LONGEST_ANSWERS[self.task]
+            self.model,
+            self.tokenizer,
+            [sample for half in self._samples for sample in half],
+            longest=LONGEST_ANSWERS[self.task],
         )
 
     def halves(self, removed: Removed) -> dict[str, float]:
@@ -43,7 +47,9 @@ class Measurement:
         if removed not in self._known:
             answers = self._examinee.answers(Cut(removed=removed))
             parts = [answers[place * self.count : (place + 1) * self.count] for place in range(len(HALVES))]
-            self._known[removed] = tuple(task_score(self.task, samples, part) for samples, part in zip(self._samples, parts, strict=True))
+            self._known[removed] = tuple(
+                task_score(self.task, samples, part) for samples, part in zip(self._samples, parts, strict=True)
+            )
         return dict(zip(HALVES, self._known[removed], strict=True))
 
     def accuracy(self, removed: Removed) -> float:

@@ -1,8 +1,8 @@
 """Greedy answers of the demo model, whole or cut, for many cuts of one set of samples.
 
-A cut costs only the blocks behind its last removed one: the states before each block are kept for the whole model and for cuts of one or
-two blocks. One pass over the expected answers shows which samples the model answers just so; only where it departs from them does it
-generate, token by token.
+A cut costs only the blocks behind its last removed one: the states before each block are kept for the whole model and
+for cuts of one or two blocks. One pass over the expected answers shows which samples the model answers just so; only
+where it departs from them does it generate, token by token.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ _KEPT_REMOVED = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
-    """A way to run the model: without `removed` blocks (ascending), with `top_k` experts in the blocks after block 0."""
+    """A way to run the model: without `removed` blocks (ascending), with `top_k` experts in the blocks after block
+    0."""
 
     removed: tuple[int, ...] = ()
     top_k: int = 8
@@ -40,7 +41,8 @@ WHOLE = Cut()
 class _Recording:
     """A pass through the whole model.
 
-    `states[n]`: what enters block n; the last entry is what leaves the last block. `arguments`: what every block is called with.
+    `states[n]`: what enters block n; the last entry is what leaves the last block. `arguments`: what every block is
+    called with.
     """
 
     states: tuple[torch.Tensor, ...]
@@ -48,9 +50,17 @@ class _Recording:
 
 
 class Examinee:
-    """The model in front of a fixed set of samples; `answers` may be asked for many cuts. At most `longest` tokens are generated."""
+    """The model in front of a fixed set of samples; `answers` may be asked for many cuts. At most `longest` tokens are
+    generated."""
 
-    def __init__(self, model: TrimoeMolmoeForCausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[Sample], *, longest: int) -> None:
+    def __init__(
+        self,
+        model: TrimoeMolmoeForCausalLM,
+        tokenizer: PreTrainedTokenizerFast,
+        samples: Sequence[Sample],
+        *,
+        longest: int,
+    ) -> None:
         self._model, self._tokenizer, self._longest = model, tokenizer, longest
         self._batch = encode_samples(samples, tokenizer)
         self._recording = self._record()
@@ -60,7 +70,11 @@ class Examinee:
     def answers(self, cut: Cut = WHOLE) -> tuple[str, ...]:
         """The text generated for each sample, without special tokens."""
         with with_top_k(self._model, cut.top_k):
-            hidden = self._leaving(cut.removed) if cut.top_k == WHOLE.top_k else self._run(self._recording.states[1], 1, cut.removed)[-1]
+            hidden = (
+                self._leaving(cut.removed)
+                if cut.top_k == WHOLE.top_k
+                else self._run(self._recording.states[1], 1, cut.removed)[-1]
+            )
             guesses = self._model.lm_head(self._model.model.transformer.ln_f(hidden[:, :-1])).argmax(-1)
             rows = [_agreed(guess, label) for guess, label in zip(guesses, self._batch.labels[:, 1:], strict=True)]
             open_rows = [row for row, tokens in enumerate(rows) if tokens[-1] != self._tokenizer.eos_token_id]
@@ -121,7 +135,11 @@ class Examinee:
             guesses = self._model.lm_head(hidden[torch.arange(len(last)), last]).argmax(-1)
             for row, guess in zip(open_rows, guesses.tolist(), strict=True):
                 rows[row].append(guess)
-            open_rows = [row for row in open_rows if rows[row][-1] != self._tokenizer.eos_token_id and len(rows[row]) < self._longest]
+            open_rows = [
+                row
+                for row in open_rows
+                if rows[row][-1] != self._tokenizer.eos_token_id and len(rows[row]) < self._longest
+            ]
 
 
 def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -135,7 +153,8 @@ def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def _agreed(guess: torch.Tensor, label: torch.Tensor) -> list[int]:
-    """The tokens generated as far as the expected answer tells: up to its end, or to the first token that differs, included."""
+    """The tokens generated as far as the expected answer tells: up to its end, or to the first token that differs,
+    included."""
     tokens = []
     for guessed, wanted in zip(guess[label >= 0].tolist(), label[label >= 0].tolist(), strict=True):
         tokens.append(guessed)

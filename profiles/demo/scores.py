@@ -1,4 +1,5 @@
-"""`python -m profiles.demo.scores --checkpoint DIR --evidence DIR --out FILE` measures the demo model on held-out images."""
+"""`python -m profiles.demo.scores --checkpoint DIR --evidence DIR --out FILE` measures the demo model on held-out
+images."""
 
 import json
 import logging
@@ -22,16 +23,30 @@ SAMPLES = 400
 
 
 def named_cuts(recommended: Mapping[str, Mapping[str, Any]]) -> dict[str, Cut]:
-    """What is scored: the whole model, each block alone removed, the recommended removals, and lower top_k after block 0."""
+    """What is scored: the whole model, each block alone removed, the recommended removals, and lower top_k after block
+    0."""
     cuts = {"whole": Cut()}
     cuts |= {f"without block {block}": Cut(removed=(block,)) for block in range(BLOCKS)}
-    cuts |= {f"recommended {count} removed": Cut(removed=tuple(step["removed_blocks"])) for count, step in recommended.items()}
+    cuts |= {
+        f"recommended {count} removed": Cut(removed=tuple(step["removed_blocks"]))
+        for count, step in recommended.items()
+    }
     return cuts | {f"top_k {top_k}": Cut(top_k=top_k) for top_k in (6, 4, 2, 1)}
 
 
 @click.command()
-@click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True, help="The trained checkpoint folder.")
-@click.option("--evidence", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True, help="The evidence folder.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="The trained checkpoint folder.",
+)
+@click.option(
+    "--evidence",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="The evidence folder.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The scores file to write.")
 @click.option("--samples", default=SAMPLES, show_default=True, help="Samples per task.")
 def main(checkpoint: Path, evidence: Path, out: Path, samples: int) -> None:
@@ -48,7 +63,12 @@ def main(checkpoint: Path, evidence: Path, out: Path, samples: int) -> None:
             scores[name][task] = task_score(task, examples, examinee.answers(cut))
         _log.info("%s: %.4f whole", task, scores["whole"][task])
     rows = {
-        name: {"removed_blocks": list(cut.removed), "top_k": cut.top_k, "average": sum(found.values()) / len(found), "scores": found}
+        name: {
+            "removed_blocks": list(cut.removed),
+            "top_k": cut.top_k,
+            "average": sum(found.values()) / len(found),
+            "scores": found,
+        }
         for (name, cut), found in zip(cuts.items(), scores.values(), strict=True)
     }
     document = {"split": "test", "seed": TEST_SEED, "samples_per_task": samples, "metrics": METRICS, "results": rows}

@@ -17,7 +17,8 @@ METRICS = {
     "digits-read": ANLS,
     "digits-caption": CAPTION_MATCH,
 }
-"""Metric id of each task. Captions count as right or wrong here, because CIDEr is no accuracy and cannot be averaged with others."""
+"""Metric id of each task. Captions count as right or wrong here, because CIDEr is no accuracy and cannot be averaged
+with others."""
 
 LONGEST_ANSWERS = {"digits-vqa": 4, "digits-count": 3, "digits-mc": 3, "digits-read": 6, "digits-caption": 11}
 """Tokens generated at most for each task, the end token included: one or two more than the longest right answer has."""

@@ -14,10 +14,14 @@ from profiles.demo.training.loop import Recipe, train_language, train_vision
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the checkpoint to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the checkpoint to write."
+)
 @click.option("--seed", default=Recipe().seed, show_default=True, help="Seed of weights, samples and dropped blocks.")
 @click.option("--steps", default=Recipe().steps, show_default=True, help="Steps with all blocks.")
-@click.option("--drop-steps", default=Recipe().drop_steps, show_default=True, help="Further steps with blocks dropped at random.")
+@click.option(
+    "--drop-steps", default=Recipe().drop_steps, show_default=True, help="Further steps with blocks dropped at random."
+)
 def main(out: Path, seed: int, steps: int, drop_steps: int) -> None:
     """Train the demo model on one thread and write its checkpoint folder."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

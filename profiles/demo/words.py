@@ -16,7 +16,8 @@ IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>", "<|image|>")
 def _merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """Merges that grow each word from its leading space letter by letter.
 
-    Every left part starts with the space, so the merges of one word cannot break another, and any text still falls apart into bytes.
+    Every left part starts with the space, so the merges of one word cannot break another, and any text still falls
+    apart into bytes.
     """
     merges: dict[tuple[str, str], None] = {}
     for word in words:
@@ -30,11 +31,17 @@ def _merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
 def build_tokenizer(embedding_size: int) -> PreTrainedTokenizerFast:
     """The tokenizer of a model whose main embedding has `embedding_size` rows.
 
-    Ids: 0 reserved, 1 padding, 2–257 bytes, then words, last the end token (which also begins a text), fillers, and the image tokens.
-    Raises ValueError when the words do not fit.
+    Ids: 0 reserved, 1 padding, 2–257 bytes, then words, last the end token (which also begins a text), fillers, and the
+    image tokens. Raises ValueError when the words do not fit.
     """
     merges = _merges(template_words())
-    pieces = ["<|reserved|>", PAD_TOKEN, *sorted(pre_tokenizers.ByteLevel.alphabet()), *(left + right for left, right in merges), END_TOKEN]
+    pieces = [
+        "<|reserved|>",
+        PAD_TOKEN,
+        *sorted(pre_tokenizers.ByteLevel.alphabet()),
+        *(left + right for left, right in merges),
+        END_TOKEN,
+    ]
     if len(pieces) > embedding_size:
         raise ValueError(f"the tokenizer needs {len(pieces)} rows: the embedding has {embedding_size}")
     fillers = [f"|<EXTRA_TOKENS_{number}>|" for number in range(embedding_size - len(pieces))]

@@ -17,7 +17,9 @@ class Step:
     accuracy: float
 
 
-def beam_search(accuracy: Callable[[Removed], float], *, blocks: int, width: int, most_removed: int) -> tuple[Step, ...]:
+def beam_search(
+    accuracy: Callable[[Removed], float], *, blocks: int, width: int, most_removed: int
+) -> tuple[Step, ...]:
     """Every configuration measured, in order: each step adds one block to each of the `width` best of the step before.
 
     Block 0 is never removed. Equal accuracies go to the smaller block numbers, so that the order is reproducible.
@@ -25,7 +27,12 @@ def beam_search(accuracy: Callable[[Removed], float], *, blocks: int, width: int
     beam: list[Removed] = [()]
     measured: list[Step] = []
     for step in range(1, most_removed + 1):
-        grown = {tuple(sorted((*removed, block))) for removed in beam for block in range(blocks) if block != PROTECTED and block not in removed}
+        grown = {
+            tuple(sorted((*removed, block)))
+            for removed in beam
+            for block in range(blocks)
+            if block != PROTECTED and block not in removed
+        }
         found = [Step(step=step, removed=removed, accuracy=accuracy(removed)) for removed in sorted(grown)]
         measured += found
         beam = [entry.removed for entry in sorted(found, key=lambda entry: (-entry.accuracy, entry.removed))[:width]]

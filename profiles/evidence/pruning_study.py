@@ -14,7 +14,8 @@ Removed = tuple[int, ...]
 
 
 def spearman(first: Scores, second: Scores) -> float:
-    """Rank correlation of two score maps over the same blocks; ties share their mean rank. 0.0 when one map is constant."""
+    """Rank correlation of two score maps over the same blocks; ties share their mean rank. 0.0 when one map is
+    constant."""
     blocks = sorted(first)
     ranks = [_ranks([scores[block] for block in blocks]) for scores in (first, second)]
     means = [fmean(part) for part in ranks]
@@ -76,10 +77,16 @@ def cross_dataset_analysis(searches: Mapping[str, Mapping[str, Any]]) -> dict[st
     counts = sorted({entry["num_removed"] for entry in ordered})
     return {
         "combination_stats": {str(removed): entry for removed, entry in statistics.items()},
-        "best_combinations": {str(count): next(entry for entry in shared if entry["num_removed"] == count) for count in _counts(shared)},
+        "best_combinations": {
+            str(count): next(entry for entry in shared if entry["num_removed"] == count) for count in _counts(shared)
+        },
         "all_combinations": ordered,
         "dataset_specific_best": {name: _best_rows(search, counts) for name, search in searches.items()},
-        "summary_stats": {"num_datasets": len(searches), "num_combinations": len(ordered), "num_shared_combinations": len(shared)},
+        "summary_stats": {
+            "num_datasets": len(searches),
+            "num_combinations": len(ordered),
+            "num_shared_combinations": len(shared),
+        },
     }
 
 
@@ -112,13 +119,16 @@ def _counts(entries: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def recommendations(analysis: Mapping[str, Any]) -> dict[str, Any]:
-    """The document `pruning_recommendations.json`: step n takes the best superset of step n − 1, or else the best of its size."""
+    """The document `pruning_recommendations.json`: step n takes the best superset of step n − 1, or else the best of
+    its size."""
     candidates = [entry for entry in analysis["combination_stats"].values() if _candidate(entry)]
     chosen: dict[str, Any] = {}
     previous: dict[str, Any] | None = None
     for count in _counts(candidates):
         sized = [entry for entry in candidates if entry["num_removed"] == count]
-        inherited = [entry for entry in sized if previous and set(previous["removed_blocks"]) <= set(entry["removed_blocks"])]
+        inherited = [
+            entry for entry in sized if previous and set(previous["removed_blocks"]) <= set(entry["removed_blocks"])
+        ]
         best = min(inherited or sized, key=lambda entry: entry["avg_accuracy_drop"])
         step = {
             "removed_blocks": best["removed_blocks"],

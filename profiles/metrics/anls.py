@@ -18,7 +18,8 @@ def _similarity(reference: str, prediction: str) -> float:
 
 
 def anls(references: Sequence[str], prediction: str) -> float:
-    """Best over references of `1 − distance / longer length`, 0 when that distance is half the length or more; case is ignored.
+    """Best over references of `1 − distance / longer length`, 0 when that distance is half the length or more; case is
+    ignored.
 
     Raises ValueError without references.
     """

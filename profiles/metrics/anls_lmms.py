@@ -11,8 +11,8 @@ _LIMIT = 0.5
 def anls_lmms(references: Sequence[str], prediction: str) -> float:
     """Best over references of `1 − distance / longer length`, 0 when that is below a half; exactly a half counts.
 
-    The distance is taken between texts in lower case with white space collapsed, the length between the given texts in upper case. Both
-    empty: 1.0. Raises ValueError without references.
+    The distance is taken between texts in lower case with white space collapsed, the length between the given texts in
+    upper case. Both empty: 1.0. Raises ValueError without references.
     """
     if isinstance(references, str) or not references:
         raise ValueError(f"anls needs a list of references: got {references!r}")

@@ -6,7 +6,8 @@ CAPTION_MATCH = "caption_match/trimoe"
 
 
 def caption_match(references: Sequence[str], prediction: str) -> float:
-    """1.0 when the caption is one of its references, case and white space ignored. Raises ValueError without references.
+    """1.0 when the caption is one of its references, case and white space ignored. Raises ValueError without
+    references.
 
     An accuracy between 0 and 1, which CIDEr is not: it can be averaged with other tasks.
     """

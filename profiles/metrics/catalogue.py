@@ -29,9 +29,10 @@ Scorer = Callable[[Sequence[Sample], Sequence[str]], tuple[float, ...]]
 class Metric:
     """A definition.
 
-    `needs` names the field of a sample that must be there. `highest` is the score of a perfect answer. `binary`: every score is 0 or 1.
-    `score` gives one score a sample, in order; the score of a data set is their mean. `find_tool` raises MissingToolError when a program that
-    scoring needs is not installed, so that it is known before hours of answering.
+    `needs` names the field of a sample that must be there. `highest` is the score of a perfect answer. `binary`: every
+    score is 0 or 1. `score` gives one score a sample, in order; the score of a data set is their mean. `find_tool`
+    raises MissingToolError when a program that scoring needs is not installed, so that it is known before hours of
+    answering.
     """
 
     id: str
@@ -53,7 +54,9 @@ def _each(function: Callable[[Sequence[str], str], float], field: str) -> Scorer
 def _choices(function: Callable[[Sequence[str], int, str], float]) -> Scorer:
     def score(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]:
         pairs = zip(samples, texts, strict=True)
-        return tuple(function(one.options, -1 if one.answer_index is None else one.answer_index, text) for one, text in pairs)
+        return tuple(
+            function(one.options, -1 if one.answer_index is None else one.answer_index, text) for one, text in pairs
+        )
 
     return score
 
@@ -67,7 +70,9 @@ def _cider(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]
 
 
 def _cider_words(samples: Sequence[Sample], texts: Sequence[str]) -> tuple[float, ...]:
-    return cider_scores([[one.lower() for one in sample.references] for sample in samples], [text.lower() for text in texts])
+    return cider_scores(
+        [[one.lower() for one in sample.references] for sample in samples], [text.lower() for text in texts]
+    )
 
 
 def _row(
@@ -80,16 +85,24 @@ def _row(
     binary: bool = False,
     find_tool: Callable[[], object] | None = None,
 ) -> tuple[str, Metric]:
-    return id, Metric(id=id, definition=definition, needs=needs, highest=highest, binary=binary, score=score, find_tool=find_tool)
+    return id, Metric(
+        id=id, definition=definition, needs=needs, highest=highest, binary=binary, score=score, find_tool=find_tool
+    )
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     dict(
         (
-            _row(VQA_SCORE, "min(matches / 3, 1) over the answers, after VQA-v2 normalisation", "answers", _each(vqa_score, "answers")),
+            _row(
+                VQA_SCORE,
+                "min(matches / 3, 1) over the answers, after VQA-v2 normalisation",
+                "answers",
+                _each(vqa_score, "answers"),
+            ),
             _row(
                 VQA_SCORE_TEXTVQA,
-                "mean over leave-one-out subsets of min(matches / 3, 1), after the normalisation of lmms-eval's text-vqa and ok-vqa",
+                "mean over leave-one-out subsets of min(matches / 3, 1), after the normalisation of lmms-eval's "
+                "text-vqa and ok-vqa",
                 "answers",
                 _each(vqa_score_textvqa, "answers"),
             ),
@@ -99,15 +112,32 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 "answers",
                 _each(vqa_score_vqav2, "answers"),
             ),
-            _row(ANLS, "best of 1 - distance / longer length over the answers, 0 from half the length on", "answers", _each(anls, "answers")),
+            _row(
+                ANLS,
+                "best of 1 - distance / longer length over the answers, 0 from half the length on",
+                "answers",
+                _each(anls, "answers"),
+            ),
             _row(
                 ANLS_LMMS,
-                "best of 1 - distance / longer length over the answers, white space collapsed, 0 beyond half the length",
+                "best of 1 - distance / longer length over the "
+                "answers, white space collapsed, 0 beyond half the length",
                 "answers",
                 _each(anls_lmms, "answers"),
             ),
-            _row(ANLS_STUDY, "the pruning study's ansl_em: anls/molmo alone, exact match plays no part", "answers", _each(anls, "answers")),
-            _row(EXACT_MATCH, "the answer is one of the answers, case ignored", "answers", _each(exact_match, "answers"), binary=True),
+            _row(
+                ANLS_STUDY,
+                "the pruning study's ansl_em: anls/molmo alone, exact match plays no part",
+                "answers",
+                _each(anls, "answers"),
+            ),
+            _row(
+                EXACT_MATCH,
+                "the answer is one of the answers, case ignored",
+                "answers",
+                _each(exact_match, "answers"),
+                binary=True,
+            ),
             _row(
                 EXACT_MATCH_STUDY,
                 "the answer is one of the answers, case and outer white space ignored",
@@ -124,14 +154,16 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ),
             _row(
                 MULTIPLE_CHOICE,
-                "the option equal to the answer, else the only one containing it, else the nearest by edit distance, is the right one",
+                "the option equal to the answer, else the only one containing it, else the nearest by edit "
+                "distance, is the right one",
                 "options",
                 _choices(multiple_choice),
                 binary=True,
             ),
             _row(
                 MULTIPLE_CHOICE_STUDY,
-                "the option of the first letter standing alone in the answer is the right one; no such letter or option: as mc/molmo",
+                "the option of the first letter standing alone in the answer is the right one; no such letter or "
+                "option: as mc/molmo",
                 "options",
                 _choices(multiple_choice_study),
                 binary=True,
@@ -171,7 +203,8 @@ def find_metric(id: str) -> Metric:
 
 
 def check_samples(metric: Metric, samples: Sequence[Sample]) -> None:
-    """Refuse what cannot be scored: MeasurementError names the first sample that lacks what the metric needs, MissingToolError what to install."""
+    """Refuse what cannot be scored: MeasurementError names the first sample that lacks what the metric needs,
+    MissingToolError what to install."""
     if metric.find_tool is not None:
         metric.find_tool()
     for sample in samples:
@@ -179,6 +212,11 @@ def check_samples(metric: Metric, samples: Sequence[Sample]) -> None:
             raise MeasurementError(f"{metric.id} needs {metric.needs}, and {sample.label} has none")
         if metric.needs == "options":
             if sample.answer_index is None or not 0 <= sample.answer_index < len(sample.options):
-                raise MeasurementError(f"{metric.id}: {sample.label} has answer index {sample.answer_index} for {len(sample.options)} options")
+                raise MeasurementError(
+                    f"{metric.id}: {sample.label} has answer index "
+                    f"{sample.answer_index} for {len(sample.options)} options"
+                )
             if len({option.lower().strip() for option in sample.options}) != len(sample.options):
-                raise MeasurementError(f"{metric.id}: {sample.label} has two equal options among {list(sample.options)}")
+                raise MeasurementError(
+                    f"{metric.id}: {sample.label} has two equal options among {list(sample.options)}"
+                )

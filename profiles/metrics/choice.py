@@ -29,7 +29,8 @@ def choose_option(prediction: str, options: Sequence[str]) -> int:
 
 
 def multiple_choice(options: Sequence[str], answer_index: int, prediction: str) -> float:
-    """1.0 when the prediction picks the right option. Raises ValueError as `choose_option`, and for an index outside the options."""
+    """1.0 when the prediction picks the right option. Raises ValueError as `choose_option`, and for an index outside
+    the options."""
     if not 0 <= answer_index < len(options):
         raise ValueError(f"answer index {answer_index} is outside the {len(options)} options")
     return float(choose_option(prediction, options) == answer_index)

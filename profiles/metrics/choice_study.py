@@ -13,7 +13,8 @@ _LONE_LETTER = re.compile(r"\b[A-Z]\b")
 def choose_option_study(prediction: str, options: Sequence[str]) -> int:
     """Index of the option that a prediction picks.
 
-    1. The first letter A–Z with no letter, digit or underscore beside it, in the text in upper case, is the option of that place: the article
+    1. The first letter A–Z with no letter, digit or underscore beside it, in the text in upper case, is the option of
+    that place: the article
        in "it is a dog" picks the first option, and "I'm sure" the ninth.
     2. There is none, or too few options for it: as `choose_option`, even when a later letter would do.
 
@@ -25,7 +26,8 @@ def choose_option_study(prediction: str, options: Sequence[str]) -> int:
 
 
 def multiple_choice_study(options: Sequence[str], answer_index: int, prediction: str) -> float:
-    """1.0 when the prediction picks the right option. Raises ValueError as `choose_option_study`, and for an index outside the options."""
+    """1.0 when the prediction picks the right option. Raises ValueError as `choose_option_study`, and for an index
+    outside the options."""
     if not 0 <= answer_index < len(options):
         raise ValueError(f"answer index {answer_index} is outside the {len(options)} options")
     return float(choose_option_study(prediction, options) == answer_index)

@@ -24,8 +24,9 @@ class _Vector:
 def cider_scores(references: Sequence[Sequence[str]], predictions: Sequence[str]) -> tuple[float, ...]:
     """The CIDEr-D of each prediction, 0–10; the corpus score is their mean.
 
-    Captions are texts of words between white space. Document frequencies are counted over all references given, one document an image, so a
-    corpus of one image scores 0. Raises ValueError when the numbers differ or an image has no reference.
+    Captions are texts of words between white space. Document frequencies are counted over all references given, one
+    document an image, so a corpus of one image scores 0. Raises ValueError when the numbers differ or an image has no
+    reference.
     """
     if len(references) != len(predictions):
         raise ValueError(f"cider: {len(predictions)} predictions for {len(references)} images")
@@ -44,7 +45,9 @@ def cider_scores(references: Sequence[Sequence[str]], predictions: Sequence[str]
 
 def _ngrams(caption: str) -> Counter[Words]:
     words = tuple(caption.split())
-    return Counter(words[start : start + size] for size in range(1, _LONGEST + 1) for start in range(len(words) - size + 1))
+    return Counter(
+        words[start : start + size] for size in range(1, _LONGEST + 1) for start in range(len(words) - size + 1)
+    )
 
 
 def _vector(counts: Counter[Words], frequencies: Mapping[Words, int], images: float) -> _Vector:
@@ -53,13 +56,17 @@ def _vector(counts: Counter[Words], frequencies: Mapping[Words, int], images: fl
     for ngram, count in counts.items():
         weights[len(ngram) - 1][ngram] = count * (images - math.log(max(1, frequencies.get(ngram, 0))))
     norms = tuple(math.sqrt(sum(weight * weight for weight in part.values())) for part in weights)
-    return _Vector(weights=weights, norms=norms, length=sum(count for ngram, count in counts.items() if len(ngram) == 2))
+    return _Vector(
+        weights=weights, norms=norms, length=sum(count for ngram, count in counts.items() if len(ngram) == 2)
+    )
 
 
 def _similarity(prediction: _Vector, reference: _Vector) -> float:
     """Mean over n of the clipped cosine, times a Gaussian penalty for the difference of lengths."""
     total = 0.0
-    for mine, theirs, norm, other in zip(prediction.weights, reference.weights, prediction.norms, reference.norms, strict=True):
+    for mine, theirs, norm, other in zip(
+        prediction.weights, reference.weights, prediction.norms, reference.norms, strict=True
+    ):
         clipped = sum(min(weight, theirs[ngram]) * theirs[ngram] for ngram, weight in mine.items() if ngram in theirs)
         total += clipped / (norm * other) if norm and other else clipped
     difference = prediction.length - reference.length

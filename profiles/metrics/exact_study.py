@@ -9,13 +9,15 @@ EXACT_MATCH_COUNTS = "em/counts"
 
 
 def exact_match_study(answers: Sequence[str], prediction: str) -> float:
-    """1.0 when the prediction is one of the answers, case and outer white space ignored. Raises ValueError without answers."""
+    """1.0 when the prediction is one of the answers, case and outer white space ignored. Raises ValueError without
+    answers."""
     _check(answers)
     return float(_plain(prediction) in [_plain(answer) for answer in answers])
 
 
 def exact_match_counts(answers: Sequence[str], prediction: str) -> float:
-    """As `exact_match_study`, with the number words none and zero to ten taken as digits and a final period ignored, on both sides."""
+    """As `exact_match_study`, with the number words none and zero to ten taken as digits and a final period ignored, on
+    both sides."""
     _check(answers)
     return float(_count(prediction) in [_count(answer) for answer in answers])
 

@@ -3,7 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from profiles.metrics.normalisation.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
+from profiles.metrics.normalisation.vqa_words import (
+    ARTICLES,
+    CONTRACTIONS,
+    NUMBERS,
+    PERIOD,
+    PERIODS_REMOVED,
+    PUNCTUATION,
+)
 
 VQA_SCORE = "vqa_score/molmo"
 
@@ -13,8 +20,8 @@ _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 def normalize_answer(text: str) -> str:
     """Lower case, without punctuation and articles, number words as digits, contractions spelt with apostrophes.
 
-    Punctuation: a mark is deleted when it touches a space anywhere in the text or the text has a number like 1,000; else it becomes a
-    space. Periods not followed by a digit are deleted, the first 32 of them.
+    Punctuation: a mark is deleted when it touches a space anywhere in the text or the text has a number like 1,000;
+    else it becomes a space. Periods not followed by a digit are deleted, the first 32 of them.
     """
     text = text.replace("\n", " ").replace("\t", " ").lower().strip()
     delete_all = _COMMA_IN_NUMBER.search(text) is not None

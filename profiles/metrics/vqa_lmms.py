@@ -1,9 +1,17 @@
-"""Short-answer scores as lmms-eval has them. Ids: `vqa_score/lmms-textvqa` (also its ok-vqa), `vqa_score/lmms-vqav2`."""
+"""Short-answer scores as lmms-eval has them. Ids: `vqa_score/lmms-textvqa` (also its ok-vqa),
+`vqa_score/lmms-vqav2`."""
 
 import re
 from collections.abc import Callable, Sequence
 
-from profiles.metrics.normalisation.vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PERIOD, PERIODS_REMOVED, PUNCTUATION
+from profiles.metrics.normalisation.vqa_words import (
+    ARTICLES,
+    CONTRACTIONS,
+    NUMBERS,
+    PERIOD,
+    PERIODS_REMOVED,
+    PUNCTUATION,
+)
 
 VQA_SCORE_TEXTVQA = "vqa_score/lmms-textvqa"
 VQA_SCORE_VQAV2 = "vqa_score/lmms-vqav2"
@@ -12,7 +20,8 @@ _COMMAS_IN_NUMBER = re.compile(r"\d,+\d")
 
 
 def normalize_textvqa(text: str) -> str:
-    """The answer as lmms-eval's text-vqa compares it: `,` and `?` are deleted and `'s` is split off before the rules of VQA-v2."""
+    """The answer as lmms-eval's text-vqa compares it: `,` and `?` are deleted and `'s` is split off before the rules of
+    VQA-v2."""
     text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
     return normalize_vqav2(text.strip())
 
@@ -20,7 +29,8 @@ def normalize_textvqa(text: str) -> str:
 def normalize_vqav2(text: str) -> str:
     """The answer as lmms-eval's vqa-v2 compares it.
 
-    As Molmo's `normalize_answer`, but several commas inside a number count as one, and the text is put in lower case at the end.
+    As Molmo's `normalize_answer`, but several commas inside a number count as one, and the text is put in lower case at
+    the end.
     """
     text = text.replace("\n", " ").replace("\t", " ").strip()
     delete_all = _COMMAS_IN_NUMBER.search(text) is not None
@@ -34,17 +44,20 @@ def normalize_vqav2(text: str) -> str:
 
 
 def vqa_score_textvqa(answers: Sequence[str], prediction: str) -> float:
-    """Mean over leave-one-out subsets of `min(matches / 3, 1)`, normalised for text-vqa. Raises ValueError without answers."""
+    """Mean over leave-one-out subsets of `min(matches / 3, 1)`, normalised for text-vqa. Raises ValueError without
+    answers."""
     return _leave_one_out(answers, prediction, normalize_textvqa)
 
 
 def vqa_score_vqav2(answers: Sequence[str], prediction: str) -> float:
-    """Mean over leave-one-out subsets of `min(matches / 3, 1)`, normalised for vqa-v2. Raises ValueError without answers."""
+    """Mean over leave-one-out subsets of `min(matches / 3, 1)`, normalised for vqa-v2. Raises ValueError without
+    answers."""
     return _leave_one_out(answers, prediction, normalize_vqav2)
 
 
 def _leave_one_out(answers: Sequence[str], prediction: str, normalize: Callable[[str], str]) -> float:
-    """Each subset lacks one answer: a matching one in `matches` of the subsets, another one in the rest. One answer alone scores 0."""
+    """Each subset lacks one answer: a matching one in `matches` of the subsets, another one in the rest. One answer
+    alone scores 0."""
     if isinstance(answers, str) or not answers:
         raise ValueError(f"vqa_score needs a list of answers: got {answers!r}")
     wanted = normalize(prediction)

@@ -30,7 +30,10 @@ def decided(comparisons: Sequence[Comparison]) -> str:
     if verdict == PASS:
         return f"pass: drops to be caught are ruled out on every data set, {worst.dataset} is the worst"
     if verdict == FAIL:
-        return f"fail: {worst.dataset} dropped by {-100 * worst.change:.1f} points, tolerated are {100 * worst.limits.tolerance:g}"
+        return (
+            f"fail: {worst.dataset} dropped by {-100 * worst.change:.1f} points, tolerated are "
+            f"{100 * worst.limits.tolerance:g}"
+        )
     change = f"{100 * worst.change:+.1f}".replace("-", "−")
     return f"not enough samples to tell: {worst.dataset} needs {worst.needed} if the change stays at {change}"
 

@@ -7,7 +7,8 @@ from runtime.documents.manifest import Manifest, VariantRecord
 
 
 def show_scores(baseline: Baseline) -> str:
-    """One line a score, task types apart, at most 80 columns for names of ordinary length; scores in points (hundredths)."""
+    """One line a score, task types apart, at most 80 columns for names of ordinary length; scores in points
+    (hundredths)."""
     lines = []
     tasks = list(dict.fromkeys(score.dataset.task for score in baseline.scores))
     for task in tasks:
@@ -30,8 +31,13 @@ def points(value: float) -> str:
 
 
 def markdown_table(baseline: Baseline, manifest: Manifest, *, engine: str, dtype: str) -> str:
-    """A table of Markdown: a row a variant with blocks, removed blocks and experts per token, a column a data set, and their mean."""
-    scores = {(score.variant, score.dataset.name): score for score in baseline.scores if score.engine == engine and score.dtype == dtype}
+    """A table of Markdown: a row a variant with blocks, removed blocks and experts per token, a column a data set, and
+    their mean."""
+    scores = {
+        (score.variant, score.dataset.name): score
+        for score in baseline.scores
+        if score.engine == engine and score.dtype == dtype
+    }
     names = list(dict.fromkeys(name for _, name in scores))
     rows = [["blocks", "removed", "top_k", *names, "mean"], ["---"] * (len(names) + 4)]
     for variant in manifest.variants:

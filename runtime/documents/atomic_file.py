@@ -7,9 +7,11 @@ from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the whole new one, also after a crash. Raises OSError.
+    """Write `data` to `path` so that a reader sees the old file or the whole new one, also after a crash. Raises
+    OSError.
 
-    What a killed process leaves, `.<name>.part`, is taken over by the next that writes the same file; writers of one file take turns.
+    What a killed process leaves, `.<name>.part`, is taken over by the next that writes the same file; writers of one
+    file take turns.
     """
     temporary = path.with_name(f".{path.name}.part")
     with _open_alone(temporary) as stream:

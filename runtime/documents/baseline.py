@@ -1,4 +1,5 @@
-"""The baseline of a family: measured accuracy of its variants on named data sets, with everything needed to measure it again."""
+"""The baseline of a family: measured accuracy of its variants on named data sets, with everything needed to measure it
+again."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ ENGINES = (TORCH, ONNX)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FamilyRecord:
-    """The family that was measured: its name, a digest of its weights and variants, and the digest of the checkpoint it was cut from."""
+    """The family that was measured: its name, a digest of its weights and variants, and the digest of the checkpoint it
+    was cut from."""
 
     name: str
     digest: str
@@ -54,7 +56,8 @@ class DecodingRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IntervalRecord:
-    """Interval of the score over samples, at `level`: by bootstrap, or Clopper and Pearson's where all samples score the same."""
+    """Interval of the score over samples, at `level`: by bootstrap, or Clopper and Pearson's where all samples score
+    the same."""
 
     level: float
     low: float
@@ -118,7 +121,8 @@ def dump_baseline(baseline: Baseline) -> bytes:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read and check a baseline file. Raises DocumentError with the key path of what is wrong, also for unknown versions."""
+    """Read and check a baseline file. Raises DocumentError with the key path of what is wrong, also for unknown
+    versions."""
     node = read_document(path)
     if node.require("format").string() != FORMAT:
         node.require("format").fail(f"expected {FORMAT!r}: this is not a baseline of trimoe")
@@ -129,10 +133,13 @@ def read_baseline(path: Path) -> Baseline:
     baseline = Baseline(
         trimoe=node.require("trimoe").string(),
         family=FamilyRecord(
-            name=family.require("name").string(), digest=family.require("digest").sha256(), source_digest=family.require("source_digest").sha256()
+            name=family.require("name").string(),
+            digest=family.require("digest").sha256(),
+            source_digest=family.require("source_digest").sha256(),
         ),
         software=tuple(
-            SoftwareRecord(name=name, version=node.require("software").require(name).string()) for name, _ in node.require("software").items()
+            SoftwareRecord(name=name, version=node.require("software").require(name).string())
+            for name, _ in node.require("software").items()
         ),
         scores=tuple(_score(element) for element in node.require("scores").elements()),
     )
@@ -164,14 +171,30 @@ def _score(node: Node) -> ScoreRecord:
         variant=node.require("variant").string(),
         engine=_one_of(node.require("engine"), ENGINES),
         dtype=node.require("dtype").string(),
-        dataset=DatasetRecord(**_record(dataset, name=Node.string, task=Node.string, samples=_positive, digest=Node.sha256)),
-        definition=DefinitionRecord(**_record(node.require("definition"), metric=Node.string, meaning=Node.string, cleanup=Node.string)),
+        dataset=DatasetRecord(
+            **_record(dataset, name=Node.string, task=Node.string, samples=_positive, digest=Node.sha256)
+        ),
+        definition=DefinitionRecord(
+            **_record(node.require("definition"), metric=Node.string, meaning=Node.string, cleanup=Node.string)
+        ),
         decoding=DecodingRecord(
-            **_record(node.require("decoding"), prompt=Node.string, strategy=Node.string, max_new_tokens=_positive, batch_size=_positive)
+            **_record(
+                node.require("decoding"),
+                prompt=Node.string,
+                strategy=Node.string,
+                max_new_tokens=_positive,
+                batch_size=_positive,
+            )
         ),
         score=node.require("score").number(),
-        interval=IntervalRecord(**_record(interval, level=Node.number, low=Node.number, high=Node.number, resamples=_positive, seed=Node.integer)),
-        results=ResultsRecord(**_record(node.require("results"), path=relative_path, size=Node.integer, sha256=Node.sha256)),
+        interval=IntervalRecord(
+            **_record(
+                interval, level=Node.number, low=Node.number, high=Node.number, resamples=_positive, seed=Node.integer
+            )
+        ),
+        results=ResultsRecord(
+            **_record(node.require("results"), path=relative_path, size=Node.integer, sha256=Node.sha256)
+        ),
     )
     if not 0 < record.interval.level < 1:
         interval.require("level").fail(f"{record.interval.level} is not between 0 and 1")

@@ -23,8 +23,8 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class Node:
     """One value of a JSON document together with where it stands.
 
-    Each accessor returns the value as the asked type, or raises DocumentError naming file and key path. Nothing is converted: "3" is
-    not an integer, 1.0 is not an integer, and neither is true.
+    Each accessor returns the value as the asked type, or raises DocumentError naming file and key path. Nothing is
+    converted: "3" is not an integer, 1.0 is not an integer, and neither is true.
     """
 
     value: Any
@@ -139,14 +139,16 @@ def describe(value: object) -> str:
 def read_document(path: Path) -> Node:
     """Read a JSON file into a node.
 
-    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are not UTF-8, a byte
-    order mark, bad syntax, duplicate keys, NaN, infinities and numbers too large for a float, more than 64 levels of nesting.
+    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are
+    not UTF-8, a byte order mark, bad syntax, duplicate keys, NaN, infinities and numbers too large for a float, more
+    than 64 levels of nesting.
     """
     return parse_document(read_bytes(path), file=str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole content of a small regular file; DocumentError when it cannot be read or is larger than a document may be."""
+    """The whole content of a small regular file; DocumentError when it cannot be read or is larger than a document may
+    be."""
     try:
         with open(path, "rb", opener=_open_at_once) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
@@ -199,11 +201,15 @@ def parse_document(data: bytes, *, file: str) -> Node:
     except ValueError as error:  # an integer of more digits than Python converts
         raise DocumentError(f"{file}: {error}") from error
     _check_nesting(value, file)
-    if _SURROGATE.search(text) is not None:  # a pair is one character; half of one is no text and could not be written again
+    if (
+        _SURROGATE.search(text) is not None
+    ):  # a pair is one character; half of one is no text and could not be written again
         try:
             dump_document(value)
         except UnicodeEncodeError as error:
-            raise DocumentError(f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}") from error
+            raise DocumentError(
+                f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
+            ) from error
     return Node(value=value, file=file)
 
 
@@ -211,14 +217,20 @@ def _check_nesting(value: Any, file: str) -> None:
     """Refuse what is nested deeper than code that descends into a document may rely on."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MAX_NESTING):
-        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer) if isinstance(inner, (dict, list))]
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
         if not level:
             return
     raise DocumentError(f"{file}: nested too deeply: more than {MAX_NESTING} levels")
 
 
 def dump_document(value: object) -> bytes:
-    """The bytes of a JSON document as trimoe writes it: UTF-8, two-space indent, keys in the given order, final newline."""
+    """The bytes of a JSON document as trimoe writes it: UTF-8, two-space indent, keys in the given order, final
+    newline."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 

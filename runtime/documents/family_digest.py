@@ -29,7 +29,8 @@ class Member(Protocol):
 def family_digest(files: Iterable[FileRecord], variants: Iterable[Member]) -> str:
     """The sha256 over the digests of the weight files among `files`, and each variant's blocks and experts per token.
 
-    Formats, golden files and the versions that wrote them play no part: the same weights and the same plan give the same digest.
+    Formats, golden files and the versions that wrote them play no part: the same weights and the same plan give the
+    same digest.
     """
     weights = [(file.path, file.sha256) for file in files if file.path.startswith(WEIGHTS)]
     members = [(variant.id, variant.layers, variant.top_k) for variant in variants]

@@ -1,4 +1,5 @@
-"""What a decoder graph answered when it was exported: outputs of each variant to fixed inputs, and how far a machine may be from them."""
+"""What a decoder graph answered when it was exported: outputs of each variant to fixed inputs, and how far a machine
+may be from them."""
 
 import json
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ Array = npt.NDArray[Any]
 class GraphGolden:
     """The golden outputs of one variant's decoder, computed by `onnxruntime` (its version) with `provider`.
 
-    `logits` [rows, n, vocabulary] at `positions` [rows, n] of the prompts; `greedy` [rows, tokens] the ids that follow each prompt;
-    `continuation` [rows, steps, …] what the first of them are to the graph, ids or embeddings; `layers` [layers, rows, m] the first values of
-    each layer's hidden state at the prompt's last token. `tolerance` is relative to the largest |logit|. `family_digest` is that of the
-    family the graph belongs to, None where it was not known.
+    `logits` [rows, n, vocabulary] at `positions` [rows, n] of the prompts; `greedy` [rows, tokens] the ids that follow
+    each prompt; `continuation` [rows, steps, …] what the first of them are to the graph, ids or embeddings; `layers`
+    [layers, rows, m] the first values of each layer's hidden state at the prompt's last token. `tolerance` is relative
+    to the largest |logit|. `family_digest` is that of the family the graph belongs to, None where it was not known.
     """
 
     variant: str
@@ -45,7 +46,8 @@ class GraphGolden:
 
 
 def golden_path(precision: str, name: str) -> str:
-    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU provider made them."""
+    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU
+    provider made them."""
     return f"golden/onnx-{precision}-cpu/{name}.safetensors"
 
 
@@ -92,9 +94,10 @@ def read_graph_golden(path: Path) -> GraphGolden:
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], str]:
-    """The tensors of a safetensors file and its metadata entry of trimoe ("" without one). Raises VerificationError naming the file."""
+    """The tensors of a safetensors file and its metadata entry of trimoe ("" without one). Raises VerificationError
+    naming the file."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(KEY, "")  # noqa: SIM118 - not a dict
+            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(KEY, "")  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise VerificationError(f"{path}: cannot be read: {error}") from error

@@ -9,9 +9,11 @@ VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimo
 
 
 def check_metadata(graph: Path, found: Mapping[str, str], expected: Mapping[str, str | None], *, source: str) -> None:
-    """Compare a graph's metadata with the `expected` values; one that is None, or a family digest that the graph lacks, is unknown and passes.
+    """Compare a graph's metadata with the `expected` values; one that is None, or a family digest that the graph lacks,
+    is unknown and passes.
 
-    `source` says where these come from. Raises VerificationError naming the graph file, the key, what it says and what is expected.
+    `source` says where these come from. Raises VerificationError naming the graph file, the key, what it says and what
+    is expected.
     """
     for key, wanted in expected.items():
         if wanted is None or (key == FAMILY_DIGEST and key not in found):

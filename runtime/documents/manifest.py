@@ -1,4 +1,5 @@
-"""The manifest of a family: what is in the folder, how it was chosen, and what was verified. Written last; its presence means verified."""
+"""The manifest of a family: what is in the folder, how it was chosen, and what was verified. Written last; its presence
+means verified."""
 
 import hashlib
 import re
@@ -20,7 +21,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRecord:
-    """A file of the family, `path` relative to the family folder. `link_of` names the file whose bytes it shares (hard link), if any."""
+    """A file of the family, `path` relative to the family folder. `link_of` names the file whose bytes it shares (hard
+    link), if any."""
 
     path: str
     size: int
@@ -30,7 +32,8 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceRecord:
-    """The checkpoint a family was cut from. `digest` is the sha256 over config and tensor headers; `synthetic` marks random weights."""
+    """The checkpoint a family was cut from. `digest` is the sha256 over config and tensor headers; `synthetic` marks
+    random weights."""
 
     name: str
     family: str
@@ -53,7 +56,8 @@ class EvidenceEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChoiceRecord:
-    """How the removed blocks were chosen: strategy, protected blocks, evidence, and `notes` the user must see (ties, disagreements, gaps)."""
+    """How the removed blocks were chosen: strategy, protected blocks, evidence, and `notes` the user must see (ties,
+    disagreements, gaps)."""
 
     strategy: str
     protected: tuple[int, ...]
@@ -63,7 +67,8 @@ class ChoiceRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DropRecord:
-    """Measured loss of accuracy (fraction, not points) of a set of removed blocks: mean, population spread over data sets, which data sets."""
+    """Measured loss of accuracy (fraction, not points) of a set of removed blocks: mean, population spread over data
+    sets, which data sets."""
 
     mean: float
     std: float
@@ -81,7 +86,8 @@ class CheckRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantRecord:
-    """A member of the family: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None: dense)."""
+    """A member of the family: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None:
+    dense)."""
 
     id: str
     folder: str
@@ -112,7 +118,9 @@ class Manifest:
         for variant in self.variants:
             if variant.id == variant_id:
                 return variant
-        raise DocumentError(f"no variant {variant_id!r} in this family; it has {', '.join(v.id for v in self.variants)}")
+        raise DocumentError(
+            f"no variant {variant_id!r} in this family; it has {', '.join(v.id for v in self.variants)}"
+        )
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
@@ -122,7 +130,8 @@ def dump_manifest(manifest: Manifest) -> bytes:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """The digest that manifest.json states of itself: the sha256 of the document, as trimoe writes it, without the digest."""
+    """The digest that manifest.json states of itself: the sha256 of the document, as trimoe writes it, without the
+    digest."""
     return _content_digest(_plain(asdict(manifest)))
 
 
@@ -139,7 +148,8 @@ def _plain(value: Any) -> Any:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check `folder`/manifest.json. Raises DocumentError with the key path of what is wrong, also for unknown versions.
+    """Read and check `folder`/manifest.json. Raises DocumentError with the key path of what is wrong, also for unknown
+    versions.
 
     A file whose content is not what its digest says was edited, and is refused.
     """
@@ -166,7 +176,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check_digest(node: Node) -> None:
     stated = node.require("digest").sha256()
-    found = _content_digest({key: entry.value for key, entry in node.items() if key not in ("format", "version", "digest")})
+    found = _content_digest(
+        {key: entry.value for key, entry in node.items() if key not in ("format", "version", "digest")}
+    )
     if stated != found:
         node.fail(f"was edited: its digest is {stated}, its content gives {found}")
 
@@ -270,7 +282,11 @@ def _variant(node: Node, source: SourceRecord) -> VariantRecord:
         shared_bytes=node.require("shared_bytes").integer(minimum=0),
         golden=None if golden.value is None else relative_path(golden),
         checks=tuple(
-            CheckRecord(name=c.require("name").string(), outcome=c.require("outcome").string(), detail=c.require("detail").string())
+            CheckRecord(
+                name=c.require("name").string(),
+                outcome=c.require("outcome").string(),
+                detail=c.require("detail").string(),
+            )
             for c in node.require("checks").elements()
         ),
     )
@@ -281,7 +297,8 @@ def _variant(node: Node, source: SourceRecord) -> VariantRecord:
 
 
 def _check_variant(node: Node, variant: VariantRecord, source: SourceRecord) -> None:
-    """What holds for every variant: a plain id that names its folder, ascending layers from block 0 on, and the rest removed."""
+    """What holds for every variant: a plain id that names its folder, ascending layers from block 0 on, and the rest
+    removed."""
     if not _PLAIN_NAME.fullmatch(variant.id):
         node.require("id").fail(f"{quote(variant.id)} is not a plain name of letters, digits, '.', '-' and '_'")
     if variant.folder != f"variants/{variant.id}":
@@ -291,9 +308,17 @@ def _check_variant(node: Node, variant: VariantRecord, source: SourceRecord) -> 
         node.require("layers").fail(f"{list(layers)} are not ascending source blocks from block 0 on")
     if layers[-1] >= source.blocks:
         node.require("layers").fail(f"no block {layers[-1]}: the source has blocks 0–{source.blocks - 1}")
-    if len(layers) + len(variant.removed) != source.blocks or list(variant.removed) != [b for b in range(source.blocks) if b not in layers]:
-        node.require("removed").fail(f"{list(variant.removed)} and the layers {list(layers)} are not the {source.blocks} blocks of the source")
+    if len(layers) + len(variant.removed) != source.blocks or list(variant.removed) != [
+        b for b in range(source.blocks) if b not in layers
+    ]:
+        node.require("removed").fail(
+            f"{list(variant.removed)} and the layers {list(layers)} are not the {source.blocks} blocks of the source"
+        )
     if (variant.top_k is None) != (source.top_k is None):
-        node.require("top_k").fail("experts per token, but the source has no experts" if variant.top_k else "missing, but the source has experts")
+        node.require("top_k").fail(
+            "experts per token, but the source has no experts"
+            if variant.top_k
+            else "missing, but the source has experts"
+        )
     if variant.shared_bytes > variant.bytes:
         node.require("shared_bytes").fail(f"{variant.shared_bytes} of {variant.bytes} bytes")

@@ -1,4 +1,5 @@
-"""The document tensors.json of a family: for each file under weights/, which bytes are which tensor, and their digests."""
+"""The document tensors.json of a family: for each file under weights/, which bytes are which tensor, and their
+digests."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ FILE_NAME = "tensors.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorDigest:
-    """One tensor of a shard: its name there, its name in the source, its bytes `begin`–`end` in the file, the sha256 of those bytes."""
+    """One tensor of a shard: its name there, its name in the source, its bytes `begin`–`end` in the file, the sha256 of
+    those bytes."""
 
     name: str
     source: str
@@ -25,7 +27,8 @@ class TensorDigest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardDigests:
-    """One file under weights/: path relative to the family, size in bytes, sha256 of the whole file, and its tensors in file order."""
+    """One file under weights/: path relative to the family, size in bytes, sha256 of the whole file, and its tensors in
+    file order."""
 
     path: str
     size: int
@@ -47,7 +50,10 @@ def dump_shard(shard: ShardDigests) -> str:
             "path": shard.path,
             "size": shard.size,
             "sha256": shard.sha256,
-            "tensors": [{"name": t.name, "source": t.source, "begin": t.begin, "end": t.end, "sha256": t.sha256} for t in shard.tensors],
+            "tensors": [
+                {"name": t.name, "source": t.source, "begin": t.begin, "end": t.end, "sha256": t.sha256}
+                for t in shard.tensors
+            ],
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -65,7 +71,9 @@ def read_shard(node: Node) -> ShardDigests:
     end = 0
     for index, tensor in enumerate(shard.tensors):
         if not end <= tensor.begin <= tensor.end <= shard.size:
-            node.require("tensors").elements()[index].fail(f"bytes {tensor.begin}–{tensor.end} do not follow {end} within {shard.size}")
+            node.require("tensors").elements()[index].fail(
+                f"bytes {tensor.begin}–{tensor.end} do not follow {end} within {shard.size}"
+            )
         end = tensor.end
     return shard
 
@@ -77,7 +85,8 @@ def dump_tensor_digests(shards: tuple[ShardDigests, ...]) -> bytes:
 
 
 def read_tensor_digests(folder: Path) -> tuple[ShardDigests, ...]:
-    """Read and check `folder`/tensors.json. Raises DocumentError with the key path of what is wrong, also for unknown versions."""
+    """Read and check `folder`/tensors.json. Raises DocumentError with the key path of what is wrong, also for unknown
+    versions."""
     node = read_document(folder / FILE_NAME)
     if node.require("format").string() != FORMAT:
         node.require("format").fail(f"expected {FORMAT!r}")

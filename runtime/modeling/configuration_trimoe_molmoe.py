@@ -64,19 +64,36 @@ _POSITIVE_INTEGERS = [
     "max_position_embeddings",
     "max_sequence_length",
 ]
-_BOOLEANS = ("weight_tying", "rope_full_precision", "qkv_bias", "float32_attention", "use_col_tokens", "always_start_with_space", "use_cache")
+_BOOLEANS = (
+    "weight_tying",
+    "rope_full_precision",
+    "qkv_bias",
+    "float32_attention",
+    "use_col_tokens",
+    "always_start_with_space",
+    "use_cache",
+)
 # What this class computes from the fields above; a config.json that states one of them has to state the same.
-_COMPUTED = ("num_key_value_heads", "attention_head_dim", "intermediate_size", "output_size", "hidden_act", "norm_topk_prob")
+_COMPUTED = (
+    "num_key_value_heads",
+    "attention_head_dim",
+    "intermediate_size",
+    "output_size",
+    "hidden_act",
+    "norm_topk_prob",
+)
 _DROPOUTS = ("attention_dropout", "residual_dropout", "embedding_dropout", "image_feature_dropout")
 _OPTIONAL_INTEGERS = ("n_kv_heads", "head_dim", "mlp_hidden_size", "embedding_size", "max_position_embeddings")
 
 
 class TrimoeMolmoeConfig(PreTrainedConfig):
-    """The fields of the hub's `config.json` (`model_type: molmo`, `block_type: moe`) with MolmoE-1B's values as defaults.
+    """The fields of the hub's `config.json` (`model_type: molmo`, `block_type: moe`) with MolmoE-1B's values as
+    defaults.
 
-    `top_k_per_layer` holds one number of experts per layer (length `n_layers`, each in 1..`moe_num_experts`); None means
-    `moe_top_k` everywhere. `vision_backbone` None means a text-only model. Fields not listed here are kept as they are.
-    Raises ValueError, naming the field, its value and what is supported, for anything this implementation does not compute.
+    `top_k_per_layer` holds one number of experts per layer (length `n_layers`, each in 1..`moe_num_experts`); None
+    means `moe_top_k` everywhere. `vision_backbone` None means a text-only model. Fields not listed here are kept as
+    they are. Raises ValueError, naming the field, its value and what is supported, for anything this implementation
+    does not compute.
     """
 
     model_type = "trimoe_molmoe"
@@ -149,11 +166,15 @@ class TrimoeMolmoeConfig(PreTrainedConfig):
             _check_value(name, value, (getattr(self, name), None))
 
     @classmethod
-    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read `config.json`; the hub's own (`model_type: molmo`) becomes ours, without its remote-code pointers."""
         values, rest = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         if values.get("model_type") == HUB_MODEL_TYPE:
-            values = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "architectures")}
+            values = {
+                key: value for key, value in values.items() if key not in ("model_type", "auto_map", "architectures")
+            }
         return values, rest
 
     def validate(self) -> None:
@@ -182,9 +203,13 @@ class TrimoeMolmoeConfig(PreTrainedConfig):
 
     def _check_widths(self) -> None:
         if self.head_dim is None and self.d_model % self.n_heads:
-            raise ValueError(f"config.d_model is {self.d_model}, not a multiple of n_heads {self.n_heads}: set head_dim")
+            raise ValueError(
+                f"config.d_model is {self.d_model}, not a multiple of n_heads {self.n_heads}: set head_dim"
+            )
         if self.attention_head_dim % 2:
-            raise ValueError(f"config: the width of a head is {self.attention_head_dim}; rotary embeddings need an even number")
+            raise ValueError(
+                f"config: the width of a head is {self.attention_head_dim}; rotary embeddings need an even number"
+            )
         if self.n_heads % self.num_key_value_heads:
             raise ValueError(f"config.n_kv_heads is {self.n_kv_heads}, which does not divide n_heads {self.n_heads}")
         hidden = self.mlp_ratio * self.d_model if self.mlp_hidden_size is None else self.mlp_hidden_size
@@ -198,13 +223,17 @@ class TrimoeMolmoeConfig(PreTrainedConfig):
     def _check_top_k(self) -> None:
         values = [self.moe_top_k] if self.top_k_per_layer is None else self.top_k_per_layer
         if not isinstance(values, (list, tuple)):
-            raise ValueError(f"config.top_k_per_layer is {values!r}; supported: null or a list of {self.n_layers} integers")
+            raise ValueError(
+                f"config.top_k_per_layer is {values!r}; supported: null or a list of {self.n_layers} integers"
+            )
         if self.top_k_per_layer is not None and len(values) != self.n_layers:
             raise ValueError(f"config.top_k_per_layer has {len(values)} values, the model has {self.n_layers} layers")
         for place, value in enumerate(values):
             name = "moe_top_k" if self.top_k_per_layer is None else f"top_k_per_layer[{place}]"
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= self.moe_num_experts:
-                raise ValueError(f"config.{name} is {value!r}; supported: 1 to {self.moe_num_experts} (moe_num_experts)")
+                raise ValueError(
+                    f"config.{name} is {value!r}; supported: 1 to {self.moe_num_experts} (moe_num_experts)"
+                )
 
     @property
     def layer_top_k(self) -> tuple[int, ...]:
@@ -267,7 +296,10 @@ def _check_number(name: str, value: Any, low: float, high: float | None) -> None
     """A number from `low` to below `high`; without `high`, a number above `low`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not (value > low if high is None else low <= value < high):
-        raise ValueError(f"config.{name} is {value!r}; supported: a number {f'above {low}' if high is None else f'from {low} to below {high}'}")
+        raise ValueError(
+            f"config.{name} is {value!r}; supported: a number "
+            f"{f'above {low}' if high is None else f'from {low} to below {high}'}"
+        )
 
 
 TrimoeMolmoeConfig.register_for_auto_class()

@@ -17,7 +17,8 @@ CROP_MODES = ("overlap-and-resize-c2", "resize")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CropSettings:
-    """Geometry of crops and tokens: pixels for sizes, patches for margins, tokens for the token grid. ValueError when they do not fit."""
+    """Geometry of crops and tokens: pixels for sizes, patches for margins, tokens for the token grid. ValueError when
+    they do not fit."""
 
     crop_mode: str
     base_size: tuple[int, int]
@@ -35,13 +36,18 @@ class CropSettings:
         if self.crop_mode not in CROP_MODES:
             raise ValueError(f"crop_mode is {self.crop_mode!r}; supported: {', '.join(map(repr, CROP_MODES))}")
         if self.max_crops < 1 or self.patch_size < 1 or min(self.window) < 1 or min(self.margins) < 0:
-            raise ValueError("max_crops, image_patch_size and image_pooling_h/w have to be at least 1, overlap_margins at least 0")
+            raise ValueError(
+                "max_crops, image_patch_size and image_pooling_h/w have to be at least 1, overlap_margins at least 0"
+            )
         if self.base_size[0] % self.patch_size or self.base_size[1] % self.patch_size:
-            raise ValueError(f"base_image_input_size is {list(self.base_size)}, not whole patches of {self.patch_size} px")
+            raise ValueError(
+                f"base_image_input_size is {list(self.base_size)}, not whole patches of {self.patch_size} px"
+            )
         expected = pooled(self.patch_grid[0], self.window[0]), pooled(self.patch_grid[1], self.window[1])
         if self.token_grid != expected:
             raise ValueError(
-                f"image_token_length_h/w is {self.token_grid[0]}x{self.token_grid[1]}, but {self.patch_grid[0]}x{self.patch_grid[1]} patches "
+                f"image_token_length_h/w is {self.token_grid[0]}x{self.token_grid[1]}, but "
+                f"{self.patch_grid[0]}x{self.patch_grid[1]} patches "
                 f"pooled {self.window[0]}x{self.window[1]} give {expected[0]}x{expected[1]} tokens"
             )
         if self.crop_mode == CROP_MODES[0]:
@@ -51,9 +57,14 @@ class CropSettings:
         if self.base_size[0] != self.base_size[1]:
             raise ValueError(f"base_image_input_size is {list(self.base_size)}; {self.crop_mode!r} needs square crops")
         if self.inner_patches < 1:
-            raise ValueError(f"overlap_margins {list(self.margins)} leave nothing of the {self.patch_grid[0]} patches of a crop")
+            raise ValueError(
+                f"overlap_margins {list(self.margins)} leave nothing of the {self.patch_grid[0]} patches of a crop"
+            )
         if any(margin % side for margin in self.margins for side in self.window):
-            raise ValueError(f"overlap_margins {list(self.margins)} are not whole pooling windows of {self.window[0]}x{self.window[1]} patches")
+            raise ValueError(
+                f"overlap_margins {list(self.margins)} are not whole pooling windows of "
+                f"{self.window[0]}x{self.window[1]} patches"
+            )
 
     @property
     def patch_grid(self) -> tuple[int, int]:
@@ -70,8 +81,9 @@ class CropSettings:
 class ImageCrops:
     """One image, cut.
 
-    `patches` float32 [crops, patches, 3·patch²], the overview first; `masks` float32 [crops, patches], the share of picture;
-    `layout` [tokens], the kinds of the image's tokens; `positions` [crops, token rows · columns], each feature's place in `layout` or −100.
+    `patches` float32 [crops, patches, 3·patch²], the overview first; `masks` float32 [crops, patches], the share of
+    picture; `layout` [tokens], the kinds of the image's tokens; `positions` [crops, token rows · columns], each
+    feature's place in `layout` or −100.
     """
 
     patches: np.ndarray[Any, Any]
@@ -86,17 +98,22 @@ def pooled(patches: int, window: int) -> int:
 
 
 def to_rgb(image: Any) -> np.ndarray[Any, Any]:
-    """Turn a PIL image, or integers in 0–255 shaped [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], into uint8 [h, w, 3]; alpha is dropped."""
+    """Turn a PIL image, or integers in 0–255 shaped [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], into uint8 [h, w, 3];
+    alpha is dropped."""
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
-            raise ValueError(f"images of mode {image.mode!r} have no fixed range of values; convert the image to 'L' or 'RGB'")
+            raise ValueError(
+                f"images of mode {image.mode!r} have no fixed range of values; convert the image to 'L' or 'RGB'"
+            )
         image = ImageOps.exif_transpose(image)
         image = np.array((image.convert("RGBA") if "transparency" in image.info else image).convert("RGB"))
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
-        raise ValueError(f"an image array has shape {np.shape(image)}; supported: [height, width] and [height, width, 1, 3 or 4]")
+        raise ValueError(
+            f"an image array has shape {np.shape(image)}; supported: [height, width] and [height, width, 1, 3 or 4]"
+        )
     if array.dtype != np.uint8:
         if not np.issubdtype(array.dtype, np.integer) or array.min() < 0 or array.max() > 255:
             raise ValueError(f"an image array has dtype {array.dtype}; supported: integers in 0–255")
@@ -104,14 +121,20 @@ def to_rgb(image: Any) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3])
 
 
-def resize_and_pad(image: np.ndarray[Any, Any], size: tuple[int, int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Fit uint8 [h, w, 3] into `size`, keeping its shape, black around it; returns float32 pixels in 0–1 and the mask of picture pixels."""
+def resize_and_pad(
+    image: np.ndarray[Any, Any], size: tuple[int, int]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Fit uint8 [h, w, 3] into `size`, keeping its shape, black around it; returns float32 pixels in 0–1 and the mask
+    of picture pixels."""
     height, width = image.shape[:2]
     # The public code computes this in float32, and rarely the last pixel depends on it.
     scale = min(np.float32(size[1]) / np.float32(width), np.float32(size[0]) / np.float32(height))
     new = int(np.float32(height) * scale), int(np.float32(width) * scale)
     if 0 in new:
-        raise ValueError(f"an image of {height}x{width} px is too narrow: fitted into {size[0]}x{size[1]} px it would be {new[0]}x{new[1]}")
+        raise ValueError(
+            f"an image of {height}x{width} px is too narrow: fitted into {size[0]}x{size[1]} px it would be "
+            f"{new[0]}x{new[1]}"
+        )
     pixels = torch.from_numpy(image).permute(2, 0, 1).to(torch.float32) / 255
     if new != (height, width):
         pixels = F.interpolate(pixels[None], size=new, mode="bilinear", align_corners=False, antialias=True)[0]
@@ -124,8 +147,14 @@ def resize_and_pad(image: np.ndarray[Any, Any], size: tuple[int, int]) -> tuple[
 
 
 def select_tiling(height: int, width: int, crop: int, max_crops: int) -> tuple[int, int]:
-    """Choose (rows, columns) of at most `max_crops` tiles of `crop` px: the least enlargement of the image, else the least reduction."""
-    tilings = [(rows, columns) for rows in range(1, max_crops + 1) for columns in range(1, max_crops + 1) if rows * columns <= max_crops]
+    """Choose (rows, columns) of at most `max_crops` tiles of `crop` px: the least enlargement of the image, else the
+    least reduction."""
+    tilings = [
+        (rows, columns)
+        for rows in range(1, max_crops + 1)
+        for columns in range(1, max_crops + 1)
+        if rows * columns <= max_crops
+    ]
     tilings.sort(key=lambda one: (one[0] * one[1], one[0]))
     with np.errstate(divide="ignore"):  # an image no larger than the margins has no inner side
         scales = (np.array(tilings) * crop).astype(np.float32) / np.array([height, width], dtype=np.float32)
@@ -148,7 +177,11 @@ def cut(image: np.ndarray[Any, Any], settings: CropSettings) -> ImageCrops:
 
 
 def _cut_overlapping(
-    image: np.ndarray[Any, Any], settings: CropSettings, overview: np.ndarray[Any, Any], layout: np.ndarray[Any, Any], positions: np.ndarray[Any, Any]
+    image: np.ndarray[Any, Any],
+    settings: CropSettings,
+    overview: np.ndarray[Any, Any],
+    layout: np.ndarray[Any, Any],
+    positions: np.ndarray[Any, Any],
 ) -> ImageCrops:
     size, inner = settings.base_size[0], settings.inner_patches * settings.patch_size
     margin = size - inner
@@ -171,17 +204,24 @@ def _cut_overlapping(
     )
 
 
-def crop_positions(tiling: tuple[int, int], settings: CropSettings) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Row and column of every pooled patch of every crop in the joined grid, each [tiles down, tiles across, rows, columns]; −1 = dropped."""
+def crop_positions(
+    tiling: tuple[int, int], settings: CropSettings
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Row and column of every pooled patch of every crop in the joined grid, each [tiles down, tiles across, rows,
+    columns]; −1 = dropped."""
     down = _axis_positions(tiling[0], settings.token_grid[0], settings.window[0], settings)
     across = _axis_positions(tiling[1], settings.token_grid[1], settings.window[1], settings)
     return tuple(np.broadcast_arrays(down[:, None, :, None], across[None, :, None, :]))  # type: ignore[return-value]
 
 
 def _axis_positions(tiles: int, tokens: int, window: int, settings: CropSettings) -> np.ndarray[Any, Any]:
-    """Joined-grid index of every pooled patch along one side, [tiles, tokens]: inner margins are dropped, outer ones kept."""
+    """Joined-grid index of every pooled patch along one side, [tiles, tokens]: inner margins are dropped, outer ones
+    kept."""
     left, right = settings.margins
-    counts = [pooled(settings.inner_patches + (left if tile == 0 else 0) + (right if tile == tiles - 1 else 0), window) for tile in range(tiles)]
+    counts = [
+        pooled(settings.inner_patches + (left if tile == 0 else 0) + (right if tile == tiles - 1 else 0), window)
+        for tile in range(tiles)
+    ]
     positions = np.full((tiles, tokens), -1)
     for tile, (count, end) in enumerate(zip(counts, accumulate(counts), strict=True)):
         start = 0 if tile == 0 else left // window

@@ -28,7 +28,8 @@ class TrimoeMolmoeEmbedding(nn.Module):
         self.new_embedding = nn.Parameter(torch.empty(config.additional_vocab_size, config.d_model))
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Look up ids [batch, length]; ids from the first table's length on are in the second. Two lookups: joining copies both tables."""
+        """Look up ids [batch, length]; ids from the first table's length on are in the second. Two lookups: joining
+        copies both tables."""
         size = self.embedding.shape[0]
         old = F.embedding(input_ids.clamp(max=size - 1), self.embedding)
         new = F.embedding((input_ids - size).clamp(min=0), self.new_embedding)
@@ -62,18 +63,24 @@ class TrimoeMolmoeAttention(nn.Module):
         past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Attend over [batch, length, d_model] and the cache; returns the same shape and the weights where the implementation has them."""
+        """Attend over [batch, length, d_model] and the cache; returns the same shape and the weights where the
+        implementation has them."""
         projected = self.att_proj(self.attn_norm(hidden_states))
         if self.config.clip_qkv is not None:
             projected = projected.clamp(-self.config.clip_qkv, self.config.clip_qkv)
         query, key, value = projected.split(self.widths, dim=-1)
-        query, key, value = (states.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for states in (self.q_norm(query), self.k_norm(key), value))
+        query, key, value = (
+            states.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for states in (self.q_norm(query), self.k_norm(key), value)
+        )
         query, key = (states.to(value.dtype) for states in apply_rotary_pos_emb(query, key, *position_embeddings))
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
         dropout = self.config.attention_dropout if self.training else 0.0
-        mixed, weights = attend(self, query, key, value, attention_mask, dropout=dropout, scaling=self.scaling, **kwargs)
+        mixed, weights = attend(
+            self, query, key, value, attention_mask, dropout=dropout, scaling=self.scaling, **kwargs
+        )
         return self.attn_out(mixed.flatten(2)), weights
 
 
@@ -116,7 +123,11 @@ class TrimoeMolmoeBlock(GradientCheckpointingLayer):  # type: ignore[misc]
     ) -> torch.Tensor:
         """Map [batch, length, d_model] to the same shape."""
         attended, _ = self.attn(
-            hidden_states, position_embeddings=position_embeddings, attention_mask=attention_mask, past_key_values=past_key_values, **kwargs
+            hidden_states,
+            position_embeddings=position_embeddings,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            **kwargs,
         )
         hidden_states = hidden_states + F.dropout(attended, self.residual_dropout, self.training)
         return hidden_states + F.dropout(self.mlp(hidden_states), self.residual_dropout, self.training)

@@ -1,4 +1,5 @@
-"""Generation with images: what transformers' `generate` needs, padding on either side, and the hub's `generate_from_batch`."""
+"""Generation with images: what transformers' `generate` needs, padding on either side, and the hub's
+`generate_from_batch`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +17,14 @@ class TrimoeMolmoeGenerationMixin(GenerationMixin):  # type: ignore[misc]
     """Images enter with the prompt and are dropped afterwards; rows padded on the right are turned around."""
 
     def prepare_inputs_for_generation(
-        self, input_ids: torch.Tensor, past_key_values: Cache | None = None, is_first_iteration: bool | None = False, **kwargs: Any
+        self,
+        input_ids: torch.Tensor,
+        past_key_values: Cache | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
-        """Drop the images once their features are in the cache. ValueError when a row ends in padding: its next token would follow that."""
+        """Drop the images once their features are in the cache. ValueError when a row ends in padding: its next token
+        would follow that."""
         mask = kwargs.get("attention_mask")
         if is_first_iteration and isinstance(mask, torch.Tensor) and mask.ndim == 2 and not mask[:, -1].all():
             rows = (mask[:, -1] == 0).nonzero().flatten().tolist()
@@ -35,9 +41,10 @@ class TrimoeMolmoeGenerationMixin(GenerationMixin):  # type: ignore[misc]
     def generate(self, inputs: torch.Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
         """Generate as transformers does, from rows padded on either side.
 
-        Ids [rows, length] come as `inputs` or `input_ids`. Rows that end in padding (an `attention_mask` of this shape ends in 0, or there is
-        none and the ids end in −1) are turned around, with the places of their images, because new tokens are appended on the right. The
-        result holds the given ids followed by the new ones. ValueError for trailing padding with a cache or with `position_ids`.
+        Ids [rows, length] come as `inputs` or `input_ids`. Rows that end in padding (an `attention_mask` of this shape
+        ends in 0, or there is none and the ids end in −1) are turned around, with the places of their images, because
+        new tokens are appended on the right. The result holds the given ids followed by the new ones. ValueError for
+        trailing padding with a cache or with `position_ids`.
         """
         ids = kwargs.get("input_ids") if inputs is None else inputs
         mask = kwargs.get("attention_mask")
@@ -60,17 +67,22 @@ class TrimoeMolmoeGenerationMixin(GenerationMixin):  # type: ignore[misc]
         return output
 
     @torch.no_grad()
-    def generate_from_batch(self, batch: Mapping[str, Any], generation_config: GenerationConfig | None = None, **kwargs: Any) -> torch.Tensor:
+    def generate_from_batch(
+        self, batch: Mapping[str, Any], generation_config: GenerationConfig | None = None, **kwargs: Any
+    ) -> torch.Tensor:
         """Generate as the hub's method of this name does.
 
-        `batch` holds `input_ids` [rows, length] (−1 = padding, on either side) and optionally `attention_mask` [rows, ≥ length],
-        `images`, `image_masks`, `image_input_idx`. Returns [rows, length + new]: the given ids followed by the new ones.
+        `batch` holds `input_ids` [rows, length] (−1 = padding, on either side) and optionally `attention_mask` [rows, ≥
+        length], `images`, `image_masks`, `image_input_idx`. Returns [rows, length + new]: the given ids followed by the
+        new ones.
         """
         input_ids = batch["input_ids"]
         mask = batch.get("attention_mask")
         mask = input_ids != -1 if mask is None else mask[:, : input_ids.shape[1]]
         images = {key: batch[key] for key in IMAGE_KEYS if batch.get(key) is not None}
-        output: torch.Tensor = self.generate(input_ids, generation_config=generation_config, attention_mask=mask.long(), **images, **kwargs)
+        output: torch.Tensor = self.generate(
+            input_ids, generation_config=generation_config, attention_mask=mask.long(), **images, **kwargs
+        )
         return output
 
     def _filler(self) -> int:
@@ -80,7 +92,8 @@ class TrimoeMolmoeGenerationMixin(GenerationMixin):  # type: ignore[misc]
 
 
 def _turn_around(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Move each row's trailing padding to its front: ids and mask [rows, length], and by how much each row moved [rows]."""
+    """Move each row's trailing padding to its front: ids and mask [rows, length], and by how much each row moved
+    [rows]."""
     length = ids.shape[1]
     places = torch.arange(length, device=ids.device)
     shift = length - 1 - torch.where(mask != 0, places, 0).amax(dim=1)

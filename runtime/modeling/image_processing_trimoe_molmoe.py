@@ -29,8 +29,9 @@ OVERRIDES = [
 class TrimoeMolmoeImageProcessor(BaseImageProcessor):  # type: ignore[misc]
     """Cuts images into crops of patches.
 
-    The fields are those of the hub's `preprocessor_config.json`; `crop_mode`, `use_col_tokens` and `image_pooling_h/w`, which the hub
-    keeps in code, are fields here, with its values as defaults. ValueError when the geometry does not fit together.
+    The fields are those of the hub's `preprocessor_config.json`; `crop_mode`, `use_col_tokens` and `image_pooling_h/w`,
+    which the hub keeps in code, are fields here, with its values as defaults. ValueError when the geometry does not fit
+    together.
     """
 
     model_input_names = ["images", "image_masks"]  # noqa: RUF012 - transformers reads it from the class
@@ -71,7 +72,8 @@ class TrimoeMolmoeImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         self.settings()
 
     def settings(self, **overrides: Any) -> CropSettings:
-        """The checked geometry; keywords replace fields for one call. ValueError for an unknown field or sizes that do not fit."""
+        """The checked geometry; keywords replace fields for one call. ValueError for an unknown field or sizes that do
+        not fit."""
         unknown = sorted(set(overrides) - set(OVERRIDES))
         if unknown:
             raise ValueError(f"unknown image settings {unknown}; known: {', '.join(OVERRIDES)}")
@@ -94,7 +96,8 @@ class TrimoeMolmoeImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         return cut(to_rgb(image), self.settings(**overrides))
 
     def preprocess(self, images: Any, return_tensors: str | None = None, **overrides: Any) -> BatchFeature:
-        """Cut images; returns `images` [n, crops, patches, 3·patch²] and `image_masks` [n, crops, patches], absent crops filled with −1."""
+        """Cut images; returns `images` [n, crops, patches, 3·patch²] and `image_masks` [n, crops, patches], absent
+        crops filled with −1."""
         given = images if isinstance(images, (list, tuple)) else [images]
         crops = [self.crop(image, **overrides) for image in given]
         data = {"images": stack_padded([one.patches for one in crops], -1.0)}

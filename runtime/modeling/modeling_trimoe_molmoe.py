@@ -22,7 +22,9 @@ from .generation_trimoe_molmoe import TrimoeMolmoeGenerationMixin
 from .vision_trimoe_molmoe import TrimoeMolmoeVisionBackbone, TrimoeMolmoeVisionTransformer
 
 # On disk every expert has its own tensors, in memory they are fused: the same mapping as OLMoE's, under our name.
-register_checkpoint_conversion_mapping(TrimoeMolmoeConfig.model_type, get_checkpoint_conversion_mapping("olmoe"), overwrite=True)
+register_checkpoint_conversion_mapping(
+    TrimoeMolmoeConfig.model_type, get_checkpoint_conversion_mapping("olmoe"), overwrite=True
+)
 
 # The hub's forward takes these too; dropping one in silence would change the answer.
 _UNSUPPORTED_KEYWORDS = ("attention_bias", "response_mask", "subsegment_ids", "loss_masks", "append_last_valid_logits")
@@ -34,7 +36,8 @@ class TrimoeMolmoePreTrainedModel(PreTrainedModel):
     config_class = TrimoeMolmoeConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
-    _no_split_modules = ["TrimoeMolmoeBlock", "TrimoeMolmoeVisionBlock"]  # noqa: RUF012 - transformers reads it from the class
+    # transformers reads it from the class
+    _no_split_modules = ["TrimoeMolmoeBlock", "TrimoeMolmoeVisionBlock"]  # noqa: RUF012
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012 - transformers reads it from the class
     _supports_flash_attn = True
     _supports_sdpa = True
@@ -63,10 +66,17 @@ class TrimoeMolmoePreTrainedModel(PreTrainedModel):
         return True  # transformers looks for its decorator in this file, but the experts are imported
 
     def _grouped_mm_can_dispatch(self) -> bool:
-        # torch.nn.functional.grouped_mm wants rows of whole 16 bytes; without this check it fails in the middle of a forward.
-        for name, width in (("d_model", self.config.d_model), ("the width of an expert", self.config.intermediate_size)):
+        # torch.nn.functional.grouped_mm wants rows of whole 16 bytes; without this check it fails in the middle of a
+        # forward.
+        for name, width in (
+            ("d_model", self.config.d_model),
+            ("the width of an expert", self.config.intermediate_size),
+        ):
             if width % 8:
-                raise ValueError(f"experts_implementation 'grouped_mm' needs multiples of 8, but {name} is {width}; use 'eager' or 'batched_mm'")
+                raise ValueError(
+                    f"experts_implementation 'grouped_mm' needs multiples of 8, but {name} is {width}; use 'eager' "
+                    "or 'batched_mm'"
+                )
         return super()._grouped_mm_can_dispatch()  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -113,7 +123,8 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> MoeModelOutputWithPast:
-        """Run the decoder; shapes as in `TrimoeMolmoeForCausalLM.forward`. Returns `last_hidden_state` [batch, length, d_model]."""
+        """Run the decoder; shapes as in `TrimoeMolmoeForCausalLM.forward`. Returns `last_hidden_state` [batch, length,
+        d_model]."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("exactly one of input_ids and inputs_embeds is needed")
         if images is not None and input_ids is None:
@@ -152,10 +163,13 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
                 position_embeddings=rotary,
                 **kwargs,
             )
-        return MoeModelOutputWithPast(last_hidden_state=self.transformer.ln_f(hidden_states), past_key_values=past_key_values)
+        return MoeModelOutputWithPast(
+            last_hidden_state=self.transformer.ln_f(hidden_states), past_key_values=past_key_values
+        )
 
     def _rotary(self, position_ids: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines [batch, length, head_dim]. Computed from the config each time: a buffer would follow `model.half()`."""
+        """Cosines and sines [batch, length, head_dim]. Computed from the config each time: a buffer would follow
+        `model.half()`."""
         width = self.config.attention_head_dim
         steps = torch.arange(0, width, 2, dtype=torch.float32, device=position_ids.device)
         angles = position_ids[..., None].float() * (1.0 / (self.config.rope_theta ** (steps / width)))
@@ -172,7 +186,8 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
         image_input_idx: torch.Tensor | None,
         past: int,
     ) -> torch.Tensor:
-        """Add each image token's feature to the embedding at its position; positions count from the start of the row, cache included."""
+        """Add each image token's feature to the embedding at its position; positions count from the start of the row,
+        cache included."""
         if self.vision_backbone is None:
             raise ValueError("images were given, but config.vision_backbone is null: this model has no vision tower")
         features = self.vision_backbone(images, image_masks)
@@ -183,7 +198,10 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
         rows = torch.arange(index.shape[0], device=index.device)[:, None].expand_as(index)
         used = index >= 0
         if not torch.compiler.is_compiling() and int(index.max()) >= inputs_embeds.shape[1]:
-            raise ValueError(f"image_input_idx points at position {int(index.max()) + past}, the rows have {inputs_embeds.shape[1] + past}")
+            raise ValueError(
+                f"image_input_idx points at position {int(index.max()) + past}, the rows have "
+                f"{inputs_embeds.shape[1] + past}"
+            )
         place = (rows[used], index[used])
         update = inputs_embeds[place] + features.flatten(1, 2).to(inputs_embeds)[used]
         return inputs_embeds.index_put(place, update)
@@ -218,9 +236,10 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
     ) -> MoeCausalLMOutputWithPast:
         """Compute logits [batch, length, embedding_size] in the hub's terms.
 
-        `input_ids` [batch, length] (−1 = padding), `attention_mask` [batch, past + length], `position_ids` [batch, length] (default:
-        counted along the mask), `images` [batch, crops, patches, 3·patch²], `image_masks` [batch, crops, patches], `image_input_idx`
-        [batch, crops, tokens] (negative = no token), `labels` [batch, length] (−100 = ignored). ValueError when shapes do not fit.
+        `input_ids` [batch, length] (−1 = padding), `attention_mask` [batch, past + length], `position_ids` [batch,
+        length] (default: counted along the mask), `images` [batch, crops, patches, 3·patch²], `image_masks` [batch,
+        crops, patches], `image_input_idx` [batch, crops, tokens] (negative = no token), `labels` [batch, length] (−100
+        = ignored). ValueError when shapes do not fit.
         """
         for name in _UNSUPPORTED_KEYWORDS:
             if kwargs.pop(name, None) is not None:
@@ -252,7 +271,8 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
 
 
 def _positions(attention_mask: torch.Tensor | None, past: int, length: int, device: torch.device) -> torch.Tensor:
-    """Positions [batch or 1, length]: counted along the attention mask, so that padding on either side does not shift them."""
+    """Positions [batch or 1, length]: counted along the attention mask, so that padding on either side does not shift
+    them."""
     if attention_mask is not None and attention_mask.ndim == 2:
         return (attention_mask.long().cumsum(dim=-1) - 1).clamp(min=0)[:, -length:]
     return torch.arange(past, past + length, device=device)[None]

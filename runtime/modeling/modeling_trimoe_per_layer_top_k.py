@@ -1,4 +1,5 @@
-"""OLMoE, Mixtral, Qwen2-MoE and Qwen3-MoE with one top_k per layer, for transformers 5; travels with the checkpoint that needs it."""
+"""OLMoE, Mixtral, Qwen2-MoE and Qwen3-MoE with one top_k per layer, for transformers 5; travels with the checkpoint
+that needs it."""
 
 from typing import Any
 
@@ -13,10 +14,12 @@ from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeForCausalLM
 
 
 class TopKPerLayerConfigMixin:
-    """The field `top_k_per_layer`: experts per token of each layer. The entry of a layer without experts is not used, but must be there."""
+    """The field `top_k_per_layer`: experts per token of each layer. The entry of a layer without experts is not used,
+    but must be there."""
 
     def validate_top_k_per_layer(self: Any) -> None:
-        """Raise ValueError unless the list has one value per layer, each from 1 to the number of experts. None is for defaults only."""
+        """Raise ValueError unless the list has one value per layer, each from 1 to the number of experts. None is for
+        defaults only."""
         values = self.top_k_per_layer
         if values is None:
             return
@@ -25,7 +28,9 @@ class TopKPerLayerConfigMixin:
         experts = _number_of_experts(self)
         for layer, value in enumerate(values):
             if isinstance(value, bool) or not 1 <= value <= experts:
-                raise ValueError(f"top_k_per_layer[{layer}] is {value!r}; allowed are 1 to {experts}, the number of experts")
+                raise ValueError(
+                    f"top_k_per_layer[{layer}] is {value!r}; allowed are 1 to {experts}, the number of experts"
+                )
 
 
 def _number_of_experts(config: PreTrainedConfig) -> int:
@@ -35,11 +40,14 @@ def _number_of_experts(config: PreTrainedConfig) -> int:
 
 
 class TopKPerLayerMixin:
-    """Sets each layer's top_k from the config's list. The auxiliary training loss keeps using the scalar `num_experts_per_tok`."""
+    """Sets each layer's top_k from the config's list. The auxiliary training loss keeps using the scalar
+    `num_experts_per_tok`."""
 
     def __init__(self: Any, config: PreTrainedConfig) -> None:
         if config.top_k_per_layer is None:
-            raise ValueError(f"config.top_k_per_layer is missing; a {config.model_type} model needs one value per layer")
+            raise ValueError(
+                f"config.top_k_per_layer is missing; a {config.model_type} model needs one value per layer"
+            )
         config.validate_top_k_per_layer()
         super().__init__(config)  # type: ignore[call-arg]
         for layer, top_k in zip(self.model.layers, config.top_k_per_layer, strict=True):
@@ -92,7 +100,9 @@ class TrimoeQwen3MoeConfig(TopKPerLayerConfigMixin, Qwen3MoeConfig):  # type: ig
 # On disk every expert has its own tensors, in memory they are fused: the parent's mapping, under our name.
 for _config in (TrimoeOlmoeConfig, TrimoeMixtralConfig, TrimoeQwen2MoeConfig, TrimoeQwen3MoeConfig):
     register_checkpoint_conversion_mapping(
-        _config.model_type, get_checkpoint_conversion_mapping(_config.model_type.removeprefix("trimoe_")), overwrite=True
+        _config.model_type,
+        get_checkpoint_conversion_mapping(_config.model_type.removeprefix("trimoe_")),
+        overwrite=True,
     )
 
 

@@ -37,20 +37,29 @@ class VisionSettings:
 
     @classmethod
     def from_dict(cls, values: Any) -> "VisionSettings":
-        """Build from `config.json`'s `vision_backbone`; keys that only concern training are left alone. ValueError if unsupported."""
+        """Build from `config.json`'s `vision_backbone`; keys that only concern training are left alone. ValueError if
+        unsupported."""
         if not isinstance(values, dict):
             raise ValueError(f"config.vision_backbone is {values!r}; supported: null or an object")
         known = {one.name for one in fields(cls)}
-        picked: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known}
+        picked: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known
+        }
         return cls(**picked)
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
         for name, supported in (("image_model_type", ("openai",)), ("resize_mode", ("default",))):
             if getattr(self, name) not in supported:
-                raise ValueError(f"config.vision_backbone.{name} is {getattr(self, name)!r}; supported: {', '.join(map(repr, supported))}")
+                raise ValueError(
+                    f"config.vision_backbone.{name} is {getattr(self, name)!r}; supported: "
+                    f"{', '.join(map(repr, supported))}"
+                )
         if self.image_mlp_activations not in ACT2FN:
-            raise ValueError(f"config.vision_backbone.image_mlp_activations is {self.image_mlp_activations!r}, unknown to transformers")
+            raise ValueError(
+                f"config.vision_backbone.image_mlp_activations is {self.image_mlp_activations!r}, unknown to "
+                "transformers"
+            )
         for name in [
             "image_patch_size",
             "image_emb_dim",
@@ -69,11 +78,18 @@ class VisionSettings:
     def _check_geometry(self) -> None:
         size = self.image_default_input_size
         if not isinstance(size, tuple) or len(size) != 2 or any(type(edge) is not int or edge < 1 for edge in size):
-            raise ValueError(f"config.vision_backbone.image_default_input_size is {size!r}; supported: [height, width] in pixels")
+            raise ValueError(
+                f"config.vision_backbone.image_default_input_size is {size!r}; supported: [height, width] in pixels"
+            )
         if size[0] % self.image_patch_size or size[1] % self.image_patch_size:
-            raise ValueError(f"config.vision_backbone.image_default_input_size is {list(size)}, not whole patches of {self.image_patch_size} px")
+            raise ValueError(
+                f"config.vision_backbone.image_default_input_size is {list(size)}, not whole patches of "
+                f"{self.image_patch_size} px"
+            )
         if isqrt(self.image_num_pos - 1) ** 2 != self.image_num_pos - 1 or self.image_num_pos < 2:
-            raise ValueError(f"config.vision_backbone.image_num_pos is {self.image_num_pos}; supported: 1 + a square number")
+            raise ValueError(
+                f"config.vision_backbone.image_num_pos is {self.image_num_pos}; supported: 1 + a square number"
+            )
         if self.image_num_heads % self.image_num_key_value_heads:
             raise ValueError(
                 f"config.vision_backbone.image_num_key_value_heads is {self.image_num_key_value_heads}, "
@@ -88,11 +104,18 @@ class VisionSettings:
 
 
 def check_vit_layers(layers: Any, depth: int) -> None:
-    """Refuse indices of vision layers that a tower of `depth` layers does not have (negative ones count from the end)."""
+    """Refuse indices of vision layers that a tower of `depth` layers does not have (negative ones count from the
+    end)."""
     if layers is None:
         return
-    if not isinstance(layers, (list, tuple)) or not layers or any(type(one) is not int or not -depth <= one < depth for one in layers):
-        raise ValueError(f"config.vit_layers is {layers!r}; supported: null or a list of integers from {-depth} to {depth - 1}")
+    if (
+        not isinstance(layers, (list, tuple))
+        or not layers
+        or any(type(one) is not int or not -depth <= one < depth for one in layers)
+    ):
+        raise ValueError(
+            f"config.vit_layers is {layers!r}; supported: null or a list of integers from {-depth} to {depth - 1}"
+        )
 
 
 def check_grid(grid: tuple[int, int], pooling: str, window: tuple[int, int]) -> None:
@@ -100,4 +123,7 @@ def check_grid(grid: tuple[int, int], pooling: str, window: tuple[int, int]) -> 
     if pooling == "none" and window != (1, 1):
         raise ValueError(f"config.image_pooling_2d is 'none' with a window of {window[0]}x{window[1]}; supported: 1x1")
     if window[0] > grid[0] or window[1] > grid[1]:
-        raise ValueError(f"config.image_pooling_h/w is {window[0]}x{window[1]}, larger than the {grid[0]}x{grid[1]} patches of a crop")
+        raise ValueError(
+            f"config.image_pooling_h/w is {window[0]}x{window[1]}, larger than "
+            f"the {grid[0]}x{grid[1]} patches of a crop"
+        )

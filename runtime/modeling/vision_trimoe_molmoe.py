@@ -1,4 +1,5 @@
-"""MolmoE's vision side: the CLIP tower, the pooling of neighbouring patches and the projector into the language model's width."""
+"""MolmoE's vision side: the CLIP tower, the pooling of neighbouring patches and the projector into the language model's
+width."""
 
 import torch
 from torch import nn
@@ -39,7 +40,9 @@ class TrimoeMolmoeVisionAttention(nn.Module):
         if self.float32_attention:
             wide = torch.promote_types(dtype, torch.float32)
             query, key, value = query.to(wide), key.to(wide), value.to(wide)
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=self.attention_dropout if self.training else 0.0)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.attention_dropout if self.training else 0.0
+        )
         output: torch.Tensor = self.wo(mixed.to(dtype).transpose(1, 2).flatten(2))
         return F.dropout(output, self.residual_dropout, self.training)
 
@@ -113,7 +116,8 @@ class TrimoeMolmoeVisionTransformer(nn.Module):
         return torch.cat([first, patches])
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Encode [crops, patches, 3·patch²] pixels; returns [crops, patches, layers · image_emb_dim], without the class token."""
+        """Encode [crops, patches, 3·patch²] pixels; returns [crops, patches, layers · image_emb_dim], without the class
+        token."""
         embedded = self.patch_embedding(patches)
         first = self.class_embedding.to(embedded.dtype).expand(embedded.shape[0], 1, -1)
         hidden_states = torch.cat([first, embedded], dim=1)
@@ -156,7 +160,9 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
         self.image_vit = TrimoeMolmoeVisionTransformer(config)
         width = vision.image_emb_dim * len(self.image_vit.output_layers)
         if self.padding_embed is not None:
-            self.pad_embed = nn.Parameter(torch.empty((2, width) if self.padding_embed == "pad_and_partial_pad" else (width,)))
+            self.pad_embed = nn.Parameter(
+                torch.empty((2, width) if self.padding_embed == "pad_and_partial_pad" else (width,))
+            )
         self.image_pooling_2d: TrimoeMolmoeVisionAttention | None = None
         if self.pooling in ("attention", "attention-meanq"):
             self.image_pooling_2d = TrimoeMolmoeVisionAttention(config, width)
@@ -172,8 +178,9 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
     def forward(self, images: torch.Tensor, image_masks: torch.Tensor | None) -> torch.Tensor:
         """Encode crops.
 
-        `images` [batch, crops, patches, 3·patch²] (a crop of −1 everywhere is absent), `image_masks` [batch, crops, patches] the
-        share of each patch that is picture. Returns [batch, crops, tokens, d_model]. ValueError when the shapes do not fit.
+        `images` [batch, crops, patches, 3·patch²] (a crop of −1 everywhere is absent), `image_masks` [batch, crops,
+        patches] the share of each patch that is picture. Returns [batch, crops, tokens, d_model]. ValueError when the
+        shapes do not fit.
         """
         self._check_shapes(images, image_masks)
         batch, crops = images.shape[:2]
@@ -190,14 +197,21 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
     def _check_shapes(self, images: torch.Tensor, image_masks: torch.Tensor | None) -> None:
         patches, pixels = self.grid[0] * self.grid[1], self.image_vit.patch_embedding.in_features
         if images.ndim != 4 or tuple(images.shape[2:]) != (patches, pixels):
-            raise ValueError(f"images has shape {tuple(images.shape)}; this model needs [batch, crops, {patches}, {pixels}]")
+            raise ValueError(
+                f"images has shape {tuple(images.shape)}; this model needs [batch, crops, {patches}, {pixels}]"
+            )
         if self.padding_embed is not None and image_masks is None:
-            raise ValueError(f"image_masks is required with images: the model's image_padding_embed is {self.padding_embed!r}")
+            raise ValueError(
+                f"image_masks is required with images: the model's image_padding_embed is {self.padding_embed!r}"
+            )
         if image_masks is not None and image_masks.shape != images.shape[:3]:
-            raise ValueError(f"image_masks has shape {tuple(image_masks.shape)}; the images need {tuple(images.shape[:3])}")
+            raise ValueError(
+                f"image_masks has shape {tuple(image_masks.shape)}; the images need {tuple(images.shape[:3])}"
+            )
 
     def _mark_padding(self, features: torch.Tensor, image_masks: torch.Tensor) -> torch.Tensor:
-        """Add `pad_embed` to patches that are padding: wholly (mask 0), or in part (mask below 1, absent crops' −1 included)."""
+        """Add `pad_embed` to patches that are padding: wholly (mask 0), or in part (mask below 1, absent crops' −1
+        included)."""
         if self.padding_embed is None:
             return features
         masks = image_masks[..., None]
@@ -210,7 +224,8 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
         return features + self.pad_embed[0] * wholly + self.pad_embed[1] * partly
 
     def _pool(self, features: torch.Tensor) -> torch.Tensor:
-        """Turn [crops, patches, width] into one row per window, [crops, tokens, width]; a grid that does not divide is padded with zeros."""
+        """Turn [crops, patches, width] into one row per window, [crops, tokens, width]; a grid that does not divide is
+        padded with zeros."""
         (rows, columns), (height, width) = self.grid, self.window
         grid = features.unflatten(1, self.grid)
         if rows % height or columns % width:
@@ -220,7 +235,8 @@ class TrimoeMolmoeVisionBackbone(nn.Module):
         windows = windows.flatten(3, 4).flatten(0, 2)  # [crops·tokens, dh·dw, c]
         if self.image_pooling_2d is None:
             return windows.reshape(crops, tokens, -1)
-        # Contiguous: of strided input, torch computes other last bits for weights that want gradients than for those that do not.
+        # Contiguous: of strided input, torch computes other last bits for weights that want gradients than for those
+        # that do not.
         query = windows.mean(dim=1, keepdim=True) if self.pooling == "attention-meanq" else windows[:, :1].contiguous()
         pooled: torch.Tensor = self.image_pooling_2d(query, windows)
         return pooled.reshape(crops, tokens, -1)

@@ -74,7 +74,11 @@ def test_the_manifest_lists_every_file_with_its_digest(tmp_path: Path) -> None:
             assert path.samefile(tmp_path / "family" / record.link_of)
     assert not staging_path(tmp_path / "family").exists()
     assert [v.id for v in manifest.variants] == [v.id for v in plan.variants]
-    assert [(c.name, c.outcome) for c in manifest.variants[0].checks] == [("structure", "passed"), ("bytes", "passed"), ("logits", "skipped")]
+    assert [(c.name, c.outcome) for c in manifest.variants[0].checks] == [
+        ("structure", "passed"),
+        ("bytes", "passed"),
+        ("logits", "skipped"),
+    ]
     assert {s.path for s in read_tensor_digests(tmp_path / "family")} == {s.path for s in plan.shards}
     assert not manifest.source.synthetic
     assert (manifest.source.blocks, manifest.source.experts, manifest.source.top_k) == (6, 4, 2)
@@ -104,9 +108,14 @@ def test_every_family_exports(tmp_path: Path, family: str) -> None:
 
 @pytest.mark.parametrize(
     ("after", "error"),
-    [*((after, KeyboardInterrupt()) for after in (1, 2, 5, 8, 11, 14, 17)), *((after, OSError(errno.ENOSPC, "No space left")) for after in (6, 15))],
+    [
+        *((after, KeyboardInterrupt()) for after in (1, 2, 5, 8, 11, 14, 17)),
+        *((after, OSError(errno.ENOSPC, "No space left")) for after in (6, 15)),
+    ],
 )
-def test_an_export_stopped_anywhere_shows_nothing_and_resumes_to_the_same_digests(tmp_path: Path, after: int, error: BaseException) -> None:
+def test_an_export_stopped_anywhere_shows_nothing_and_resumes_to_the_same_digests(
+    tmp_path: Path, after: int, error: BaseException
+) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     export_small(plan, tmp_path / "undisturbed")
     expected: type[BaseException] = TargetError if isinstance(error, OSError) else KeyboardInterrupt
@@ -200,7 +209,9 @@ def test_a_damaged_family_is_named_and_replaced_when_asked(tmp_path: Path) -> No
     export_small(plan, tmp_path / "family")
     good = digests(tmp_path / "family")
     (tmp_path / "family" / "carried" / "tokenizer.json").write_bytes(b"")
-    with pytest.raises(TargetError, match=r"holds this family, but damaged \(carried/tokenizer.json: 0 bytes, 17 recorded\)"):
+    with pytest.raises(
+        TargetError, match=r"holds this family, but damaged \(carried/tokenizer.json: 0 bytes, 17 recorded\)"
+    ):
         export_small(plan, tmp_path / "family")
     (tmp_path / "family" / "weights" / "non-block.safetensors").unlink()
     export_small(plan, tmp_path / "family", replace=True)
@@ -223,9 +234,13 @@ def test_folders_that_are_no_family_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "manifest.json").write_text("{}", "utf-8")
     for replaced in (False, True):
-        with pytest.raises(TargetError, match=r"photos: holds 'a\.jpg' and no manifest\.json: not a family, so it is not replaced"):
+        with pytest.raises(
+            TargetError, match=r"photos: holds 'a\.jpg' and no manifest\.json: not a family, so it is not replaced"
+        ):
             export_small(plan, tmp_path / "photos", replace=replaced)
-        with pytest.raises(TargetError, match=r"odd: holds a family that cannot be read.*the key \"format\" is missing"):
+        with pytest.raises(
+            TargetError, match=r"odd: holds a family that cannot be read.*the key \"format\" is missing"
+        ):
             export_small(plan, tmp_path / "odd", replace=replaced)
     (tmp_path / "empty").mkdir()
     assert not export_small(plan, tmp_path / "empty").up_to_date
@@ -239,7 +254,9 @@ def test_a_source_that_changes_while_it_is_read_stops_the_export(tmp_path: Path)
         def advance(self, count: int) -> None:
             os.utime(source / "model.safetensors", ns=(5, 5))
 
-    with pytest.raises(SourceChangedError, match=r"model\.safetensors: changed while it was read: it was written to after planning"):
+    with pytest.raises(
+        SourceChangedError, match=r"model\.safetensors: changed while it was read: it was written to after planning"
+    ):
         export_family(plan, tmp_path / "family", logits=None, replace=False, progress=Toucher(0, KeyboardInterrupt()))
     assert not (tmp_path / "family").exists()
     assert export_small(small_plan(source), tmp_path / "family").resumed == 0
@@ -249,12 +266,16 @@ def test_a_source_that_changes_while_it_is_read_stops_the_export(tmp_path: Path)
     ("name", "data", "said"),
     [
         pytest.param("config.json", b"{}", "written to after planning", id="config"),
-        pytest.param("config.json", None, "No such file or directory; it was there when the export was planned", id="no config"),
+        pytest.param(
+            "config.json", None, "No such file or directory; it was there when the export was planned", id="no config"
+        ),
         pytest.param("tokenizer.json", b"{}", "written to after planning", id="tokenizer"),
         pytest.param("tokenizer_config.json", b"{", "written to after planning", id="no JSON any more"),
     ],
 )
-def test_a_small_file_of_the_source_that_changes_meanwhile_stops_the_export(tmp_path: Path, name: str, data: bytes | None, said: str) -> None:
+def test_a_small_file_of_the_source_that_changes_meanwhile_stops_the_export(
+    tmp_path: Path, name: str, data: bytes | None, said: str
+) -> None:
     source = small_source(tmp_path / "source")
     (source / "tokenizer_config.json").write_text("{}", "utf-8")
     plan = small_plan(source)
@@ -270,7 +291,8 @@ def test_a_small_file_of_the_source_that_changes_meanwhile_stops_the_export(tmp_
 
 
 def with_head(source: Path, change: float) -> Path:
-    """The source with a config that ties the head, and a head that differs from the embeddings by `change` in its last number."""
+    """The source with a config that ties the head, and a head that differs from the embeddings by `change` in its last
+    number."""
     path = source / "model.safetensors"
     tensors = load_file(path)
     head = tensors["model.embed_tokens.weight"].copy()
@@ -279,10 +301,15 @@ def with_head(source: Path, change: float) -> Path:
     return source
 
 
-def test_a_tied_head_that_differs_from_the_embeddings_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tied_head_that_differs_from_the_embeddings_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("exporter.family.source_guard._CHUNK_BYTES", 1000)
     plan = small_plan(with_head(small_source(tmp_path / "source", tie_word_embeddings=True), 1.0))
-    said = 'source/config.json: tie_word_embeddings is true, but the tensors "model.embed_tokens.weight" and "lm_head.weight" differ; set it to false'
+    said = (
+        'source/config.json: tie_word_embeddings is true, but the tensors "model.embed_tokens.weight" and '
+        '"lm_head.weight" differ; set it to false'
+    )
     with pytest.raises(CheckpointError, match=said):
         export_small(plan, tmp_path / "new" / "family")
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
@@ -297,12 +324,20 @@ def test_a_head_that_is_as_the_config_says_is_exported(tmp_path: Path, tied: boo
 def test_leftovers_of_another_plan_are_discarded_and_noted(tmp_path: Path) -> None:
     source = small_source(tmp_path / "source")
     with pytest.raises(KeyboardInterrupt):
-        export_family(small_plan(source), tmp_path / "family", logits=None, replace=False, progress=Stopper(12, KeyboardInterrupt()))
+        export_family(
+            small_plan(source),
+            tmp_path / "family",
+            logits=None,
+            replace=False,
+            progress=Stopper(12, KeyboardInterrupt()),
+        )
     result = export_small(small_plan(source, removals=((2,),)), tmp_path / "family")
     assert result.notes == ("an interrupted export of another plan was discarded",)
 
 
-def test_an_export_that_does_not_fit_is_refused_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_does_not_fit_is_refused_before_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     monkeypatch.setattr("exporter.family.target_folder.free_bytes", lambda _: 1000)
     with pytest.raises(TargetError, match=r"not enough space: [0-9,]+ bytes needed, 1,000 free"):
@@ -363,5 +398,12 @@ def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_
         raise CheckpointError(f"{plan.checkpoint.folder}: cannot be built")
 
     with pytest.raises(CheckpointError, match="cannot be built"):
-        export_family(plan, tmp_path / "new" / "family", logits=check_nothing, replace=False, progress=NoProgress(), buildable=unbuildable)
+        export_family(
+            plan,
+            tmp_path / "new" / "family",
+            logits=check_nothing,
+            replace=False,
+            progress=NoProgress(),
+            buildable=unbuildable,
+        )
     assert [p.name for p in tmp_path.iterdir()] == ["source"]

@@ -1,4 +1,5 @@
-"""An export killed at any moment: nothing or the whole family is visible, and the next run ends with the digests of an undisturbed one.
+"""An export killed at any moment: nothing or the whole family is visible, and the next run ends with the digests of an
+undisturbed one.
 
 The default run kills a few times; `pytest -m slow tests/test_export_kill.py` kills at 50 random moments.
 """
@@ -35,7 +36,11 @@ def undisturbed(source: Path) -> tuple[dict[str, str], float]:
 
 
 def export(source: Path, target: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([*TRIMOE, "export", str(source), "--out", str(target), *REQUEST], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [*TRIMOE, "export", str(source), "--out", str(target), *REQUEST],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def kill_after(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
@@ -55,7 +60,9 @@ def check_visible(target: Path, expected: dict[str, str]) -> None:
         assert digests(target) == expected
 
 
-def kill_and_resume(source: Path, target: Path, undisturbed: tuple[dict[str, str], float], generator: random.Random) -> int:
+def kill_and_resume(
+    source: Path, target: Path, undisturbed: tuple[dict[str, str], float], generator: random.Random
+) -> int:
     """Kill one to three runs at random moments, then let one finish; returns how many were really killed."""
     expected, seconds = undisturbed
     killed = 0
@@ -85,12 +92,17 @@ def test_a_replacing_export_killed_at_a_few_moments_shows_the_old_or_the_new_fam
     expected, seconds = undisturbed
     target = tmp_path / "family"
     old_request = ("--no-logits", "--remove", "2")
-    subprocess.run([*TRIMOE, "export", str(source), "--out", str(target), *old_request], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [*TRIMOE, "export", str(source), "--out", str(target), *old_request], stdout=subprocess.DEVNULL, check=True
+    )
     old = digests(target)
     generator = random.Random(5)
     for _ in range(4):
         arguments = [*TRIMOE, "export", str(source), "--out", str(target), "--replace", *REQUEST]
-        kill_after(subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), generator.uniform(0.3, 1.05) * seconds)
+        kill_after(
+            subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE),
+            generator.uniform(0.3, 1.05) * seconds,
+        )
         assert digests(target) in (old, expected)
     subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True)
     assert digests(target) == expected

@@ -1,4 +1,5 @@
-"""The command line as a whole: every command has help, help is light, layers import one way, the README tells the truth about commands."""
+"""The command line as a whole: every command has help, help is light, layers import one way, the README tells the truth
+about commands."""
 
 import ast
 import errno
@@ -35,14 +36,20 @@ def test_every_command_has_help_for_itself_and_each_option(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_imports_no_heavy_package(arguments: list[str]) -> None:
-    code = f"import sys; sys.argv = ['trimoe', *{arguments!r}]\nfrom runtime.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code = (
+        f"import sys; sys.argv = ['trimoe', *{arguments!r}]\nfrom runtime.cli import main\ntry: main()\nexcept "
+        "SystemExit: pass\n"
+    )
     code += f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_list_of_commands_says_what_each_is_for_and_imports_none() -> None:
-    code = "import sys; sys.argv = ['trimoe', '--help']\nfrom runtime.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code = (
+        "import sys; sys.argv = ['trimoe', '--help']\nfrom runtime.cli import main\ntry: main()\nexcept "
+        "SystemExit: pass\n"
+    )
     code += "print([name for name in sys.modules if '.commands.' in name])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     listed = done.stdout.partition("Commands:")[2]
@@ -83,7 +90,11 @@ def fail_with(error: Exception) -> click.Command:
     def callback(**_: object) -> None:
         raise error
 
-    value = [click.Option(["--out", "-o"], help="One."), click.Option(["--remove"], multiple=True), click.Option(["--flag"], is_flag=True)]
+    value = [
+        click.Option(["--out", "-o"], help="One."),
+        click.Option(["--remove"], multiple=True),
+        click.Option(["--flag"], is_flag=True),
+    ]
     return click.Command("some", params=value, callback=callback)
 
 
@@ -93,7 +104,10 @@ def invoke(command: click.Command, *arguments: str) -> Result:
     return CliRunner().invoke(group, ["some", *arguments])
 
 
-@pytest.mark.parametrize("arguments", [("--out", "a", "--out", "b"), ("--out=a", "--out=a"), ("-o", "a", "--out=b"), ("-oa", "--flag", "-ob")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--out", "a", "--out", "b"), ("--out=a", "--out=a"), ("-o", "a", "--out=b"), ("-oa", "--flag", "-ob")],
+)
 def test_an_option_of_one_value_given_twice_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     result = invoke(fail_with(TrimoeError("ran")), *arguments)
     assert result.exit_code == 2
@@ -101,7 +115,10 @@ def test_an_option_of_one_value_given_twice_is_a_usage_error(arguments: tuple[st
     assert "Usage: trimoe some" in result.output
 
 
-@pytest.mark.parametrize("arguments", [("--remove", "1", "--remove", "1"), ("--flag", "--flag"), ("--out", "--out"), ("--remove=--out", "--out=a")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--remove", "1", "--remove", "1"), ("--flag", "--flag"), ("--out", "--out"), ("--remove=--out", "--out=a")],
+)
 def test_what_may_be_repeated_is_not_refused(arguments: tuple[str, ...]) -> None:
     result = invoke(fail_with(TrimoeError("ran")), *arguments)
     assert (result.exit_code, result.output) == (1, "Error: ran\n")
@@ -126,14 +143,18 @@ def trimoe_with(body: str) -> list[str]:
 @pytest.mark.parametrize("size", [10, 100_000])
 def test_a_full_standard_output_is_one_line_and_exit_status_1(size: int) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(trimoe_with(f"click.echo('x' * {size})"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            trimoe_with(f"click.echo('x' * {size})"), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert (done.returncode, done.stderr) == (1, "Error: cannot read or write: No space left on device\n")
 
 
 def test_a_reader_that_went_away_ends_the_command_quietly() -> None:
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(trimoe_with("click.echo('x' * 100_000)"), stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        trimoe_with("click.echo('x' * 100_000)"), stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
 

@@ -21,7 +21,9 @@ class EchoEngine:
     def software(self) -> Mapping[str, str]:
         return {"echo": self.version}
 
-    def generate(self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()) -> list[str]:
+    def generate(
+        self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()
+    ) -> list[str]:
         if self.limit is not None and len(self.batches) >= self.limit:
             raise KeyboardInterrupt
         self.batches.append(len(requests))

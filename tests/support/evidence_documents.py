@@ -28,12 +28,25 @@ def combination(drops: dict[str, float], *blocks: int) -> tuple[str, dict[str, A
 
 def analysis(*combinations: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """cross_dataset_analysis.json with these combinations."""
-    return {"combination_stats": dict(combinations), "best_combinations": {}, "all_combinations": [], "summary_stats": {}}
+    return {
+        "combination_stats": dict(combinations),
+        "best_combinations": {},
+        "all_combinations": [],
+        "summary_stats": {},
+    }
 
 
-def recommendation(*blocks: int, drop: float = 0.05, std: float = 0.01, datasets: tuple[str, ...] = ("okvqa", "doc-qa")) -> dict[str, Any]:
+def recommendation(
+    *blocks: int, drop: float = 0.05, std: float = 0.01, datasets: tuple[str, ...] = ("okvqa", "doc-qa")
+) -> dict[str, Any]:
     """One entry of pruning_recommendations.json."""
-    return {"removed_blocks": list(blocks), "avg_drop": drop, "std_drop": std, "num_datasets": len(datasets), "datasets": list(datasets)}
+    return {
+        "removed_blocks": list(blocks),
+        "avg_drop": drop,
+        "std_drop": std,
+        "num_datasets": len(datasets),
+        "datasets": list(datasets),
+    }
 
 
 def write_json(path: Path, document: Any) -> Path:

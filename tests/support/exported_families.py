@@ -28,12 +28,17 @@ def write_source(family: str, folder: Path) -> Path:
 def tiny_plan(family: str, source: Path, *, removals: tuple[tuple[int, ...], ...] = REMOVALS) -> Plan:
     """Three depths, times the source's top_k and 1 where there are experts."""
     top_ks = None if family == "llama" else ((2, 1) if family == "mixtral" else (4, 1))
-    return make_plan(open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=top_ks))
+    return make_plan(
+        open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=top_ks)
+    )
 
 
 def without_loading(_family: Path, targets: list[LoadTarget]) -> dict[str, CheckRecord]:
     """Stands in for `check_loads`, which starts a process and imports torch there."""
-    return {target.golden.variant: CheckRecord(name="loads", outcome="skipped", detail="not in this test") for target in targets}
+    return {
+        target.golden.variant: CheckRecord(name="loads", outcome="skipped", detail="not in this test")
+        for target in targets
+    }
 
 
 def export_tiny(family: str, folder: Path, *, logits: bool = True, loads: bool = False) -> tuple[Plan, Path]:

@@ -1,7 +1,8 @@
-"""MolmoE's forward pass once more, in plain torch and without the project's code: one unpadded row, no cache, experts in a loop.
+"""MolmoE's forward pass once more, in plain torch and without the project's code: one unpadded row, no cache, experts
+in a loop.
 
-Written from the checkpoint layout and the published semantics only, so that the tests compare two independent readings of both.
-It reads the tensors as they lie on disk and computes in any float dtype.
+Written from the checkpoint layout and the published semantics only, so that the tests compare two independent readings
+of both. It reads the tensors as they lie on disk and computes in any float dtype.
 """
 
 import json
@@ -34,7 +35,8 @@ class MolmoeReference:
         top_k: list[int] | None = None,
         skip: tuple[int, ...] = (),
     ) -> Tensor:
-        """Logits [length, embedding_size] of one row of ids [length]; image arrays without a batch dimension; blocks in `skip` left out."""
+        """Logits [length, embedding_size] of one row of ids [length]; image arrays without a batch dimension; blocks in
+        `skip` left out."""
         config, tensors = self.config, self.tensors
         table = torch.cat([tensors["model.transformer.wte.embedding"], tensors["model.transformer.wte.new_embedding"]])
         hidden = table[ids].clone()
@@ -59,7 +61,9 @@ class MolmoeReference:
         return row[len(ids) :].tolist()
 
     def _rms(self, hidden: Tensor, name: str) -> Tensor:
-        return hidden / (hidden.pow(2).mean(-1, keepdim=True) + self.config["layer_norm_eps"]).sqrt() * self.tensors[name]
+        return (
+            hidden / (hidden.pow(2).mean(-1, keepdim=True) + self.config["layer_norm_eps"]).sqrt() * self.tensors[name]
+        )
 
     def _linear(self, hidden: Tensor, name: str) -> Tensor:
         output = hidden @ self.tensors[f"{name}.weight"].T
@@ -77,7 +81,10 @@ class MolmoeReference:
         if config["clip_qkv"] is not None:
             fused = fused.clamp(-config["clip_qkv"], config["clip_qkv"])
         width, key_width = config["n_heads"] * head, config["n_heads"] // groups * head
-        query, key = self._rms(fused[:, :width], f"{name}.q_norm.weight"), self._rms(fused[:, width : width + key_width], f"{name}.k_norm.weight")
+        query, key = (
+            self._rms(fused[:, :width], f"{name}.q_norm.weight"),
+            self._rms(fused[:, width : width + key_width], f"{name}.k_norm.weight"),
+        )
         value = fused[:, width + key_width :]
         length = len(hidden)
         causal = torch.ones(length, length).tril().bool()
@@ -103,7 +110,9 @@ class MolmoeReference:
         for token, row in enumerate(hidden):
             for expert in shares[token].topk(top_k).indices.tolist():
                 gate, up = (self._linear(row, f"{name}.experts.{expert}.{part}_proj") for part in ("gate", "up"))
-                output[token] += shares[token, expert] * self._linear(torch.nn.functional.silu(gate) * up, f"{name}.experts.{expert}.down_proj")
+                output[token] += shares[token, expert] * self._linear(
+                    torch.nn.functional.silu(gate) * up, f"{name}.experts.{expert}.down_proj"
+                )
         return output
 
     def image_features(self, images: Tensor, image_masks: Tensor | None) -> Tensor:
@@ -112,7 +121,11 @@ class MolmoeReference:
         dtype = self.tensors[f"{root}.image_vit.class_embedding"].dtype
         features = torch.stack([self._tower(crop.to(dtype)) * (not bool((crop == -1).all())) for crop in images])
         kind = config["image_padding_embed"]
-        for crop, patch in torch.cartesian_prod(torch.arange(features.shape[0]), torch.arange(features.shape[1])).tolist() if kind else ():
+        for crop, patch in (
+            torch.cartesian_prod(torch.arange(features.shape[0]), torch.arange(features.shape[1])).tolist()
+            if kind
+            else ()
+        ):
             share, pad = float(image_masks[crop, patch]), self.tensors[f"{root}.pad_embed"]
             if kind == "regress":
                 features[crop, patch] += pad * max(share, 0.0)
@@ -123,7 +136,10 @@ class MolmoeReference:
         pooled = torch.stack([self._pool(crop) for crop in features])
         if config["image_projector"] == "linear":
             return self._linear(pooled, f"{root}.image_projector")
-        gate, value = self._linear(pooled, f"{root}.image_projector.w1"), self._linear(pooled, f"{root}.image_projector.w3")
+        gate, value = (
+            self._linear(pooled, f"{root}.image_projector.w1"),
+            self._linear(pooled, f"{root}.image_projector.w3"),
+        )
         return self._linear(torch.nn.functional.silu(gate) * value, f"{root}.image_projector.w2")
 
     def _tower(self, patches: Tensor) -> Tensor:
@@ -135,8 +151,14 @@ class MolmoeReference:
         grid = positions[1:]
         if (rows, columns) != (side, side):
             square = grid.reshape(side, side, -1).permute(2, 0, 1)[None]
-            grid = torch.nn.functional.interpolate(square, (rows, columns), mode="bicubic", antialias=True)[0].permute(1, 2, 0).flatten(0, 1)
-        hidden = torch.cat([self.tensors[f"{root}.class_embedding"][None], self._linear(patches, f"{root}.patch_embedding")])
+            grid = (
+                torch.nn.functional.interpolate(square, (rows, columns), mode="bicubic", antialias=True)[0]
+                .permute(1, 2, 0)
+                .flatten(0, 1)
+            )
+        hidden = torch.cat(
+            [self.tensors[f"{root}.class_embedding"][None], self._linear(patches, f"{root}.patch_embedding")]
+        )
         hidden = self._layer_norm(hidden + torch.cat([positions[:1], grid]), f"{root}.pre_ln")
         outputs = []
         for index in range(vision["image_num_layers"]):
@@ -157,7 +179,11 @@ class MolmoeReference:
     def _vision_attention(self, queries: Tensor, keys: Tensor, name: str) -> Tensor:
         vision = self.config["vision_backbone"]
         head, groups = vision["image_head_dim"], vision["image_num_heads"] // vision["image_num_key_value_heads"]
-        query, key, value = self._linear(queries, f"{name}.wq"), self._linear(keys, f"{name}.wk"), self._linear(keys, f"{name}.wv")
+        query, key, value = (
+            self._linear(queries, f"{name}.wq"),
+            self._linear(keys, f"{name}.wk"),
+            self._linear(keys, f"{name}.wv"),
+        )
         mixed = []
         for index in range(vision["image_num_heads"]):
             part = slice(index * head, (index + 1) * head)
@@ -166,9 +192,13 @@ class MolmoeReference:
         return self._linear(torch.cat(mixed, dim=-1), f"{name}.wo")
 
     def _pool(self, features: Tensor) -> Tensor:
-        """One crop [patches, width] into [tokens, width or window · width], window by window; what a window lacks is zero."""
+        """One crop [patches, width] into [tokens, width or window · width], window by window; what a window lacks is
+        zero."""
         config = self.config
-        rows, columns = (edge // config["vision_backbone"]["image_patch_size"] for edge in config["vision_backbone"]["image_default_input_size"])
+        rows, columns = (
+            edge // config["vision_backbone"]["image_patch_size"]
+            for edge in config["vision_backbone"]["image_default_input_size"]
+        )
         height, width, kind = config["image_pooling_h"], config["image_pooling_w"], config["image_pooling_2d"]
         grid = features.reshape(rows, columns, -1)
         pooled = []

@@ -22,8 +22,12 @@ def small_source(folder: Path, **options: Any) -> Path:
     return folder
 
 
-def small_plan(source: Path, *, removals: tuple[tuple[int, ...], ...] = REMOVALS, top_ks: tuple[int, ...] | None = (2, 1)) -> Plan:
-    return make_plan(open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=top_ks))
+def small_plan(
+    source: Path, *, removals: tuple[tuple[int, ...], ...] = REMOVALS, top_ks: tuple[int, ...] | None = (2, 1)
+) -> Plan:
+    return make_plan(
+        open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=top_ks)
+    )
 
 
 def export_small(plan: Plan, target: Path, *, replace: bool = False, logits: Any = None) -> ExportResult:
@@ -32,4 +36,8 @@ def export_small(plan: Plan, target: Path, *, replace: bool = False, logits: Any
 
 def digests(folder: Path) -> dict[str, str]:
     """The sha256 of every file of a folder, by relative path."""
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }

@@ -9,12 +9,19 @@ import numpy as np
 from safetensors.numpy import save_file
 
 HIDDEN, HEADS, VOCAB, WIDTH = 16, 2, 40, 8
-EXPERTS_KEY = {"olmoe": "num_experts", "mixtral": "num_local_experts", "qwen2_moe": "num_experts", "qwen3_moe": "num_experts"}
+EXPERTS_KEY = {
+    "olmoe": "num_experts",
+    "mixtral": "num_local_experts",
+    "qwen2_moe": "num_experts",
+    "qwen3_moe": "num_experts",
+}
 Tensors = dict[str, "np.ndarray[Any, Any]"]
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
-def tiny_config(family: str = "olmoe", *, blocks: int = 6, experts: int = 4, top_k: int = 2, **overrides: Any) -> dict[str, Any]:
+def tiny_config(
+    family: str = "olmoe", *, blocks: int = 6, experts: int = 4, top_k: int = 2, **overrides: Any
+) -> dict[str, Any]:
     """A config.json of the family with every size small."""
     config: dict[str, Any] = {
         "architectures": ["TinyForCausalLM"],
@@ -36,7 +43,12 @@ def tiny_config(family: str = "olmoe", *, blocks: int = 6, experts: int = 4, top
     if family in EXPERTS_KEY:
         config |= {EXPERTS_KEY[family]: experts, "num_experts_per_tok": top_k}
     if family.startswith("qwen"):
-        config |= {"moe_intermediate_size": WIDTH, "decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False}
+        config |= {
+            "moe_intermediate_size": WIDTH,
+            "decoder_sparse_step": 1,
+            "mlp_only_layers": [],
+            "use_sliding_window": False,
+        }
     if family == "qwen2_moe":
         config |= {"shared_expert_intermediate_size": WIDTH, "max_window_layers": 28}
     return config | overrides
@@ -92,7 +104,10 @@ def _projections(prefix: str, names: tuple[str, str, str]) -> Shapes:
 def tiny_tensors(config: Mapping[str, Any], *, seed: int = 0) -> Tensors:
     """Random float32 tensors for every shape."""
     generator = np.random.default_rng(seed)
-    return {name: generator.standard_normal(shape, dtype=np.float32) * np.float32(0.1) for name, shape in tiny_shapes(config)}
+    return {
+        name: generator.standard_normal(shape, dtype=np.float32) * np.float32(0.1)
+        for name, shape in tiny_shapes(config)
+    }
 
 
 def write_tiny(folder: Path, family: str = "olmoe", *, seed: int = 0, shards: int = 1, **options: Any) -> Path:
@@ -128,7 +143,8 @@ def write_index(folder: Path, weight_map: Mapping[str, Any]) -> None:
 
 
 def raw_file(header: Any, data: bytes = b"", *, length: int | None = None) -> bytes:
-    """The bytes of a file with this header (JSON value or bytes) and data, whatever they are; `length` overrides the true header length."""
+    """The bytes of a file with this header (JSON value or bytes) and data, whatever they are; `length` overrides the
+    true header length."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return (len(text) if length is None else length).to_bytes(8, "little") + text + data
 

@@ -1,4 +1,5 @@
-"""Tiny random models of every family, the graphs of their variants, and the masked model in transformers to compare them with."""
+"""Tiny random models of every family, the graphs of their variants, and the masked model in transformers to compare
+them with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,11 @@ CASES: dict[str, tuple[type[Any], type[PreTrainedModel], dict[str, Any]]] = {
         OlmoeForCausalLM,
         {"intermediate_size": 32, "num_experts": 8, "num_experts_per_tok": 4, "clip_qkv": 0.5, "norm_topk_prob": True},
     ),
-    "mixtral": (MixtralConfig, MixtralForCausalLM, {"intermediate_size": 32, "num_local_experts": 8, "num_experts_per_tok": 4, "sliding_window": 5}),
+    "mixtral": (
+        MixtralConfig,
+        MixtralForCausalLM,
+        {"intermediate_size": 32, "num_local_experts": 8, "num_experts_per_tok": 4, "sliding_window": 5},
+    ),
     "qwen2_moe": (
         Qwen2MoeConfig,
         Qwen2MoeForCausalLM,
@@ -83,7 +88,11 @@ CASES: dict[str, tuple[type[Any], type[PreTrainedModel], dict[str, Any]]] = {
             "tie_word_embeddings": True,
         },
     ),
-    "llama": (LlamaConfig, LlamaForCausalLM, {"intermediate_size": 48, "attention_bias": True, "mlp_bias": True, "rope_parameters": LLAMA3}),
+    "llama": (
+        LlamaConfig,
+        LlamaForCausalLM,
+        {"intermediate_size": 48, "attention_bias": True, "mlp_bias": True, "rope_parameters": LLAMA3},
+    ),
 }
 
 
@@ -123,9 +132,15 @@ def write_model(folder: Path, case: str, *, seed: int = 0, **overrides: Any) -> 
 
 
 def export_graphs(
-    source: Path, folder: Path, *, removed: tuple[int, ...], top_k: int | tuple[int, ...] | None, precision: str = "float32"
+    source: Path,
+    folder: Path,
+    *,
+    removed: tuple[int, ...],
+    top_k: int | tuple[int, ...] | None,
+    precision: str = "float32",
 ) -> Exported:
-    """The graphs of one variant of the checkpoint at `source`, written below `folder`; `top_k` may be one for each source block."""
+    """The graphs of one variant of the checkpoint at `source`, written below `folder`; `top_k` may be one for each
+    source block."""
     checkpoint = open_checkpoint(source)
     chosen = ExplicitRemovals(sets=(removed,))
     top_ks = (top_k,) if isinstance(top_k, int) else None

@@ -40,10 +40,17 @@ Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
 def tiny_molmoe_config(*, n_layers: int = 6, experts: int = 8, top_k: int = 4, **overrides: Any) -> dict[str, Any]:
-    """MolmoE-1B's own config.json with every size scaled down; `vision_backbone` given as a dict is merged into the tiny one."""
+    """MolmoE-1B's own config.json with every size scaled down; `vision_backbone` given as a dict is merged into the
+    tiny one."""
     config: dict[str, Any] = json.loads(MOLMOE_CONFIG.read_text("utf-8"))
     vision = {**config["vision_backbone"], **TINY_VISION}
-    config |= {**TINY_MOLMOE, "n_layers": n_layers, "moe_num_experts": experts, "moe_top_k": top_k, "vision_backbone": vision}
+    config |= {
+        **TINY_MOLMOE,
+        "n_layers": n_layers,
+        "moe_num_experts": experts,
+        "moe_top_k": top_k,
+        "vision_backbone": vision,
+    }
     if overrides.get("vision_backbone"):
         overrides["vision_backbone"] = {**vision, **overrides["vision_backbone"]}
     return config | overrides
@@ -60,7 +67,8 @@ def write_tiny_molmoe(
     dtype: torch.dtype = torch.float32,
     **config_overrides: Any,
 ) -> Path:
-    """Write a random MolmoE in the hub's layout: `config.json` (`model_type: molmo`) and one safetensors file, or shards with an index."""
+    """Write a random MolmoE in the hub's layout: `config.json` (`model_type: molmo`) and one safetensors file, or
+    shards with an index."""
     config = tiny_molmoe_config(n_layers=n_layers, experts=experts, top_k=top_k, **config_overrides)
     generator = torch.Generator().manual_seed(seed)
     tensors = {name: _random(name, shape, generator).to(dtype) for name, shape in molmoe_shapes(config)}
@@ -71,7 +79,8 @@ def write_tiny_molmoe(
 
 
 def write_safetensors(folder: Path, tensors: dict[str, torch.Tensor], *, shards: int = 1) -> None:
-    """Write `model.safetensors`, or `shards` files of about as many tensors each with `model.safetensors.index.json`."""
+    """Write `model.safetensors`, or `shards` files of about as many tensors each with
+    `model.safetensors.index.json`."""
     if shards == 1:
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         return
@@ -146,7 +155,12 @@ def _connector_shapes(config: dict[str, Any]) -> Shapes:
 def _attention_shapes(vision: dict[str, Any], root: str, width: int) -> Shapes:
     query = vision["image_num_heads"] * vision["image_head_dim"]
     key = vision["image_num_key_value_heads"] * vision["image_head_dim"]
-    for name, shape in (("wq", (query, width)), ("wk", (key, width)), ("wv", (key, width)), ("wo", (vision["image_emb_dim"], query))):
+    for name, shape in (
+        ("wq", (query, width)),
+        ("wk", (key, width)),
+        ("wv", (key, width)),
+        ("wo", (vision["image_emb_dim"], query)),
+    ):
         yield f"{root}.{name}.weight", shape
         yield f"{root}.{name}.bias", shape[:1]
 

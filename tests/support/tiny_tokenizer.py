@@ -1,4 +1,5 @@
-"""A tokenizer of single ASCII characters with MolmoE's image tokens, laid out as the real one: they come after the embedding table."""
+"""A tokenizer of single ASCII characters with MolmoE's image tokens, laid out as the real one: they come after the
+embedding table."""
 
 import json
 from pathlib import Path
@@ -10,8 +11,14 @@ IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>", "<|image|>")
 
 
 def tiny_tokenizer(embedding_size: int = 128) -> PreTrainedTokenizerFast:
-    """Byte-level, one token a character. No bos token; eos doubles as one. Ids of `IMAGE_TOKENS` start at `embedding_size`."""
-    tokens = ["<|endoftext|>", "<|padding|>", "\u0120", *(chr(code) for code in range(33, 127))]  # U+0120 stands for a space
+    """Byte-level, one token a character. No bos token; eos doubles as one. Ids of `IMAGE_TOKENS` start at
+    `embedding_size`."""
+    tokens = [
+        "<|endoftext|>",
+        "<|padding|>",
+        "\u0120",
+        *(chr(code) for code in range(33, 127)),
+    ]  # U+0120 stands for a space
     tokens += [f"<filler{index}>" for index in range(embedding_size - len(tokens))]
     tokenizer = Tokenizer(models.BPE({token: index for index, token in enumerate(tokens)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -22,7 +29,8 @@ def tiny_tokenizer(embedding_size: int = 128) -> PreTrainedTokenizerFast:
 
 
 def write_tiny_processor_files(folder: Path, *, embedding_size: int = 128) -> Path:
-    """Write the tokenizer, and a preprocessor_config.json with the hub's fields that fits `write_tiny_molmoe`'s default sizes."""
+    """Write the tokenizer, and a preprocessor_config.json with the hub's fields that fits `write_tiny_molmoe`'s default
+    sizes."""
     tiny_tokenizer(embedding_size).save_pretrained(folder)
     config = {
         "auto_map": {

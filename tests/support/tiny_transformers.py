@@ -1,4 +1,5 @@
-"""Tiny random models of the transformers families, saved by transformers itself, and the masked originals their variants must equal."""
+"""Tiny random models of the transformers families, saved by transformers itself, and the masked originals their
+variants must equal."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ _SIZES: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-# Class name and what makes each family interesting: shared experts, dense blocks, sliding windows, renormalised weights, grouped queries.
+# Class name and what makes each family interesting: shared experts, dense blocks, sliding windows, renormalised
+# weights, grouped queries.
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "olmoe": ("Olmoe", {"num_experts": EXPERTS, "num_experts_per_tok": 4}),
     "mixtral": ("Mixtral", {"num_local_experts": EXPERTS, "num_experts_per_tok": 2, "sliding_window": 6}),
@@ -58,7 +60,9 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
 EXPERT_FAMILIES = tuple(family for family in TINY if family != "llama")
 
 
-def write_tiny(family: str, folder: Path, *, dtype: torch.dtype = torch.float32, max_shard_size: str = "40KB", **overrides: Any) -> Path:
+def write_tiny(
+    family: str, folder: Path, *, dtype: torch.dtype = torch.float32, max_shard_size: str = "40KB", **overrides: Any
+) -> Path:
     """Save a tiny model of `family` in several shards; the same arguments give the same weights."""
     name, fields = TINY[family]
     torch.manual_seed(1)
@@ -67,8 +71,11 @@ def write_tiny(family: str, folder: Path, *, dtype: torch.dtype = torch.float32,
     return folder
 
 
-def masked_original(model: PreTrainedModel, layers: Sequence[int], top_k: Sequence[int] | None, *, path: str = "model.layers") -> PreTrainedModel:
-    """`model` with only the blocks `layers`, each routing to its own number of experts: what a variant must equal. Changes the model."""
+def masked_original(
+    model: PreTrainedModel, layers: Sequence[int], top_k: Sequence[int] | None, *, path: str = "model.layers"
+) -> PreTrainedModel:
+    """`model` with only the blocks `layers`, each routing to its own number of experts: what a variant must equal.
+    Changes the model."""
     parent, _, leaf = path.rpartition(".")
     blocks = model.get_submodule(path)
     kept = torch.nn.ModuleList([blocks[block] for block in layers])
@@ -86,7 +93,8 @@ def masked_original(model: PreTrainedModel, layers: Sequence[int], top_k: Sequen
 
 
 def write_with_list(source: Path, folder: Path, family: str, top_k: Sequence[Any] | None) -> Path:
-    """The whole model of `source` as a checkpoint whose config carries `top_k_per_layer`, with its modeling file, as an export writes it."""
+    """The whole model of `source` as a checkpoint whose config carries `top_k_per_layer`, with its modeling file, as an
+    export writes it."""
     name = TINY[family][0]
     folder.mkdir()
     for path in source.iterdir():
@@ -98,7 +106,10 @@ def write_with_list(source: Path, folder: Path, family: str, top_k: Sequence[Any
     config |= {
         "model_type": f"trimoe_{family}",
         "architectures": [f"Trimoe{name}ForCausalLM"],
-        "auto_map": {"AutoConfig": f"{module}.Trimoe{name}Config", "AutoModelForCausalLM": f"{module}.Trimoe{name}ForCausalLM"},
+        "auto_map": {
+            "AutoConfig": f"{module}.Trimoe{name}Config",
+            "AutoModelForCausalLM": f"{module}.Trimoe{name}ForCausalLM",
+        },
     }
     if top_k is not None:
         config["top_k_per_layer"] = list(top_k)

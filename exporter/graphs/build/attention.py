@@ -14,7 +14,8 @@ BATCH, SEQUENCE, PAST, TOTAL = "batch_size", "sequence_length", "past_sequence_l
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lengths:
-    """What the kernel asks for: per row the index of its last real token, int32 [batch], and the common total length, an int32 scalar."""
+    """What the kernel asks for: per row the index of its last real token, int32 [batch], and the common total length,
+    an int32 scalar."""
 
     last: ir.Value
     total: ir.Value
@@ -35,13 +36,22 @@ def add_lengths(graph: GraphBuilder, mask: ir.Value) -> Lengths:
 
 def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, name: str) -> ir.Value:
     """RMS norm over the last dimension, computed in float32."""
-    return graph.one("RMSNormalization", value, graph.weight(weight), name=name, axis=-1, epsilon=spec.epsilon, stash_type=1)
+    return graph.one(
+        "RMSNormalization", value, graph.weight(weight), name=name, axis=-1, epsilon=spec.epsilon, stash_type=1
+    )
 
 
 def add_attention(
-    graph: GraphBuilder, layout: DecoderLayout, spec: DecoderSpec, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int
+    graph: GraphBuilder,
+    layout: DecoderLayout,
+    spec: DecoderSpec,
+    block: BlockSpec,
+    normed: ir.Value,
+    lengths: Lengths,
+    layer: int,
 ) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """Attention of one layer over [batch, sequence, hidden]: its output of the same shape, and the present key and value."""
+    """Attention of one layer over [batch, sequence, hidden]: its output of the same shape, and the present key and
+    value."""
     prefix, name = f"blocks.{block.block}.", f"layers.{layer}/attention"
     qkv = graph.linear(normed, prefix + "qkv", name=f"{name}/qkv")
     query, key, value = _heads(graph, layout, spec, prefix, name, qkv)
@@ -50,7 +60,17 @@ def add_attention(
     past_value = graph.input(f"past_key_values.{layer}.value", graph.dtype, shape)
     attended, present_key, present_value = graph.node(
         "GroupQueryAttention",
-        [query, key, value, past_key, past_value, lengths.last, lengths.total, graph.weight("rotary.cos"), graph.weight("rotary.sin")],
+        [
+            query,
+            key,
+            value,
+            past_key,
+            past_value,
+            lengths.last,
+            lengths.total,
+            graph.weight("rotary.cos"),
+            graph.weight("rotary.sin"),
+        ],
         name=name,
         outputs=3,
         domain=MICROSOFT,
@@ -66,31 +86,44 @@ def add_attention(
 def _heads(
     graph: GraphBuilder, layout: DecoderLayout, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
 ) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
-    """Query, key and value as attention takes them: packed when nothing happens in between, else split, normed and clipped."""
+    """Query, key and value as attention takes them: packed when nothing happens in between, else split, normed and
+    clipped."""
     has_norm = prefix + "query_norm" in graph
     if not has_norm and spec.clip is None:
         return qkv, None, None
     if spec.clip is not None and layout.clip_before_norm:
         qkv = _clip(graph, qkv, f"{name}/clip")
-    widths = graph.constant("qkv_widths", [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim])
+    widths = graph.constant(
+        "qkv_widths", [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim]
+    )
     query, key, value = graph.node("Split", [qkv, widths], name=f"{name}/split", outputs=3, axis=-1)
     if has_norm:
         query = _head_norm(graph, spec, query, prefix + "query_norm", spec.heads, f"{name}/query_norm")
         key = _head_norm(graph, spec, key, prefix + "key_norm", spec.kv_heads, f"{name}/key_norm")
     if spec.clip is not None and not layout.clip_before_norm:
-        query, key, value = (_clip(graph, part, f"{name}/clip_{kind}") for part, kind in ((query, "query"), (key, "key"), (value, "value")))
+        query, key, value = (
+            _clip(graph, part, f"{name}/clip_{kind}")
+            for part, kind in ((query, "query"), (key, "key"), (value, "value"))
+        )
     return query, key, value
 
 
 def _clip(graph: GraphBuilder, value: ir.Value, name: str) -> ir.Value:
     # Not a Clip node: CUDA has no bfloat16 kernel of it.
-    return graph.one("Min", graph.one("Max", value, graph.weight("clip.low"), name=f"{name}_low"), graph.weight("clip.high"), name=name)
+    return graph.one(
+        "Min",
+        graph.one("Max", value, graph.weight("clip.low"), name=f"{name}_low"),
+        graph.weight("clip.high"),
+        name=name,
+    )
 
 
 def _head_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, heads: int, name: str) -> ir.Value:
     """RMS norm over the whole width, or per head where the weight has a head's length."""
     if graph.shape(weight)[0] == heads * spec.head_dim:
         return add_norm(graph, spec, value, weight, name)
-    split = graph.one("Reshape", value, graph.constant(f"split_{heads}_heads", [0, 0, heads, spec.head_dim]), name=f"{name}/split")
+    split = graph.one(
+        "Reshape", value, graph.constant(f"split_{heads}_heads", [0, 0, heads, spec.head_dim]), name=f"{name}/split"
+    )
     normed = add_norm(graph, spec, split, weight, name)
     return graph.one("Reshape", normed, graph.constant("join_heads", [0, 0, -1]), name=f"{name}/join")

@@ -1,4 +1,5 @@
-"""The decoder graph of one variant: fused attention, fused experts with their own k, fused residual norms. Built, not traced."""
+"""The decoder graph of one variant: fused attention, fused experts with their own k, fused residual norms. Built, not
+traced."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,10 +28,11 @@ def build_decoder(
 ) -> ir.Model:
     """The graph of the variant whose layer i is the source block `layers[i]` with `top_k[i]` experts per token.
 
-    Inputs and outputs are those of the ORT-GenAI convention: `input_ids` [batch, sequence] (or `inputs_embeds` [batch, sequence, hidden]),
-    `attention_mask` [batch, total], `past_key_values.N.key|value` [batch, kv_heads, past, head_dim] → `logits` [batch, sequence,
-    vocabulary], `present.N.key|value`. Padding stands on the right and has mask 0. The optional input FIRST_LOGITS, int64 [1], is the first
-    position of `sequence` whose logits are wanted (default 0: all; −1: the last). Weights come from `data_file`, beside the graph.
+    Inputs and outputs are those of the ORT-GenAI convention: `input_ids` [batch, sequence] (or `inputs_embeds` [batch,
+    sequence, hidden]), `attention_mask` [batch, total], `past_key_values.N.key|value` [batch, kv_heads, past, head_dim]
+    → `logits` [batch, sequence, vocabulary], `present.N.key|value`. Padding stands on the right and has mask 0. The
+    optional input FIRST_LOGITS, int64 [1], is the first position of `sequence` whose logits are wanted (default 0: all;
+    −1: the last). Weights come from `data_file`, beside the graph.
     """
     return _Decoder(family, spec, GraphBuilder(weights, data_file, dtype)).build(layers, top_k, metadata)
 
@@ -42,13 +44,17 @@ class _Decoder:
     def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
         hidden = self._inputs()
         lengths = add_lengths(self.graph, self.graph.input("attention_mask", ir.DataType.INT64, [BATCH, TOTAL]))
-        normed = add_norm(self.graph, self.spec, hidden, f"blocks.{layers[0]}.attention_norm", "layers.0/attention_norm")
+        normed = add_norm(
+            self.graph, self.spec, hidden, f"blocks.{layers[0]}.attention_norm", "layers.0/attention_norm"
+        )
         presents = []
         for layer, number in enumerate(layers):
             block, last = self.spec.blocks[number], layer + 1 == len(layers)
             attended, *present = self._attend(block, normed, lengths, layer)
             presents.append(present)
-            normed, hidden = self._residual(hidden, attended, f"blocks.{number}.feed_forward_norm", f"layers.{layer}/feed_forward_norm")
+            normed, hidden = self._residual(
+                hidden, attended, f"blocks.{number}.feed_forward_norm", f"layers.{layer}/feed_forward_norm"
+            )
             fed = self._feed_forward(block, normed, layer, 0 if top_k is None else top_k[layer])
             following = "final_norm" if last else f"blocks.{layers[layer + 1]}.attention_norm"
             normed, hidden = self._residual(hidden, fed, following, f"layers.{layer}/output_norm")
@@ -62,7 +68,9 @@ class _Decoder:
         tokens = graph.input("input_ids", ir.DataType.INT64, [BATCH, SEQUENCE])
         return graph.one("Gather", graph.weight("embeddings"), tokens, name="embeddings")
 
-    def _attend(self, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int) -> tuple[ir.Value, ir.Value, ir.Value]:
+    def _attend(
+        self, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
         return add_attention(self.graph, self.layout, self.spec, block, normed, lengths, layer)
 
     def _feed_forward(self, block: BlockSpec, normed: ir.Value, layer: int, k: int) -> ir.Value:
@@ -87,7 +95,14 @@ class _Decoder:
     def _outputs(self, normed: ir.Value, presents: Sequence[Sequence[ir.Value]]) -> None:
         graph, spec = self.graph, self.spec
         first = graph.optional_input(FIRST_LOGITS, [0])
-        wanted = graph.one("Slice", normed, first, graph.constant("to_the_end", [2**62]), graph.constant("axis_1", [1]), name="head/positions")
+        wanted = graph.one(
+            "Slice",
+            normed,
+            first,
+            graph.constant("to_the_end", [2**62]),
+            graph.constant("axis_1", [1]),
+            name="head/positions",
+        )
         logits = graph.linear(wanted, "head", name="head")
         graph.output(logits, "logits", graph.dtype, [BATCH, "logits_length", spec.vocabulary])
         for layer, (key, value) in enumerate(presents):

@@ -10,12 +10,19 @@ from exporter.graphs.weights.stored_tensor import StoredTensor
 
 
 def build_embeddings(
-    hidden: int, weights: Mapping[str, StoredTensor], *, images: bool, data_file: str, dtype: str, metadata: Mapping[str, str]
+    hidden: int,
+    weights: Mapping[str, StoredTensor],
+    *,
+    images: bool,
+    data_file: str,
+    dtype: str,
+    metadata: Mapping[str, str],
 ) -> ir.Model:
     """`input_ids` [batch, sequence] (negative: padding) → `inputs_embeds` [batch, sequence, hidden].
 
-    With `images` also `image_features` [batch, image_tokens, hidden] and `image_input_idx` [batch, crops, tokens]: where in the row each
-    feature is added (negative: nowhere). Both may have no image token at all. An index beyond the row is an error when the graph runs.
+    With `images` also `image_features` [batch, image_tokens, hidden] and `image_input_idx` [batch, crops, tokens]:
+    where in the row each feature is added (negative: nowhere). Both may have no image token at all. An index beyond the
+    row is an error when the graph runs.
     """
     graph = GraphBuilder(weights, data_file, dtype)
     tokens = graph.input("input_ids", ir.DataType.INT64, [BATCH, SEQUENCE])
@@ -30,12 +37,19 @@ def build_embeddings(
 def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Value:
     """Scatter with a spare position in front of each row, which takes the features that stand nowhere.
 
-    Added in float32 and rounded once, as a half-precision sum would be: providers have kernels for no other type of it, or not all.
+    Added in float32 and rounded once, as a half-precision sum would be: providers have kernels for no other type of it,
+    or not all.
     """
-    features = graph.cast(graph.input("image_features", graph.dtype, [BATCH, "image_tokens", hidden]), ir.DataType.FLOAT, name="image/features")
+    features = graph.cast(
+        graph.input("image_features", graph.dtype, [BATCH, "image_tokens", hidden]),
+        ir.DataType.FLOAT,
+        name="image/features",
+    )
     embeds = graph.cast(embeds, ir.DataType.FLOAT, name="image/words")
     places = graph.input("image_input_idx", ir.DataType.INT64, [BATCH, "crops", "tokens"])
-    spared = graph.one("Pad", embeds, graph.constant("one_in_front", [0, 1, 0, 0, 0, 0]), name="image/spare", mode="constant")
+    spared = graph.one(
+        "Pad", embeds, graph.constant("one_in_front", [0, 1, 0, 0, 0, 0]), name="image/spare", mode="constant"
+    )
     flat = graph.one("Reshape", places, graph.constant("by_row", [0, -1]), name="image/places")
     shifted = graph.one("Add", flat, graph.constant("one", 1), name="image/shifted")
     column = graph.one("Max", shifted, graph.constant("zero", 0), name="image/column")
@@ -45,7 +59,10 @@ def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Valu
     standing = graph.one("Unsqueeze", rows, graph.constant("axis_1", [1]), name="image/standing")
     row = graph.one("Expand", standing, shape, name="image/row")
     last = graph.constant("axis_2", [2])
-    parts = [graph.one("Unsqueeze", part, last, name=f"image/{name}_index") for part, name in ((row, "row"), (column, "column"))]
+    parts = [
+        graph.one("Unsqueeze", part, last, name=f"image/{name}_index")
+        for part, name in ((row, "row"), (column, "column"))
+    ]
     indices = graph.one("Concat", *parts, name="image/indices", axis=-1)
     added = graph.one("ScatterND", spared, indices, features, name="image/added", reduction="add")
     ends = (graph.constant("one_1d", [1]), graph.constant("to_the_end", [2**62]), graph.constant("axis_1", [1]))

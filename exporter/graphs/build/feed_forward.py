@@ -9,8 +9,11 @@ from exporter.graphs.decoder_spec import DecoderSpec
 SWIGLU = {"activation_type": "swiglu", "swiglu_fusion": 1, "activation_alpha": 1.0, "activation_beta": 0.0}
 
 
-def add_experts(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, prefix: str, layer: int, k: int) -> ir.Value:
-    """One fused node for all experts of the layer: [batch, sequence, hidden] to the same shape, `k` experts per token."""
+def add_experts(
+    graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, prefix: str, layer: int, k: int
+) -> ir.Value:
+    """One fused node for all experts of the layer: [batch, sequence, hidden] to the same shape, `k` experts per
+    token."""
     rows = hide_shape(graph, spec, normed, layer)
     flat = flatten(graph, spec, normed, layer) if rows is normed else rows
     scores = graph.linear(flat, prefix + "router", name=f"layers.{layer}/router")
@@ -30,33 +33,48 @@ def add_experts(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, pre
 def hide_shape(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, layer: int) -> ir.Value:
     """The experts' input with its first dimension unnamed.
 
-    This hides from the memory planner that the fused node's input and output have one shape. The CPU kernel clears its output before it reads
-    its input, so that a shared buffer would silently lose the whole layer; every exported graph carries golden outputs that show it.
+    This hides from the memory planner that the fused node's input and output have one shape. The CPU kernel clears its
+    output before it reads its input, so that a shared buffer would silently lose the whole layer; every exported graph
+    carries golden outputs that show it.
     """
     return flatten(graph, spec, normed, layer)
 
 
 def flatten(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, layer: int) -> ir.Value:
     """[batch, sequence, hidden] as [batch · sequence, hidden]."""
-    return graph.one("Reshape", normed, graph.constant("rows_by_hidden", [-1, spec.hidden]), name=f"layers.{layer}/experts/rows")
+    return graph.one(
+        "Reshape", normed, graph.constant("rows_by_hidden", [-1, spec.hidden]), name=f"layers.{layer}/experts/rows"
+    )
 
 
-def _fused_node(graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: ir.Value, prefix: str, name: str, k: int) -> ir.Value:
+def _fused_node(
+    graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: ir.Value, prefix: str, name: str, k: int
+) -> ir.Value:
     attributes = {"k": k, "normalize_routing_weights": int(spec.renormalised), **SWIGLU}
     fc1, fc2 = f"{prefix}experts.fc1", f"{prefix}experts.fc2"
     if f"{fc1}.packed" not in graph:
         slices = graph.shape(fc1)[0] // graph.shape(prefix + "router.weight")[1]
         if slices > 1:
-            # Every slice of an expert has the expert's score, so that the softmax over all slices gives each its share of the expert's weight.
-            # Only where two experts tie to the last bit for the last place may the node take slices of both.
+            # Every slice of an expert has the expert's score, so that the softmax over all slices gives each its share
+            # of the expert's weight. Only where two experts tie to the last bit for the last place may the node take
+            # slices of both.
             attributes["k"] = slices * k
             scores = graph.one("Concat", *[scores] * slices, name=f"{name}/slices", axis=-1)
-        mixed = graph.one("MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes)
+        mixed = graph.one(
+            "MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes
+        )
         return mixed if slices == 1 else graph.one("Mul", mixed, graph.number("slices", slices), name=f"{name}/whole")
     how = graph.quantisation(fc1)
-    weights = (graph.weight(f"{fc1}.packed"), graph.weight(f"{fc1}.scales"), None, graph.weight(f"{fc2}.packed"), graph.weight(f"{fc2}.scales"))
+    weights = (
+        graph.weight(f"{fc1}.packed"),
+        graph.weight(f"{fc1}.scales"),
+        None,
+        graph.weight(f"{fc2}.packed"),
+        graph.weight(f"{fc2}.scales"),
+    )
     attributes |= {"expert_weight_bits": how.bits, "block_size": how.block, "quant_type": "int"}
-    # The CPU kernel always divides the chosen experts' weights by their sum, unless it is given the weights of all experts.
+    # The CPU kernel always divides the chosen experts' weights by their sum, unless it is given the weights of all
+    # experts.
     shares = graph.one("Softmax", scores, name=f"{name}/shares", axis=-1)
     return graph.one("QMoE", rows, scores, *weights, *[None] * 7, shares, name=name, domain=MICROSOFT, **attributes)
 

@@ -11,7 +11,8 @@ GENAI_TYPE = "olmo"
 
 
 def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -> dict[str, Any]:
-    """The document for a variant of `layers` layers, whose decoder lies beside it as DECODER; `config` is the source's config.json."""
+    """The document for a variant of `layers` layers, whose decoder lies beside it as DECODER; `config` is the source's
+    config.json."""
     context = len(spec.cos)
     return {
         "model": {
@@ -39,7 +40,11 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
                     "past_key_names": "past_key_values.%d.key",
                     "past_value_names": "past_key_values.%d.value",
                 },
-                "outputs": {"logits": "logits", "present_key_names": "present.%d.key", "present_value_names": "present.%d.value"},
+                "outputs": {
+                    "logits": "logits",
+                    "present_key_names": "present.%d.key",
+                    "present_value_names": "present.%d.value",
+                },
             },
         },
         "search": {

@@ -12,11 +12,17 @@ from exporter.graphs.weights.stored_tensor import Quantisation, StoredTensor
 MICROSOFT = "com.microsoft"
 OPSETS = {"": 23, MICROSOFT: 1}
 IR_VERSION = 11
-DATA_TYPES = {"float32": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16, "uint8": ir.DataType.UINT8}
+DATA_TYPES = {
+    "float32": ir.DataType.FLOAT,
+    "float16": ir.DataType.FLOAT16,
+    "bfloat16": ir.DataType.BFLOAT16,
+    "uint8": ir.DataType.UINT8,
+}
 
 
 class GraphBuilder:
-    """Collects nodes, inputs, outputs and initializers in order; `weights` are the tensors of the external file `data_file` by name."""
+    """Collects nodes, inputs, outputs and initializers in order; `weights` are the tensors of the external file
+    `data_file` by name."""
 
     def __init__(self, weights: Mapping[str, StoredTensor], data_file: str, dtype: str) -> None:
         """An empty graph whose floating-point values have `dtype` (a numpy type name)."""
@@ -55,7 +61,10 @@ class GraphBuilder:
         if name not in self._initializers:
             array = np.asarray(values, np.int64)
             self._initializers[name] = ir.Value(
-                name=name, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.INT64), const_value=ir.tensor(array, name=name)
+                name=name,
+                shape=ir.Shape(array.shape),
+                type=ir.TensorType(ir.DataType.INT64),
+                const_value=ir.tensor(array, name=name),
             )
         return self._initializers[name]
 
@@ -63,7 +72,9 @@ class GraphBuilder:
         """A float32 scalar kept in the graph itself."""
         if name not in self._initializers:
             tensor = ir.tensor(np.asarray(value, np.float32), name=name)
-            self._initializers[name] = ir.Value(name=name, shape=ir.Shape(()), type=ir.TensorType(ir.DataType.FLOAT), const_value=tensor)
+            self._initializers[name] = ir.Value(
+                name=name, shape=ir.Shape(()), type=ir.TensorType(ir.DataType.FLOAT), const_value=tensor
+            )
         return self._initializers[name]
 
     def optional_input(self, name: str, values: Any) -> ir.Value:
@@ -77,7 +88,14 @@ class GraphBuilder:
         return self._weights[weight].shape
 
     def node(
-        self, kind: str, inputs: Sequence[ir.Value | None], *, name: str, outputs: int = 1, domain: str = "", **attributes: Any
+        self,
+        kind: str,
+        inputs: Sequence[ir.Value | None],
+        *,
+        name: str,
+        outputs: int = 1,
+        domain: str = "",
+        **attributes: Any,
     ) -> tuple[ir.Value, ...]:
         """Append a node and return its outputs, named after it."""
         node = ir.node(kind, inputs, attributes, domain=domain, num_outputs=outputs, name=name)
@@ -95,12 +113,14 @@ class GraphBuilder:
         return value if self.dtype == ir.DataType.FLOAT else self.one("Cast", value, name=name, to=int(dtype))
 
     def in_float32(self, kind: str, value: ir.Value, *inputs: ir.Value, name: str, **attributes: Any) -> ir.Value:
-        """Append a node that computes in float32 and rounds to the graph's type: for kinds that CUDA has no bfloat16 kernel of."""
+        """Append a node that computes in float32 and rounds to the graph's type: for kinds that CUDA has no bfloat16
+        kernel of."""
         wide = self.cast(value, ir.DataType.FLOAT, name=f"{name}/float32")
         return self.cast(self.one(kind, wide, *inputs, name=name, **attributes), self.dtype, name=f"{name}/rounded")
 
     def linear(self, value: ir.Value, stem: str, *, name: str) -> ir.Value:
-        """value · weightᵀ (+ bias): `stem`.weight as the source's [out, in] rows, transposed or quantised, and `stem`.bias where there is one."""
+        """value · weightᵀ (+ bias): `stem`.weight as the source's [out, in] rows, transposed or quantised, and
+        `stem`.bias where there is one."""
         weight, bias = f"{stem}.weight", f"{stem}.bias"
         if f"{weight}.packed" in self:
             product = self._quantised_linear(value, weight, name)
@@ -118,7 +138,9 @@ class GraphBuilder:
         wide = self.one("Unsqueeze", value, self.constant("axis_1", [1]), name=f"{name}/wide")
         products = self.one("MatMul", wide, self.weight(weight), name=name)
         turned = self.one("Transpose", products, name=f"{name}/turned", perm=[0, 2, 1, 3])
-        return self.one("Reshape", turned, self.constant(f"join_{panels}_panels", [0, 0, panels * columns]), name=f"{name}/joined")
+        return self.one(
+            "Reshape", turned, self.constant(f"join_{panels}_panels", [0, 0, panels * columns]), name=f"{name}/joined"
+        )
 
     def _quantised_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
         rows, blocks, _ = self._weights[f"{weight}.packed"].shape
@@ -136,7 +158,12 @@ class GraphBuilder:
     def model(self, name: str, metadata: Mapping[str, str]) -> ir.Model:
         """The finished model."""
         graph = ir.Graph(
-            self._inputs, self._outputs, nodes=self._nodes, initializers=list(self._initializers.values()), opset_imports=OPSETS, name=name
+            self._inputs,
+            self._outputs,
+            nodes=self._nodes,
+            initializers=list(self._initializers.values()),
+            opset_imports=OPSETS,
+            name=name,
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="trimoe", metadata_props=dict(metadata))
 

@@ -21,9 +21,16 @@ Array = npt.NDArray[Any]
 
 
 def graph_golden(
-    variant: str, precision: Precision, prompts: Prompts, answer: Answer, *, top_k: Sequence[int] | None, family_digest: str | None = None
+    variant: str,
+    precision: Precision,
+    prompts: Prompts,
+    answer: Answer,
+    *,
+    top_k: Sequence[int] | None,
+    family_digest: str | None = None,
 ) -> GraphGolden:
-    """The answer's logits at some positions of each prompt, fewer of them where the vocabulary is large, and what follows it."""
+    """The answer's logits at some positions of each prompt, fewer of them where the vocabulary is large, and what
+    follows it."""
     rows, _, vocabulary = answer.logits.shape
     shortest = int(prompts.lengths.min())
     count = max(1, min(shortest, FULL_LOGITS // (4 * rows * vocabulary), POSITIONS))
@@ -43,13 +50,21 @@ def graph_golden(
     )
 
 
-def _decided_positions(scores: Sequence[Array | None], top_k: Sequence[int] | None, lengths: Array, count: int) -> Array:
-    """The positions [rows, count] whose tokens go to their experts most clearly at every layer, the last ones where there are no experts.
+def _decided_positions(
+    scores: Sequence[Array | None], top_k: Sequence[int] | None, lengths: Array, count: int
+) -> Array:
+    """The positions [rows, count] whose tokens go to their experts most clearly at every layer, the last ones where
+    there are no experts.
 
-    Where two experts are close, a machine that rounds otherwise sends the token elsewhere: its logits then say nothing of the kernels.
+    Where two experts are close, a machine that rounds otherwise sends the token elsewhere: its logits then say nothing
+    of the kernels.
     """
     chosen = []
-    layers = [] if top_k is None else [layer.reshape(len(lengths), -1, layer.shape[-1]) for layer in scores if layer is not None]
+    layers = (
+        []
+        if top_k is None
+        else [layer.reshape(len(lengths), -1, layer.shape[-1]) for layer in scores if layer is not None]
+    )
     sparse = [] if top_k is None else [k for k, layer in zip(top_k, scores, strict=True) if layer is not None]
     for row, length in enumerate(lengths):
         margins = [routing_margin(layer[row, :length], k) for layer, k in zip(layers, sparse, strict=True)]

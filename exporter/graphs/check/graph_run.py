@@ -1,4 +1,5 @@
-"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what goes on inside."""
+"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what
+goes on inside."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompts:
-    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the right; `features` of the
-    images, [rows, image tokens, hidden], where there are any."""
+    """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the
+    right; `features` of the images, [rows, image tokens, hidden], where there are any."""
 
     inputs: Mapping[str, Array]
     features: Array | None
@@ -40,9 +41,11 @@ class Prompts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits [rows, tokens, vocabulary]
-    they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m], router `scores[i]` [rows · n, experts] or None;
-    `decoded_scores[row]` are the router scores [layers with experts, tokens, experts] of a row's greedy tokens."""
+    """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits
+    [rows, tokens, vocabulary] they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m],
+    router `scores[i]` [rows · n, experts] or None;
+    `decoded_scores[row]` are the router scores [layers with experts, tokens, experts] of a row's greedy tokens.
+    """
 
     logits: Array
     greedy: Array
@@ -54,15 +57,20 @@ class Answer:
 
 
 def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
-    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few at a time."""
+    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few
+    at a time."""
     if not precision.half and not outputs:
         return open_session(graph, threads=threads, spinning=False)
     model = graph.read_bytes()
     model = with_outputs(float32_twin(model) if precision.half else model, outputs)
-    return open_session(model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half)
+    return open_session(
+        model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half
+    )
 
 
-def read_prompts(inputs: Mapping[str, Array], precision: Precision, *, embeddings: Path | None, vision: Path | None, threads: int) -> Prompts:
+def read_prompts(
+    inputs: Mapping[str, Array], precision: Precision, *, embeddings: Path | None, vision: Path | None, threads: int
+) -> Prompts:
     """The prompts, by way of the shared graphs where there are any."""
     if embeddings is None:
         return Prompts(inputs=inputs, features=None, values=inputs["input_ids"], embed=None)
@@ -83,8 +91,11 @@ def read_prompts(inputs: Mapping[str, Array], precision: Precision, *, embedding
     return Prompts(inputs=inputs, features=features.get("image_features"), values=values, embed=embed)
 
 
-def run_decoder(graph: Path, prompts: Prompts, precision: Precision, *, sparse: tuple[bool, ...], positions: int, threads: int) -> Answer:
-    """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a row may become."""
+def run_decoder(
+    graph: Path, prompts: Prompts, precision: Precision, *, sparse: tuple[bool, ...], positions: int, threads: int
+) -> Answer:
+    """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a
+    row may become."""
     decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
     rows, width = prompts.values.shape[:2]
     logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
@@ -119,7 +130,8 @@ def _open_inside(graph: Path, precision: Precision, sparse: tuple[bool, ...], th
 
 
 def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:
-    """The router scores [layers with experts, tokens, experts] at the positions that the greedy tokens `ids` [tokens] were chosen at."""
+    """The router scores [layers with experts, tokens, experts] at the positions that the greedy tokens `ids` [tokens]
+    were chosen at."""
     length = int(prompts.lengths[row])
     after = ids[None, :-1] if prompts.embed is None else prompts.embed(ids[None, :-1])
     values = np.concatenate([prompts.values[row : row + 1, :length], after], 1)
@@ -128,7 +140,9 @@ def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array
     return np.stack(scores) if scores else np.zeros((0, len(ids), 1), np.float32)
 
 
-def _look_inside(decoder: OnnxDecoder, prompts: Prompts, sparse: tuple[bool, ...]) -> tuple[Array, tuple[Array | None, ...]]:
+def _look_inside(
+    decoder: OnnxDecoder, prompts: Prompts, sparse: tuple[bool, ...]
+) -> tuple[Array, tuple[Array | None, ...]]:
     layers = range(len(sparse))
     rows, width = prompts.values.shape[:2]
     outputs = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)

@@ -1,4 +1,5 @@
-"""Counts a decoder graph's nodes and compares them, with the k of each, with the plan; checks where its weights stand."""
+"""Counts a decoder graph's nodes and compares them, with the k of each, with the plan; checks where its weights
+stand."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,21 +17,30 @@ from runtime.errors import VerificationError
 EXPERTS = ("MoE", "QMoE")
 FUSED = {"GroupQueryAttention": 1, "SkipSimplifiedLayerNormalization": 2}  # of each per layer
 LOOPS = ("Loop", "Scan", "If", "TopK", "NonZero")  # what a mixture of experts is made of when it is not fused
-ELEMENT_BYTES = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.FLOAT16: 2, onnx.TensorProto.BFLOAT16: 2, onnx.TensorProto.UINT8: 1}
+ELEMENT_BYTES = {
+    onnx.TensorProto.FLOAT: 4,
+    onnx.TensorProto.FLOAT16: 2,
+    onnx.TensorProto.BFLOAT16: 2,
+    onnx.TensorProto.UINT8: 1,
+}
 
 
 def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
-    """Check the decoder graph at `path`: `top_k[i]` is the planned k of layer i, None where it has no experts. Returns a sentence.
+    """Check the decoder graph at `path`: `top_k[i]` is the planned k of layer i, None where it has no experts. Returns
+    a sentence.
 
-    Raises VerificationError naming the file and the layer: an ONNX model that the checker refuses, an expert node missing, spare, unfused or
-    with another k, attention or residual norms that are not fused. What else a graph must be is for `check_same_graph`.
+    Raises VerificationError naming the file and the layer: an ONNX model that the checker refuses, an expert node
+    missing, spare, unfused or with another k, attention or residual norms that are not fused. What else a graph must be
+    is for `check_same_graph`.
     """
     model = check_model(path)
     nodes = model.graph.node
     kinds = Counter(node.op_type for node in nodes if node.domain == MICROSOFT)
     for kind, count in FUSED.items():
         if kinds[kind] != count * len(top_k):
-            raise VerificationError(f"{path}: {kinds[kind]} nodes {kind}, planned are {count * len(top_k)} for {len(top_k)} layers")
+            raise VerificationError(
+                f"{path}: {kinds[kind]} nodes {kind}, planned are {count * len(top_k)} for {len(top_k)} layers"
+            )
     loops = sorted({node.op_type for node in nodes} & set(LOOPS))
     if loops:
         raise VerificationError(f"{path}: has nodes {', '.join(loops)}; experts must be one fused node a layer")
@@ -39,7 +49,9 @@ def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
     found = {node.name.split("/")[0]: _k(node) / slices.get(node.input[1], 1) for node in experts}
     planned = {f"layers.{layer}": k for layer, k in enumerate(top_k) if k is not None}
     if sum(kinds[kind] for kind in EXPERTS) != len(found) or found.keys() != planned.keys():
-        raise VerificationError(f"{path}: expert nodes at {', '.join(sorted(found))}; planned are {', '.join(sorted(planned))}")
+        raise VerificationError(
+            f"{path}: expert nodes at {', '.join(sorted(found))}; planned are {', '.join(sorted(planned))}"
+        )
     for layer, k in planned.items():
         if found[layer] != k:
             raise VerificationError(f"{path}: {layer}: {found[layer]:g} experts per token, planned are {k}")
@@ -53,10 +65,12 @@ def _k(node: Any) -> int:
 
 
 def check_model(path: Path) -> Any:
-    """The model at `path`, without its weights, once ONNX's checker has accepted it with its shapes and its weights are where it says.
+    """The model at `path`, without its weights, once ONNX's checker has accepted it with its shapes and its weights are
+    where it says.
 
-    Raises VerificationError naming the file: it cannot be read; refused by the checker; external data in another file than a plain one beside
-    the graph, beyond its end, not aligned for mapping, of another size than the tensor's, or that of another tensor in part.
+    Raises VerificationError naming the file: it cannot be read; refused by the checker; external data in another file
+    than a plain one beside the graph, beyond its end, not aligned for mapping, of another size than the tensor's, or
+    that of another tensor in part.
     """
     model = read_model(path)
     try:
@@ -82,7 +96,8 @@ def metadata(model: Any) -> dict[str, str]:
 
 
 def _without_data(model: Any) -> Any:
-    """A copy whose external tensors are inputs of the same type and shape: the checker opens no data that has several names."""
+    """A copy whose external tensors are inputs of the same type and shape: the checker opens no data that has several
+    names."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     external = [tensor for tensor in copy.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
@@ -98,18 +113,29 @@ def _check_range(path: Path, tensor: Any) -> tuple[str, int, int]:
     name, offset, length = _place(path, tensor, where)
     file = path.parent / name
     if tensor.data_type not in ELEMENT_BYTES:
-        raise VerificationError(f"{path}: tensor {tensor.name}: its data has the ONNX type {tensor.data_type}; known are {sorted(ELEMENT_BYTES)}")
+        raise VerificationError(
+            f"{path}: tensor {tensor.name}: its data has the ONNX type {tensor.data_type}; known are "
+            f"{sorted(ELEMENT_BYTES)}"
+        )
     if "/" in name or "\\" in name or name in (".", "..") or file.is_symlink() or not file.is_file():
-        raise VerificationError(f"{path}: tensor {tensor.name}: its data is in {name!r}, which is no plain file beside the graph")
+        raise VerificationError(
+            f"{path}: tensor {tensor.name}: its data is in {name!r}, which is no plain file beside the graph"
+        )
     size, wanted = file.stat().st_size, ELEMENT_BYTES[tensor.data_type]
     for dimension in tensor.dims:
         wanted *= dimension
     if length != wanted:
-        raise VerificationError(f"{path}: tensor {tensor.name}: {length} bytes of data, its shape {list(tensor.dims)} needs {wanted}")
+        raise VerificationError(
+            f"{path}: tensor {tensor.name}: {length} bytes of data, its shape {list(tensor.dims)} needs {wanted}"
+        )
     if offset % ALIGNMENT:
-        raise VerificationError(f"{path}: tensor {tensor.name}: its data begins at byte {offset}, no multiple of {ALIGNMENT}")
+        raise VerificationError(
+            f"{path}: tensor {tensor.name}: its data begins at byte {offset}, no multiple of {ALIGNMENT}"
+        )
     if not 0 <= offset <= offset + length <= size:
-        raise VerificationError(f"{path}: tensor {tensor.name}: its data is bytes {offset}–{offset + length}, {name} has {size}")
+        raise VerificationError(
+            f"{path}: tensor {tensor.name}: its data is bytes {offset}–{offset + length}, {name} has {size}"
+        )
     return name, offset, length
 
 
@@ -118,13 +144,21 @@ def _place(path: Path, tensor: Any, where: dict[str, str]) -> tuple[str, int, in
         if key not in where:
             raise VerificationError(f"{path}: tensor {tensor.name}: external_data has no {key}")
         if key != "location" and not (where[key].isascii() and where[key].isdigit()):
-            raise VerificationError(f"{path}: tensor {tensor.name}: external_data: {key} is {where[key]!r}, no number of bytes")
+            raise VerificationError(
+                f"{path}: tensor {tensor.name}: external_data: {key} is {where[key]!r}, no number of bytes"
+            )
     return where["location"], int(where["offset"]), int(where["length"])
 
 
 def _check_overlaps(path: Path, ranges: list[tuple[str, int, int, Any]]) -> None:
     """Tensors share no bytes, but that one may be another or its first rows: a tied head is."""
-    for (file, offset, length, one), (other_file, other_offset, _, other) in pairwise(sorted(ranges, key=lambda entry: (*entry[:2], -entry[2]))):
-        rows = offset == other_offset and one.data_type == other.data_type and list(one.dims[1:]) == list(other.dims[1:])
+    for (file, offset, length, one), (other_file, other_offset, _, other) in pairwise(
+        sorted(ranges, key=lambda entry: (*entry[:2], -entry[2]))
+    ):
+        rows = (
+            offset == other_offset and one.data_type == other.data_type and list(one.dims[1:]) == list(other.dims[1:])
+        )
         if file == other_file and other_offset < offset + length and not rows:
-            raise VerificationError(f"{path}: tensor {other.name}: its data at byte {other_offset} is also that of tensor {one.name}")
+            raise VerificationError(
+                f"{path}: tensor {other.name}: its data at byte {other_offset} is also that of tensor {one.name}"
+            )

@@ -1,4 +1,5 @@
-"""Plans the decoder graphs of a finished family once more, from nothing but the family: to compare those on disk with."""
+"""Plans the decoder graphs of a finished family once more, from nothing but the family: to compare those on disk
+with."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +34,8 @@ class RebuiltGraphs:
         self._weights: dict[str, StoredTensor] = {}
 
     def build(self, variant: VariantRecord) -> tuple[Any, DecoderSpec]:
-        """The variant's decoder as an onnx.ModelProto without metadata, and what it computes, its blocks by their source index.
+        """The variant's decoder as an onnx.ModelProto without metadata, and what it computes, its blocks by their
+        source index.
 
         Its weights are where they stand in the data file of all variants. Raises VerificationError.
         """
@@ -48,7 +50,9 @@ class RebuiltGraphs:
         except (DocumentError, CheckpointError, PlanError) as error:
             raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
         except KeyError as error:
-            raise VerificationError(f"{place}: its graph cannot be planned again: the family has no tensor {error}") from error
+            raise VerificationError(
+                f"{place}: its graph cannot be planned again: the family has no tensor {error}"
+            ) from error
         return ir.to_proto(self._graph(variant, spec)), spec
 
     def _graph(self, variant: VariantRecord, spec: DecoderSpec) -> ir.Model:
@@ -71,7 +75,9 @@ class RebuiltGraphs:
         if self._tensors is None:
             self._tensors = _source_tensors(self._folder)
         tensors = self._tensors
-        return Checkpoint(folder=self._folder, config=document, config_sha256="", tensors=tensors, files=(), carried=()), config
+        return Checkpoint(
+            folder=self._folder, config=document, config_sha256="", tensors=tensors, files=(), carried=()
+        ), config
 
 
 def _source_tensors(folder: Path) -> dict[str, TensorRecord]:

@@ -1,4 +1,5 @@
-"""What the graphs must compute: the source with a variant's blocks and experts, run by transformers in float32, block by block from disk."""
+"""What the graphs must compute: the source with a variant's blocks and experts, run by transformers in float32, block
+by block from disk."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ HEAD = "lm_head.weight"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expected:
-    """`logits` [rows, length, vocabulary]; `experts[i]` [rows · length, k] ids chosen at layer i (None in a dense layer)."""
+    """`logits` [rows, length, vocabulary]; `experts[i]` [rows · length, k] ids chosen at layer i (None in a dense
+    layer)."""
 
     logits: torch.Tensor
     experts: tuple[torch.Tensor | None, ...]
@@ -34,21 +36,40 @@ class Expected:
 def source_reference(checkpoint: Checkpoint, family: Family, precision: Precision) -> "Reference":
     """The source as a reference. Raises CheckpointError."""
     places = {name: checkpoint.folder / record.file for name, record in checkpoint.tensors.items()}
-    return open_reference(precision, folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError)
+    return open_reference(
+        precision,
+        folder=checkpoint.folder,
+        config=checkpoint.config,
+        family=family,
+        places=places,
+        error=CheckpointError,
+    )
 
 
 def open_reference(
-    precision: Precision, *, folder: Path, config: Mapping[str, Any], family: Family, places: Places, error: type[TrimoeError]
+    precision: Precision,
+    *,
+    folder: Path,
+    config: Mapping[str, Any],
+    family: Family,
+    places: Places,
+    error: type[TrimoeError],
 ) -> "Reference":
     """A model folder as a reference for graphs of that precision; see BlockModel. Raises `error`."""
     if precision.half:
         kind = getattr(torch, precision.dtype)
-        return Reference(RoundedModel(folder=folder, config=config, family=family, places=places, error=error, kind=kind), precision)
-    return Reference(BlockModel(folder=folder, config=config, family=family, places=places, error=error, dtype=torch.float32), precision)
+        return Reference(
+            RoundedModel(folder=folder, config=config, family=family, places=places, error=error, kind=kind), precision
+        )
+    return Reference(
+        BlockModel(folder=folder, config=config, family=family, places=places, error=error, dtype=torch.float32),
+        precision,
+    )
 
 
 class Reference:
-    """A model in float32, a RoundedModel for a half precision; for a quantised one its matrices go through the same rounding here."""
+    """A model in float32, a RoundedModel for a half precision; for a quantised one its matrices go through the same
+    rounding here."""
 
     def __init__(self, model: BlockModel, precision: Precision) -> None:
         """Read everything of `model`, which computes in float32, but the blocks. Raises the model's error."""
@@ -64,7 +85,8 @@ class Reference:
         return self._model.start(inputs)
 
     def run(self, inputs: Tensors, *, blocks: Sequence[int], top_k: Sequence[int] | None) -> Expected:
-        """Run the model's blocks `blocks` one after the other, with `top_k` experts per token (None: the model's own)."""
+        """Run the model's blocks `blocks` one after the other, with `top_k` experts per token (None: the model's
+        own)."""
         hidden, experts = self._model.start(inputs), []
         for layer, block in enumerate(blocks):
             weights = self._weights(block)
@@ -77,9 +99,13 @@ class Reference:
         weights = self._model.read_layer(block)
         if self._bits is None:
             return weights
-        widths = [tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3]  # one block size for both matrices of the experts
+        widths = [
+            tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3
+        ]  # one block size for both matrices of the experts
         return {
-            name: tensor if tensor.ndim < 2 or name.endswith(ROUTERS) else _rounded(name, tensor, self._bits, widths if tensor.ndim == 3 else None)
+            name: tensor
+            if tensor.ndim < 2 or name.endswith(ROUTERS)
+            else _rounded(name, tensor, self._bits, widths if tensor.ndim == 3 else None)
             for name, tensor in weights.items()
         }
 
@@ -89,4 +115,8 @@ def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | Non
     size = min(block_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
     rows = tensor.numpy()
     packed, scales = (quantise(rows, Quantisation(bits=bits, block=size, part=part)) for part in ("packed", "scales"))
-    return torch.from_numpy(dequantise(packed.astype(np.uint8), scales.astype(np.float32), Quantisation(bits=bits, block=size, part="packed")))
+    return torch.from_numpy(
+        dequantise(
+            packed.astype(np.uint8), scales.astype(np.float32), Quantisation(bits=bits, block=size, part="packed")
+        )
+    )

@@ -15,10 +15,18 @@ CLIP = "clip_qkv"
 
 
 class RoundedModel(BlockModel):
-    """A BlockModel whose every stored number went through `kind`: weights, rotary tables, limits, resized image positions."""
+    """A BlockModel whose every stored number went through `kind`: weights, rotary tables, limits, resized image
+    positions."""
 
     def __init__(
-        self, *, folder: Path, config: Mapping[str, Any], family: Family, places: Places, error: type[TrimoeError], kind: torch.dtype
+        self,
+        *,
+        folder: Path,
+        config: Mapping[str, Any],
+        family: Family,
+        places: Places,
+        error: type[TrimoeError],
+        kind: torch.dtype,
     ) -> None:
         """Build the model without weights; see BlockModel."""
         self._kind = kind

@@ -12,10 +12,11 @@ PARTS = ("op_type", "domain", "input", "output")
 
 
 def check_same_graph(path: Path, found: Any, planned: Any) -> None:
-    """Compare the model `found` at `path` with `planned`: operator sets, nodes in order, inputs, outputs, constants and where weights stand.
+    """Compare the model `found` at `path` with `planned`: operator sets, nodes in order, inputs, outputs, constants and
+    where weights stand.
 
-    Metadata, notes and inferred shapes are not compared. Raises VerificationError naming the file, the node (whose name begins with its
-    layer), value or tensor, what is there and what was planned.
+    Metadata, notes and inferred shapes are not compared. Raises VerificationError naming the file, the node (whose name
+    begins with its layer), value or tensor, what is there and what was planned.
     """
     if found.functions or found.graph.sparse_initializer:
         names = ", ".join(function.name for function in found.functions) or "sparse tensors"
@@ -26,9 +27,13 @@ def check_same_graph(path: Path, found: Any, planned: Any) -> None:
     for node, wanted in zip_longest(found.graph.node, planned.graph.node):
         _check_node(path, node, wanted)
     for kind in ("input", "output"):
-        values: list[dict[str, object]] = [{value.name: _bytes(value.type) for value in getattr(model.graph, kind)} for model in (found, planned)]
+        values: list[dict[str, object]] = [
+            {value.name: _bytes(value.type) for value in getattr(model.graph, kind)} for model in (found, planned)
+        ]
         _check_named(f"{path}: {kind}", *values)
-    tensors: list[dict[str, object]] = [{tensor.name: _tensor(tensor) for tensor in model.graph.initializer} for model in (found, planned)]
+    tensors: list[dict[str, object]] = [
+        {tensor.name: _tensor(tensor) for tensor in model.graph.initializer} for model in (found, planned)
+    ]
     _check_named(f"{path}: tensor", *tensors)
 
 
@@ -36,7 +41,10 @@ def _check_node(path: Path, node: Any, wanted: Any) -> None:
     if node is None or wanted is None or node.name != wanted.name:
         raise VerificationError(f"{path}: there is {_title(node)} where {_title(wanted)} is planned")
     for part in PARTS:
-        is_there, planned = (list(value) if part in ("input", "output") else value for value in (getattr(node, part), getattr(wanted, part)))
+        is_there, planned = (
+            list(value) if part in ("input", "output") else value
+            for value in (getattr(node, part), getattr(wanted, part))
+        )
         if is_there != planned:
             raise VerificationError(f"{path}: {node.name}: {part} is {is_there!r}, planned is {planned!r}")
     attributes, others = ({attribute.name: attribute for attribute in each.attribute} for each in (node, wanted))
@@ -69,7 +77,11 @@ def _short(value: object) -> str:
 
 
 def _title(node: Any) -> str:
-    return "no further node" if node is None else f"node {node.name or 'without a name'} ({node.domain or 'ai.onnx'}.{node.op_type})"
+    return (
+        "no further node"
+        if node is None
+        else f"node {node.name or 'without a name'} ({node.domain or 'ai.onnx'}.{node.op_type})"
+    )
 
 
 def _value(attribute: Any) -> str:

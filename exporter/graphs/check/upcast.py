@@ -1,4 +1,5 @@
-"""Widens a half-precision graph to float32, in memory: processors without its kernels can then run the same nodes on the same file."""
+"""Widens a half-precision graph to float32, in memory: processors without its kernels can then run the same nodes on
+the same file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +14,9 @@ HALF = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 def float32_twin(model: bytes) -> bytes:
     """The serialised `model` with every float16 and bfloat16 value as float32; without any, the same graph.
 
-    Nodes, their order, names and attributes are the same, `to` of a Cast apart. Weights in external files stay there in their own type, each
-    followed by a Cast in front of its first use; to keep them from being widened all at once, a session must not fold constants.
+    Nodes, their order, names and attributes are the same, `to` of a Cast apart. Weights in external files stay there in
+    their own type, each followed by a Cast in front of its first use; to keep them from being widened all at once, a
+    session must not fold constants.
     """
     twin = onnx.ModelProto()
     twin.ParseFromString(model)

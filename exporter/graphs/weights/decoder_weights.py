@@ -1,4 +1,5 @@
-"""Which tensors the decoder graphs of a family need and what of the source each is made of. Pure: decides, reads no weight."""
+"""Which tensors the decoder graphs of a family need and what of the source each is made of. Pure: decides, reads no
+weight."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,8 +23,8 @@ def decoder_tensors(
 ) -> Iterator[StoredTensor]:
     """Every tensor of the given source blocks, of embeddings and head, without offsets.
 
-    A quantised matrix `x` becomes `x.packed` and `x.scales`; embeddings, also as a tied head, and routers never are. Raises PlanError for
-    widths that cannot be quantised.
+    A quantised matrix `x` becomes `x.packed` and `x.scales`; embeddings, also as a tied head, and routers never are.
+    Raises PlanError for widths that cannot be quantised.
     """
     layout, dtype = family.decoder, precision.dtype
     yield StoredTensor(name="rotary.cos", dtype=dtype, shape=spec.cos.shape, values=spec.cos)
@@ -49,10 +50,12 @@ def stacked(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTen
 
 
 def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> Iterator[StoredTensor]:
-    """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost twice as fast as by [out, in].
+    """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost
+    twice as fast as by [out, in].
 
-    For the CPU large ones are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its first byte to its last.
-    Where the precision says so they are quantised instead: packed [out, blocks, bytes of a block], scales [out, blocks].
+    For the CPU large ones are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its
+    first byte to its last. Where the precision says so they are quantised instead: packed [out, blocks, bytes of a
+    block], scales [out, blocks].
     """
     whole = stacked(name, tensors, precision.dtype)
     if precision.bits is None:
@@ -62,7 +65,12 @@ def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> 
         return
     size = block_size(whole.shape[-1], tensor=tensors[0].name)
     blocks = whole.shape[-1] // size
-    yield _part(whole, "packed", (whole.shape[0], blocks, size * precision.bits // 8), Quantisation(bits=precision.bits, block=size, part="packed"))
+    yield _part(
+        whole,
+        "packed",
+        (whole.shape[0], blocks, size * precision.bits // 8),
+        Quantisation(bits=precision.bits, block=size, part="packed"),
+    )
     yield _part(whole, "scales", (whole.shape[0], blocks), Quantisation(bits=precision.bits, block=size, part="scales"))
 
 
@@ -85,7 +93,12 @@ def _slices(width: int) -> int:
 def _row_slice(record: TensorRecord, part: int, parts: int) -> TensorRecord:
     """The part-th of so many equal parts of a matrix's rows."""
     rows, length = record.shape[0] // parts, record.bytes // parts
-    return replace(record, shape=(rows, *record.shape[1:]), begin=record.begin + part * length, end=record.begin + (part + 1) * length)
+    return replace(
+        record,
+        shape=(rows, *record.shape[1:]),
+        begin=record.begin + part * length,
+        end=record.begin + (part + 1) * length,
+    )
 
 
 class _Block:
@@ -118,7 +131,11 @@ class _Block:
         return stacked(self.prefix + name, [self.block.tensors[source] for source in sources], self.precision.dtype)
 
     def _linear(self, name: str, *sources: str) -> Iterator[StoredTensor]:
-        yield from matrix(f"{self.prefix}{name}.weight", [self.block.tensors[f"{source}.weight"] for source in sources], self.precision)
+        yield from matrix(
+            f"{self.prefix}{name}.weight",
+            [self.block.tensors[f"{source}.weight"] for source in sources],
+            self.precision,
+        )
         if f"{sources[0]}.bias" in self.block.tensors:
             yield self._take(f"{name}.bias", *(f"{source}.bias" for source in sources))
 
@@ -127,22 +144,32 @@ class _Block:
         yield from self._linear(f"{name}down", f"{source}down_proj")
 
     def _experts(self, count: int) -> Iterator[StoredTensor]:
-        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout of the MoE kernels.
+        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout
+        of the MoE kernels.
 
-        The CPU kernel deals experts to threads by number, the first half of them to the first of two threads, however few are chosen. So there
-        every expert is cut into slices of its width, which sum up to it: first all first slices, then all second ones. Each thread then has
-        a slice of every chosen expert.
+        The CPU kernel deals experts to threads by number, the first half of them to the first of two threads, however
+        few are chosen. So there every expert is cut into slices of its width, which sum up to it: first all first
+        slices, then all second ones. Each thread then has a slice of every chosen expert.
         """
-        gates, ups, downs = ([self._expert(expert, projection) for expert in range(count)] for projection in self.family.expert_projections)
+        gates, ups, downs = (
+            [self._expert(expert, projection) for expert in range(count)]
+            for projection in self.family.expert_projections
+        )
         hidden, width = downs[0].shape
         slices = _slices(width) if self.precision.cpu_layout else 1
-        pairs = [tuple(_row_slice(record, part, slices) for record in pair) for part in range(slices) for pair in zip(gates, ups, strict=True)]
+        pairs = [
+            tuple(_row_slice(record, part, slices) for record in pair)
+            for part in range(slices)
+            for pair in zip(gates, ups, strict=True)
+        ]
         for name, rows, columns_cut, shape in (
             ("fc1", pairs, 1, (slices * count, 2 * width // slices, hidden)),
             ("fc2", [(down,) for down in downs], slices, (slices * count, hidden, width // slices)),
         ):
             full = f"{self.prefix}experts.{name}"
-            whole = StoredTensor(name=full, dtype=self.precision.dtype, shape=shape, rows=tuple(rows), slices=columns_cut)
+            whole = StoredTensor(
+                name=full, dtype=self.precision.dtype, shape=shape, rows=tuple(rows), slices=columns_cut
+            )
             yield from self._quantised_experts(whole, rows[0][0].name)
 
     def _quantised_experts(self, whole: StoredTensor, source: str) -> Iterator[StoredTensor]:
@@ -151,12 +178,17 @@ class _Block:
             yield whole
             return
         (count, rows, width), size = whole.shape, self._expert_block(source)
-        yield _part(whole, "packed", (count, rows, width * bits // 8), Quantisation(bits=bits, block=size, part="packed"))
+        yield _part(
+            whole, "packed", (count, rows, width * bits // 8), Quantisation(bits=bits, block=size, part="packed")
+        )
         yield _part(whole, "scales", (count, rows, width // size), Quantisation(bits=bits, block=size, part="scales"))
 
     def _expert_block(self, source: str) -> int:
         """One block size for both matrices of the experts: the node has one."""
-        return min(block_size(self._expert(0, projection).shape[1], tensor=source) for projection in self.family.expert_projections)
+        return min(
+            block_size(self._expert(0, projection).shape[1], tensor=source)
+            for projection in self.family.expert_projections
+        )
 
     def _expert(self, expert: int, projection: str) -> TensorRecord:
         return self.block.tensors[f"{self.family.experts_prefix}{expert}.{projection}.weight"]

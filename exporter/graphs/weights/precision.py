@@ -7,7 +7,8 @@ from runtime.errors import PlanError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Precision:
-    """`dtype` of activations, norms, routers and whatever is not quantised; `bits` of the quantised matrices (None: none are)."""
+    """`dtype` of activations, norms, routers and whatever is not quantised; `bits` of the quantised matrices (None:
+    none are)."""
 
     name: str
     dtype: str
@@ -20,7 +21,8 @@ class Precision:
 
     @property
     def cpu_layout(self) -> bool:
-        """Whether its matrices are laid out for the CPU's kernels: plain float32, which CUDA's fused attention does not take."""
+        """Whether its matrices are laid out for the CPU's kernels: plain float32, which CUDA's fused attention does not
+        take."""
         return self.dtype == "float32" and self.bits is None
 
 
@@ -43,8 +45,11 @@ def find_precision(name: str) -> Precision:
 
 
 def block_size(width: int, *, tensor: str) -> int:
-    """The values per scale for rows of `width`. Raises PlanError naming the tensor when no block size divides the width."""
+    """The values per scale for rows of `width`. Raises PlanError naming the tensor when no block size divides the
+    width."""
     for size in BLOCKS:
         if width % size == 0:
             return size
-    raise PlanError(f"{tensor}: rows of {width} values cannot be quantised in blocks; the width must be a multiple of {BLOCKS[-1]}")
+    raise PlanError(
+        f"{tensor}: rows of {width} values cannot be quantised in blocks; the width must be a multiple of {BLOCKS[-1]}"
+    )

@@ -1,4 +1,5 @@
-"""What stands in the external data file of a family's graphs: each tensor, its place, and the source rows it is made of. Pure."""
+"""What stands in the external data file of a family's graphs: each tensor, its place, and the source rows it is made
+of. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,9 +21,11 @@ TYPES: dict[str, np.dtype[np.generic]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quantisation:
-    """Symmetric block-wise quantisation along the last dimension: `bits` (4 or 8) a value, one scale for each `block` values.
+    """Symmetric block-wise quantisation along the last dimension: `bits` (4 or 8) a value, one scale for each `block`
+    values.
 
-    `part` is which half of the result a tensor holds: "packed" (uint8, low half-byte first, zero point 2^(bits − 1)) or "scales".
+    `part` is which half of the result a tensor holds: "packed" (uint8, low half-byte first, zero point 2^(bits − 1)) or
+    "scales".
     """
 
     bits: int
@@ -34,10 +37,11 @@ class Quantisation:
 class StoredTensor:
     """A tensor of the data file: `dtype` a key of TYPES, `offset` in bytes.
 
-    It is filled by `rows`, each a tensor as it is or the rows of two of one shape in turn (gate, up, gate, up, …), or by `values`. Where
-    `transposed`, rows are its columns: those of a matrix, or, of three dimensions [panels, in, columns], those of one panel after the other.
-    Where `slices` is not 1, the columns of all rows stand in so many parts, each contiguous: all first parts, then all second ones.
-    Or it is another view of the beginning of the tensor called `view_of`, with no bytes of its own.
+    It is filled by `rows`, each a tensor as it is or the rows of two of one shape in turn (gate, up, gate, up, …), or
+    by `values`. Where `transposed`, rows are its columns: those of a matrix, or, of three dimensions [panels, in,
+    columns], those of one panel after the other. Where `slices` is not 1, the columns of all rows stand in so many
+    parts, each contiguous: all first parts, then all second ones. Or it is another view of the beginning of the tensor
+    called `view_of`, with no bytes of its own.
     """
 
     name: str
@@ -61,7 +65,8 @@ class StoredTensor:
 
 
 def lay_out(tensors: Iterable[StoredTensor]) -> tuple[StoredTensor, ...]:
-    """The same tensors with offsets: back to back, each beginning at a multiple of ALIGNMENT, so that it can be mapped."""
+    """The same tensors with offsets: back to back, each beginning at a multiple of ALIGNMENT, so that it can be
+    mapped."""
     placed: dict[str, StoredTensor] = {}
     offset = 0
     for tensor in tensors:

@@ -1,4 +1,5 @@
-"""Writes the external data file of a family's graphs, streaming from the source: some megabytes in memory, every byte digested."""
+"""Writes the external data file of a family's graphs, streaming from the source: some megabytes in memory, every byte
+digested."""
 
 import hashlib
 import os
@@ -27,11 +28,15 @@ SOURCE_TYPES: dict[str, np.dtype[np.generic]] = {
 Array = npt.NDArray[np.generic]
 
 
-def write_weights(source: Path, tensors: Sequence[StoredTensor], folder: Path, name: str, advance: Callable[[int], None]) -> ShardDigests:
-    """Write the tensors, cut from the safetensors files of `source`, to `folder`/`name` at their offsets, durably; returns the file's record.
+def write_weights(
+    source: Path, tensors: Sequence[StoredTensor], folder: Path, name: str, advance: Callable[[int], None]
+) -> ShardDigests:
+    """Write the tensors, cut from the safetensors files of `source`, to `folder`/`name` at their offsets, durably;
+    returns the file's record.
 
-    `advance` is called with the bytes written. Raises CheckpointError for a source type that is no floating-point number and for values that
-    do not fit the target's type, SourceChangedError for a source file that is too short, OSError.
+    `advance` is called with the bytes written. Raises CheckpointError for a source type that is no floating-point
+    number and for values that do not fit the target's type, SourceChangedError for a source file that is too short,
+    OSError.
     """
     final = folder / name
     part = final.with_name(final.name + ".part")
@@ -62,7 +67,9 @@ class _Writer:
             self._put(data)
             advance(len(data))
         sources = " ".join(record.name for rows in tensor.rows[:1] for record in rows)
-        return TensorDigest(name=tensor.name, source=sources, begin=tensor.offset, end=self.position, sha256=own.hexdigest())
+        return TensorDigest(
+            name=tensor.name, source=sources, begin=tensor.offset, end=self.position, sha256=own.hexdigest()
+        )
 
     def pad(self) -> None:
         self._put(bytes(-self.position % ALIGNMENT))
@@ -100,7 +107,8 @@ def _panels(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
 
 
 def _columns(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
-    """A transposed matrix, some rows at a time: each time the whole source matrix is read and its columns are picked."""
+    """A transposed matrix, some rows at a time: each time the whole source matrix is read and its columns are
+    picked."""
     count, width = tensor.shape
     step = max(1, TURNED_BYTES // (8 * width))
     for begin in range(0, count, step):
@@ -126,7 +134,9 @@ def _stored(array: Array, tensor: StoredTensor) -> Array:
         lost = np.isfinite(array.reshape(-1).astype(np.float64)) & ~np.isfinite(cast.astype(np.float64))
         if lost.any():
             largest = np.abs(array.reshape(-1)[lost].astype(np.float64)).max()
-            raise CheckpointError(f"{tensor.name}: {largest:g} does not fit {tensor.dtype}; export this family in another type")
+            raise CheckpointError(
+                f"{tensor.name}: {largest:g} does not fit {tensor.dtype}; export this family in another type"
+            )
     return cast
 
 
@@ -151,13 +161,17 @@ class _Source:
         step = max(1, CHUNK_BYTES // row_bytes)
         for first in range(0, shape[0], step):
             last = min(first + step, shape[0])
-            parts = [self._range(tensor, first, last, row_bytes).reshape(last - first, *shape[1:]) for tensor in tensors]
+            parts = [
+                self._range(tensor, first, last, row_bytes).reshape(last - first, *shape[1:]) for tensor in tensors
+            ]
             yield parts[0] if len(parts) == 1 else np.stack(parts, 1).reshape(len(parts) * (last - first), *shape[1:])
 
     def _range(self, tensor: TensorRecord, first: int, last: int, row_bytes: int) -> Array:
         if tensor.dtype not in SOURCE_TYPES:
             kinds = ", ".join(SOURCE_TYPES)
-            raise CheckpointError(f"{self._folder / tensor.file}: tensor {tensor.name} is {tensor.dtype}; graphs are made from {kinds}")
+            raise CheckpointError(
+                f"{self._folder / tensor.file}: tensor {tensor.name} is {tensor.dtype}; graphs are made from {kinds}"
+            )
         if tensor.file not in self._open:
             self._open[tensor.file] = FileIO(self._folder / tensor.file)
         stream, data, done = self._open[tensor.file], bytearray((last - first) * row_bytes), 0
@@ -165,7 +179,9 @@ class _Source:
         while done < len(data):
             count = stream.readinto(memoryview(data)[done:])
             if not count:
-                raise SourceChangedError(f"{self._folder / tensor.file}: ends inside tensor {tensor.name}: the file was changed")
+                raise SourceChangedError(
+                    f"{self._folder / tensor.file}: ends inside tensor {tensor.name}: the file was changed"
+                )
             done += count
         return np.frombuffer(data, SOURCE_TYPES[tensor.dtype])
 

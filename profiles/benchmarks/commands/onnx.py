@@ -1,4 +1,5 @@
-"""`python -m profiles.benchmarks onnx`: what the ONNX variants cost, against transformers and mobius-onnx on the same weights."""
+"""`python -m profiles.benchmarks onnx`: what the ONNX variants cost, against transformers and mobius-onnx on the same
+weights."""
 
 import tempfile
 from pathlib import Path
@@ -12,22 +13,39 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 @click.command("onnx")
 @click.argument("checkpoint", type=FOLDER)
-@click.option("--scratch", type=FOLDER, required=True, help="A folder for the graphs; needs once the checkpoint, twice with mobius-onnx.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds of all contenders in turn; the median counts.")
+@click.option(
+    "--scratch",
+    type=FOLDER,
+    required=True,
+    help="A folder for the graphs; needs once the checkpoint, twice with mobius-onnx.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Rounds of all contenders in turn; the median counts.",
+)
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of every contender.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as a JSON document.")
 def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_json: bool) -> None:
-    """Measure ONNX variants of CHECKPOINT, an OLMoE such as `trimoe synth --like bench` writes, which the targets are for.
+    """Measure ONNX variants of CHECKPOINT, an OLMoE such as `trimoe synth --like bench` writes, which the targets are
+    for.
 
     Exits with 1 when a target is missed. mobius-onnx is compared with where it is installed.
     """
     from profiles.benchmarks.onnx import bench_onnx as measure  # imports torch and onnxruntime
 
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bench-onnx-") as folder:
-        bench = measure(checkpoint, Path(folder), rounds=rounds, threads=threads, say=lambda line: click.echo(line, err=True))
+        bench = measure(
+            checkpoint, Path(folder), rounds=rounds, threads=threads, say=lambda line: click.echo(line, err=True)
+        )
     if as_json:
         figures = [{"name": f.name, "value": f.value, "target": f.target, "met": f.met} for f in bench.figures]
-        medians = [{"contender": name, "k": k, "prefill_ms": pre, "decode_ms": dec} for (name, k), (pre, dec) in bench.medians.items()]
+        medians = [
+            {"contender": name, "k": k, "prefill_ms": pre, "decode_ms": dec}
+            for (name, k), (pre, dec) in bench.medians.items()
+        ]
         document = {
             "threads": bench.threads,
             "rounds": bench.rounds,
@@ -37,7 +55,10 @@ def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_js
         }
         click.echo(dump_document(document).decode(), nl=False)
     else:
-        click.echo(f"{'median of ' + str(bench.rounds) + ', ' + str(bench.threads) + ' threads':<34}{'prefill 512':>14}{'per token':>14}")
+        click.echo(
+            f"{'median of ' + str(bench.rounds) + ', ' + str(bench.threads) + ' threads':<34}"
+            f"{'prefill 512':>14}{'per token':>14}"
+        )
         for (name, k), (prefill_ms, decode_ms) in bench.medians.items():
             click.echo(f"{name + ', k ' + str(k):<34}{prefill_ms:>11.1f} ms{decode_ms:>11.2f} ms")
         click.echo(f"{'reading memory':<34}{bench.read_bandwidth / 1e9:>21.1f} GB/s")

@@ -33,8 +33,9 @@ COLUMN_CAPTIONS = ("{a} above {b}", "{b} below {a}", "{a} and {b} in a column")
 class Sample:
     """One question about one canvas.
 
-    `image` is uint8, 16 × 32 × 3. `answers` are what people answered, the first one right. `options` are the names a multiple-choice
-    answer picks from and `answer_index` is the right one. `references` are captions. What a task does not use is empty or None.
+    `image` is uint8, 16 × 32 × 3. `answers` are what people answered, the first one right. `options` are the names a
+    multiple-choice answer picks from and `answer_index` is the right one. `references` are captions. What a task does
+    not use is empty or None.
     """
 
     image: np.ndarray
@@ -131,7 +132,12 @@ def _choice(rng: np.random.Generator, canvas: _Canvas) -> Sample:
     for cell in cells[1:]:
         canvas.draw(others[int(rng.integers(len(others)))], cell)
     names = tuple(str(option) for option in options)
-    return Sample(image=canvas.image(), question=CHOICE_QUESTION.format(options=" ".join(names)), options=names, answer_index=right)
+    return Sample(
+        image=canvas.image(),
+        question=CHOICE_QUESTION.format(options=" ".join(names)),
+        options=names,
+        answer_index=right,
+    )
 
 
 def _read(rng: np.random.Generator, canvas: _Canvas) -> Sample:
@@ -193,14 +199,31 @@ def make_samples(task: str, split: str, count: int, *, seed: int, start: int = 0
 
 def template_words() -> tuple[str, ...]:
     """Every word of questions and answers, sorted; the vocabulary is built from them."""
-    texts = [*PLACE_QUESTIONS.values(), LARGER_QUESTION, SMALLER_QUESTION, SUM_QUESTION, COUNT_QUESTION, CHOICE_QUESTION]
-    texts += [READ_QUESTION, CAPTION_QUESTION, *ROW_CAPTIONS, *COLUMN_CAPTIONS, *NAMES, *PLURALS, "a an", "User Assistant"]
+    texts = [
+        *PLACE_QUESTIONS.values(),
+        LARGER_QUESTION,
+        SMALLER_QUESTION,
+        SUM_QUESTION,
+        COUNT_QUESTION,
+        CHOICE_QUESTION,
+    ]
+    texts += [
+        READ_QUESTION,
+        CAPTION_QUESTION,
+        *ROW_CAPTIONS,
+        *COLUMN_CAPTIONS,
+        *NAMES,
+        *PLURALS,
+        "a an",
+        "User Assistant",
+    ]
     words = {word.strip("?.") for text in texts for word in text.split() if "{" not in word}
     return tuple(sorted(words | {str(digit) for digit in range(10)}))
 
 
 def make_cells(split: str, index: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A canvas of random digits and blanks, augmented, and what each cell shows: rows × columns of 0–9, 10 for a blank."""
+    """A canvas of random digits and blanks, augmented, and what each cell shows: rows × columns of 0–9, 10 for a
+    blank."""
     rng = np.random.default_rng((seed, len(TASKS), SPLITS.index(split), index))
     canvas = _Canvas(rng, split, augment=True)
     cells = np.where(rng.random((ROWS, COLUMNS)) < 0.25, 10, rng.integers(10, size=(ROWS, COLUMNS)))

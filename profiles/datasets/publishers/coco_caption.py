@@ -22,7 +22,8 @@ def caption_files(split: str) -> tuple[tuple[str, ...], ...]:
 
 
 def load_captions(folder: Path, split: str) -> tuple[Sample, ...]:
-    """One sample an image that has captions, in the order of image ids; Karpathy's splits in the order of their file."""
+    """One sample an image that has captions, in the order of image ids; Karpathy's splits in the order of their
+    file."""
     document = read_source(first_present(folder, caption_files(split)[0]))
     if split in KARPATHY:
         return tuple(
@@ -30,7 +31,9 @@ def load_captions(folder: Path, split: str) -> tuple[Sample, ...]:
                 id=identifier(entry.require("cocoid")),
                 question="",
                 image=folder / relative_path(entry.require("filepath")) / relative_path(entry.require("filename")),
-                references=tuple(sentence.require("raw").string() for sentence in entry.require("sentences").elements()),
+                references=tuple(
+                    sentence.require("raw").string() for sentence in entry.require("sentences").elements()
+                ),
             )
             for entry in document.require("images").elements()
             if entry.require("split").string() in KARPATHY[split]

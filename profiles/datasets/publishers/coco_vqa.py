@@ -1,4 +1,5 @@
-"""Data sets in the layout of visualqa.org: a file of questions, a file of annotations, COCO images. Used by coco-2014-vqa and okvqa."""
+"""Data sets in the layout of visualqa.org: a file of questions, a file of annotations, COCO images. Used by
+coco-2014-vqa and okvqa."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,11 @@ def vqa_files(prefix: str) -> Callable[[str], tuple[tuple[str, ...], ...]]:
 
     def files(split: str) -> tuple[tuple[str, ...], ...]:
         subset = SUBSETS[split]
-        return ((f"{prefix}OpenEnded_mscoco_{subset}_questions.json",), (f"{prefix}mscoco_{subset}_annotations.json",), (subset,))
+        return (
+            (f"{prefix}OpenEnded_mscoco_{subset}_questions.json",),
+            (f"{prefix}mscoco_{subset}_annotations.json",),
+            (subset,),
+        )
 
     return files
 
@@ -30,7 +35,9 @@ def vqa_loader(prefix: str, answer: str) -> Callable[[Path, str], tuple[Sample, 
     def load(folder: Path, split: str) -> tuple[Sample, ...]:
         (questions,), (annotations,), (subset,) = vqa_files(prefix)(split)
         answers = {
-            entry.require("question_id").integer(): tuple(one.require(answer).string() for one in entry.require("answers").elements())
+            entry.require("question_id").integer(): tuple(
+                one.require(answer).string() for one in entry.require("answers").elements()
+            )
             for entry in read_source(folder / annotations).require("annotations").elements()
         }
         samples = []
@@ -39,7 +46,11 @@ def vqa_loader(prefix: str, answer: str) -> Callable[[Path, str], tuple[Sample, 
             if number not in answers:
                 entry.require("question_id").fail(f"question {number} has no annotation in {annotations}")
             image = coco_image(folder, subset, entry.require("image_id").integer(minimum=0))
-            samples.append(Sample(id=str(number), question=entry.require("question").string(), image=image, answers=answers[number]))
+            samples.append(
+                Sample(
+                    id=str(number), question=entry.require("question").string(), image=image, answers=answers[number]
+                )
+            )
         return tuple(samples)
 
     return load

@@ -13,7 +13,12 @@ _FLAT = "spdocvqa_images"
 def doc_qa_files(split: str) -> tuple[tuple[str, ...], ...]:
     """The files of a split."""
     name = _NAMES[split]
-    questions = (f"{name}_v1.0_withQT.json", f"spdocvqa_qas/{name}_v1.0_withQT.json", f"{name}_v1.0.json", f"{name}/{name}_v1.0.json")
+    questions = (
+        f"{name}_v1.0_withQT.json",
+        f"spdocvqa_qas/{name}_v1.0_withQT.json",
+        f"{name}_v1.0.json",
+        f"{name}/{name}_v1.0.json",
+    )
     return (questions, ("documents", _FLAT, f"{name}/documents"))
 
 

@@ -1,4 +1,5 @@
-"""ST-VQA, task 3, as its challenge ships it; a validation part is drawn from the training questions as Molmo's evaluation draws it."""
+"""ST-VQA, task 3, as its challenge ships it; a validation part is drawn from the training questions as Molmo's
+evaluation draws it."""
 
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def scene_text_files(split: str) -> tuple[tuple[str, ...], ...]:
 
 
 def load_scene_text(folder: Path, split: str) -> tuple[Sample, ...]:
-    """Questions with their answers: validation is the first 1,024 after sorting by question id and shuffling with a fixed seed."""
+    """Questions with their answers: validation is the first 1,024 after sorting by question id and shuffling with a
+    fixed seed."""
     entries = list(read_source(folder / "train_task_3.json").require("data").elements())
     entries.sort(key=lambda entry: entry.require("question_id").value)
     np.random.RandomState(_SEED).shuffle(entries)  # type: ignore[arg-type]
@@ -37,5 +39,6 @@ def load_scene_text(folder: Path, split: str) -> tuple[Sample, ...]:
 
 
 def _image_root(folder: Path, image: str) -> Path:
-    """The folder that holds the folders of images, by one image that is in it; the one of the questions when none has it."""
+    """The folder that holds the folders of images, by one image that is in it; the one of the questions when none has
+    it."""
     return next((folder / name for name in _IMAGES if (folder / name / image).is_file()), folder)

@@ -1,4 +1,5 @@
-"""ScienceQA as its repository ships it: problems, splits, one image folder a problem; only problems with an image are taken."""
+"""ScienceQA as its repository ships it: problems, splits, one image folder a problem; only problems with an image are
+taken."""
 
 from pathlib import Path
 

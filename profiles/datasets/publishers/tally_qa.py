@@ -16,7 +16,8 @@ def tally_qa_files(split: str) -> tuple[tuple[str, ...], ...]:
 def load_tally_qa(folder: Path, split: str) -> tuple[Sample, ...]:
     """Questions with one count each, as digits; images lie below the folder as the file names them (`VG_100K_2/1.jpg`).
 
-    Question ids come from three sources, each of which numbers its own: where an id comes again, `#2` and so on tell the samples apart.
+    Question ids come from three sources, each of which numbers its own: where an id comes again, `#2` and so on tell
+    the samples apart.
     """
     seen: Counter[str] = Counter()
     samples = []

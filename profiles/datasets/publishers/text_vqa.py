@@ -10,7 +10,10 @@ _NAMES = {"train": "train", "validation": "val"}
 
 def text_vqa_files(split: str) -> tuple[tuple[str, ...], ...]:
     """The files of a split; training and validation images share a folder."""
-    return ((f"TextVQA_0.5.1_{_NAMES[split]}.json",), ("train_images", "train_val_images/train_images", "train_val_images"))
+    return (
+        (f"TextVQA_0.5.1_{_NAMES[split]}.json",),
+        ("train_images", "train_val_images/train_images", "train_val_images"),
+    )
 
 
 def load_text_vqa(folder: Path, split: str) -> tuple[Sample, ...]:

@@ -14,7 +14,8 @@ class RouterRecord:
         self.calls: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def loss(self, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Experts · Σ (share of choices · mean probability), averaged over blocks; padding does not count. 1 × top_k when balanced."""
+        """Experts · Σ (share of choices · mean probability), averaged over blocks; padding does not count. 1 × top_k
+        when balanced."""
         weight = attention_mask.reshape(-1, 1).float()
         total = weight.sum()
         losses = []
@@ -22,7 +23,9 @@ class RouterRecord:
             experts = logits.shape[-1]
             probabilities = logits.reshape(-1, experts).float().softmax(-1)
             counts = torch.zeros_like(probabilities).scatter_(1, chosen.reshape(len(probabilities), -1), 1.0)
-            losses.append(experts * ((counts * weight).sum(0) / total * ((probabilities * weight).sum(0) / total)).sum())
+            losses.append(
+                experts * ((counts * weight).sum(0) / total * ((probabilities * weight).sum(0) / total)).sum()
+            )
         return torch.stack(losses).mean()
 
 

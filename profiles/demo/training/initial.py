@@ -10,7 +10,8 @@ _OUTPUTS = ("attn_out", "down_proj", "wo", "w2")
 
 @torch.no_grad()
 def initialize(model: TrimoeMolmoeForCausalLM) -> None:
-    """Draws every matrix with variance 1 / columns; what writes into the residual stream is smaller by √(2 · blocks)."""
+    """Draws every matrix with variance 1 / columns; what writes into the residual stream is smaller by √(2 ·
+    blocks)."""
     blocks = len(model.model.transformer.blocks)
     for name, value in model.named_parameters():
         if value.ndim < 2 or name.endswith(("positional_embedding", "pad_embed")):

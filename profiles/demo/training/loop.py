@@ -18,15 +18,26 @@ from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 _log = logging.getLogger(__name__)
 
-MIXTURE = ("digits-vqa", "digits-count", "digits-mc", "digits-read", "digits-vqa", "digits-count", "digits-mc", "digits-caption")
-"""Reading and captions are learnt soonest, for their answers are long; the three with short answers come twice as often."""
+MIXTURE = (
+    "digits-vqa",
+    "digits-count",
+    "digits-mc",
+    "digits-read",
+    "digits-vqa",
+    "digits-count",
+    "digits-mc",
+    "digits-caption",
+)
+"""Reading and captions are learnt soonest, for their answers are long; the three with short answers come twice as
+often."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """Numbers of steps are fixed, not the time, so that a run can be repeated.
 
-    Blocks after block 0 are dropped with `drop_probability` in the last `drop_steps` steps only: from the first step on it prevents learning.
+    Blocks after block 0 are dropped with `drop_probability` in the last `drop_steps` steps only: from the first step on
+    it prevents learning.
     """
 
     seed: int = 7
@@ -48,19 +59,27 @@ def _rate(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1))) + 1e-3
 
 
-def _optimizer(groups: list[dict], steps: int, warmup: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+def _optimizer(
+    groups: list[dict], steps: int, warmup: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, warmup))
 
 
 def train_vision(model: TrimoeMolmoeForCausalLM, recipe: Recipe) -> float:
-    """Teaches vision tower, pooling and projector to tell the digits; returns the share of cells right in the last 20 steps."""
+    """Teaches vision tower, pooling and projector to tell the digits; returns the share of cells right in the last 20
+    steps."""
     backbone = model.model.vision_backbone
     head = nn.Linear(model.config.d_model, 11)
-    optimizer, schedule = _optimizer([{"params": [*backbone.parameters(), *head.parameters()], "lr": recipe.learning_rate}], recipe.vision_steps, 20)
+    optimizer, schedule = _optimizer(
+        [{"params": [*backbone.parameters(), *head.parameters()], "lr": recipe.learning_rate}], recipe.vision_steps, 20
+    )
     recent = []
     for step in range(recipe.vision_steps):
-        canvases, cells = zip(*(make_cells("train", step * recipe.batch + row, seed=recipe.seed) for row in range(recipe.batch)), strict=True)
+        canvases, cells = zip(
+            *(make_cells("train", step * recipe.batch + row, seed=recipe.seed) for row in range(recipe.batch)),
+            strict=True,
+        )
         images, masks, places = encode_images(np.stack(canvases))
         labels = torch.from_numpy(np.stack(cells))
         features = backbone(images, masks)[:, 1:].flatten(1, 2)[places[:, 1:].flatten(1) >= 0]
@@ -75,11 +94,18 @@ def train_vision(model: TrimoeMolmoeForCausalLM, recipe: Recipe) -> float:
 
 
 def _crop_order(cells: torch.Tensor) -> torch.Tensor:
-    """Cells B × 2 × 4 in the order in which the crops show them: the first crop's four, then two for each later crop. B × 8."""
+    """Cells B × 2 × 4 in the order in which the crops show them: the first crop's four, then two for each later crop. B
+    × 8."""
     return torch.cat((cells[:, :, :2].flatten(1), cells[:, :, 2], cells[:, :, 3]), dim=1)
 
 
-def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, parameters, clip: float) -> None:
+def _step(
+    loss: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    parameters,
+    clip: float,
+) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(parameters, clip)
@@ -90,12 +116,16 @@ def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.
 def training_batch(step: int, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batch:
     """The samples of one step: the tasks of `MIXTURE` in turn, augmented, on images of the training split."""
     numbers = range(step * recipe.batch, (step + 1) * recipe.batch)
-    samples = [make_sample(MIXTURE[number % len(MIXTURE)], "train", number, seed=recipe.seed, augment=True) for number in numbers]
+    samples = [
+        make_sample(MIXTURE[number % len(MIXTURE)], "train", number, seed=recipe.seed, augment=True)
+        for number in numbers
+    ]
     return encode_samples(samples, tokenizer)
 
 
 def answer_loss(model: TrimoeMolmoeForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy of the answer tokens, averaged within each answer and then over answers, and the share of tokens predicted right.
+    """Cross entropy of the answer tokens, averaged within each answer and then over answers, and the share of tokens
+    predicted right.
 
     Averaged over all tokens, the long captions would leave little for one-letter answers.
     """
@@ -116,7 +146,10 @@ def answer_loss(model: TrimoeMolmoeForCausalLM, batch: Batch) -> tuple[torch.Ten
 
 
 def train_language(
-    model: TrimoeMolmoeForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, after_step: Callable[[int], None] = lambda step: None
+    model: TrimoeMolmoeForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    recipe: Recipe,
+    after_step: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Trains all parameters on the answers of the five tasks; `after_step` is told the number of steps done."""
     backbone = list(model.model.vision_backbone.parameters())

@@ -27,7 +27,9 @@ def clean_study(text: str) -> str:
     return " ".join(text.split())
 
 
-CLEANUPS: Mapping[str, Callable[[str], str]] = MappingProxyType({MOLMO: clean_prediction, STUDY: clean_study, STRIP: str.strip})
+CLEANUPS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {MOLMO: clean_prediction, STUDY: clean_study, STRIP: str.strip}
+)
 
 
 def find_cleanup(id: str) -> Callable[[str], str]:

@@ -1,4 +1,5 @@
-"""Penn-Treebank tokens of captions, as pycocoevalcap prepares them: the Java program it ships, and its list of dropped punctuation."""
+"""Penn-Treebank tokens of captions, as pycocoevalcap prepares them: the Java program it ships, and its list of dropped
+punctuation."""
 
 import importlib.util
 import shutil
@@ -12,9 +13,12 @@ from profiles.errors import MissingToolError
 JAR = "stanford-corenlp-3.4.1.jar"
 _PACKAGE = "pycocoevalcap"
 _CLASS = "edu.stanford.nlp.process.PTBTokenizer"
-_DROPPED = frozenset(("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"))
+_DROPPED = frozenset(
+    ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";")
+)
 _LINE_ENDS = str.maketrans(dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
-"""The program works line by line; pycocoevalcap replaces `\\n` only and shifts all later captions when one has another line end."""
+"""The program works line by line; pycocoevalcap replaces `\\n` only and shifts all later captions when one has
+another line end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,14 +33,20 @@ def find_ptb_tokenizer() -> PtbTokenizer:
     """The tokenizer installed here. Raises MissingToolError naming what is missing: Java, the package, or its jar."""
     java = shutil.which("java")
     if java is None:
-        raise MissingToolError("cider needs the PTB tokenizer, which is a Java program: no `java` is on the PATH; install a Java runtime")
+        raise MissingToolError(
+            "cider needs the PTB tokenizer, which is a Java program: no `java` is on the PATH; install a Java runtime"
+        )
     spec = importlib.util.find_spec(_PACKAGE)
     folders = [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
     if not folders:
-        raise MissingToolError(f"cider needs the PTB tokenizer of the package {_PACKAGE}, which is not installed: pip install {_PACKAGE}")
+        raise MissingToolError(
+            f"cider needs the PTB tokenizer of the package {_PACKAGE}, which is not installed: pip install {_PACKAGE}"
+        )
     jar = folders[0] / "tokenizer" / JAR
     if not jar.is_file():
-        raise MissingToolError(f"cider needs the PTB tokenizer: {_PACKAGE} is installed, but {jar} is missing; install the package again")
+        raise MissingToolError(
+            f"cider needs the PTB tokenizer: {_PACKAGE} is installed, but {jar} is missing; install the package again"
+        )
     return PtbTokenizer(java=java, jar=jar)
 
 

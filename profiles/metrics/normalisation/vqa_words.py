@@ -4,7 +4,9 @@ import re
 
 NUMBERS = {
     word: str(value)
-    for value, words in enumerate(("none zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
+    for value, words in enumerate(
+        ("none zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    )
     for word in words.split()
 }
 ARTICLES = frozenset(("a", "an", "the"))
@@ -14,12 +16,14 @@ PERIODS_REMOVED = 32
 """The public implementation hands a regular-expression flag, 32, where the number of replacements is expected."""
 
 _CONTRACTED = """
-    'ow's'at 'twas ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've he's
-    how'd how'll how's isn't it'd it'd've it'll ma'am might've mightn't mightn't've must've mustn't needn't not've o'clock oughtn't shan't
-    she'd've should've shouldn't shouldn't've somebody'd've somebody'll somebody's someone'd someone'd've someone'll someone's something'd
-    something'd've something'll that's there'd there'd've there're there's they'd they'd've they'll they're they've wasn't we'd've we've
-    weren't what'll what're what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't
-    would've wouldn't wouldn't've y'all y'all'd've y'all'll you'd you'd've you'll you're you've
+    'ow's'at 'twas ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
+    haven't he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am might've mightn't mightn't've
+    must've mustn't needn't not've o'clock oughtn't shan't she'd've should've shouldn't shouldn't've
+    somebody'd've somebody'll somebody's someone'd someone'd've someone'll someone's something'd something'd've
+    something'll that's there'd there'd've there're there's they'd they'd've they'll they're they've wasn't
+    we'd've we've weren't what'll what're what's what've when's where'd where's where've who'd who'd've who'll
+    who's who've why'll why're why's won't would've wouldn't wouldn't've y'all y'all'd've y'all'll you'd
+    you'd've you'll you're you've
 """
 
 
@@ -28,7 +32,12 @@ def _contractions() -> dict[str, str]:
 
     The table's `Id've`, `Im`, `Ive` are left out: texts are in lower case before they are looked up.
     """
-    spelled = {word[:place] + word[place + 1 :]: word for word in _CONTRACTED.split() for place, letter in enumerate(word) if letter == "'"}
+    spelled = {
+        word[:place] + word[place + 1 :]: word
+        for word in _CONTRACTED.split()
+        for place, letter in enumerate(word)
+        if letter == "'"
+    }
     return spelled | {"somebody'd": "somebodyd"}
 
 

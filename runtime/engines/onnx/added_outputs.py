@@ -1,9 +1,10 @@
-"""Adds outputs to a copy of a graph in memory: what goes on inside a decoder can then be read, with nothing but the runtime. Pure."""
+"""Adds outputs to a copy of a graph in memory: what goes on inside a decoder can then be read, with nothing but the
+runtime. Pure."""
 
 from collections.abc import Sequence
 
-# Wire format of protobuf: field number and type, then the length. A message that comes twice is merged and its lists are joined, so that
-# appending a model with a graph that has only outputs adds these outputs.
+# Wire format of protobuf: field number and type, then the length. A message that comes twice is merged and its lists
+# are joined, so that appending a model with a graph that has only outputs adds these outputs.
 _MODEL_GRAPH = b"\x3a"  # ModelProto.graph
 _GRAPH_OUTPUT = b"\x62"  # GraphProto.output
 _VALUE_NAME = b"\x0a"  # ValueInfoProto.name

@@ -1,4 +1,5 @@
-"""Runs a decoder and the graphs before it on golden inputs, where they will serve: kernels are known to be wrong in silence."""
+"""Runs a decoder and the graphs before it on golden inputs, where they will serve: kernels are known to be wrong in
+silence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from runtime.errors import VerificationError
 
 STEPS = 8
 PART = 3  # tokens of each prefill, where one follows the other
-# How far another provider may be from the golden outputs, of the largest |logit|: float32 because reduced-precision products are the default
-# elsewhere. Half precisions, on any provider: transformers' own models in these types, eleven random tiny ones, are 0.0011 and 0.010 from float32
-# in the median, at worst 0.029 and 0.075, where a token falls to other experts; the demo 0.004 and 0.033. One layer without its experts makes
-# 0.05–0.2 in the tiny models; in the demo 0.16 of float16 in the median, 0.017 where it matters least, which no such limit finds.
+# How far another provider may be from the golden outputs, of the largest |logit|: float32 because reduced-precision
+# products are the default elsewhere. Half precisions, on any provider: transformers' own models in these types, eleven
+# random tiny ones, are 0.0011 and 0.010 from float32 in the median, at worst 0.029 and 0.075, where a token falls to
+# other experts; the demo 0.004 and 0.033. One layer without its experts makes 0.05–0.2 in the tiny models; in the demo
+# 0.16 of float16 in the median, 0.017 where it matters least, which no such limit finds.
 TOLERANCES = {"float32": 3e-2, "float16": 3e-2, "bfloat16": 8e-2, "int8": 3e-2, "int4": 3e-2}
 LACKING = {CPU: ("bfloat16",), CUDA: ()}  # types that a provider has no kernels for
 Array = npt.NDArray[Any]
@@ -47,24 +49,29 @@ def self_test(
     decoder: OnnxDecoder | None = None,
     shared: bool = True,
 ) -> SelfTest:
-    """Run the decoder at `graph` on the prompts of `inputs` and compare with the file `golden`: a prefill of all rows, decoding, and a second
-    prefill over a first.
+    """Run the decoder at `graph` on the prompts of `inputs` and compare with the file `golden`: a prefill of all rows,
+    decoding, and a second prefill over a first.
 
-    Before that, where prompts are images or embeddings, the vision and embeddings graphs beside the decoder (`shared` False: another variant's
-    test has run them on this provider). `decoder` is a session already open on that graph, where there is one. First of all, the graph's metadata
-    must name the variant, type and family (where both know it) of the golden outputs. Raises VerificationError naming the variant, the graph
-    and row or the first layer that differs, and the runtime's version and provider; or the graph and what the runtime says of it.
+    Before that, where prompts are images or embeddings, the vision and embeddings graphs beside the decoder (`shared`
+    False: another variant's test has run them on this provider). `decoder` is a session already open on that graph,
+    where there is one. First of all, the graph's metadata must name the variant, type and family (where both know it)
+    of the golden outputs. Raises VerificationError naming the variant, the graph and row or the first layer that
+    differs, and the runtime's version and provider; or the graph and what the runtime says of it.
     """
     expected, prompts = read_graph_golden(golden), _read_prompts(inputs)
     limit = _limit(expected, provider)
     with naming(str(graph)):
         opened = decoder or OnnxDecoder(open_session(graph, provider=provider, threads=threads))
     if opened.provider != provider:
-        raise VerificationError(f"variant {expected.variant}: asked to test {provider}, but the session runs on {opened.provider}")
+        raise VerificationError(
+            f"variant {expected.variant}: asked to test {provider}, but the session runs on {opened.provider}"
+        )
     _check_graph(graph, opened, expected, golden)
     with naming(f"{graph}: self-test"):
         if shared:
-            different = find_shared_difference(graph.parent, inputs, prompts.tensors, expected, provider=provider, threads=threads, limit=limit)
+            different = find_shared_difference(
+                graph.parent, inputs, prompts.tensors, expected, provider=provider, threads=threads, limit=limit
+            )
             if different is not None:
                 raise _failure(expected, provider, different)
         scale = _scale(expected, provider)
@@ -72,14 +79,19 @@ def self_test(
         difference = _prefill(cache, opened, expected, prompts, provider) / scale
         if not difference <= limit:  # also for NaN
             place = _first_layer(graph, expected, prompts, provider, threads, limit)
-            raise _failure(expected, provider, f"{place}; max |Δ| of the logits is {difference:.3g} of the largest, allowed {limit:.3g}")
+            raise _failure(
+                expected,
+                provider,
+                f"{place}; max |Δ| of the logits is {difference:.3g} of the largest, allowed {limit:.3g}",
+            )
         _decode(cache, opened, expected, provider, limit * scale)
         _prefill_again(opened, expected, prompts, provider, limit * scale)
     return SelfTest(variant=expected.variant, difference=difference, limit=limit)
 
 
 def _check_graph(graph: Path, decoder: OnnxDecoder, expected: GraphGolden, golden: Path) -> None:
-    """That the session is on the very graph the golden outputs are of: another variant's may be within every limit of a half precision."""
+    """That the session is on the very graph the golden outputs are of: another variant's may be within every limit of a
+    half precision."""
     wanted = {VARIANT: expected.variant, PRECISION: expected.precision, FAMILY_DIGEST: expected.family_digest}
     check_metadata(graph, decoder.session.get_modelmeta().custom_metadata_map, wanted, source=str(golden))
     if decoder.layers != len(expected.layers):
@@ -87,11 +99,14 @@ def _check_graph(graph: Path, decoder: OnnxDecoder, expected: GraphGolden, golde
 
 
 def _limit(expected: GraphGolden, provider: str) -> float:
-    """The largest difference allowed, relative to the largest |logit|. Raises VerificationError where the provider cannot run the type."""
+    """The largest difference allowed, relative to the largest |logit|. Raises VerificationError where the provider
+    cannot run the type."""
     if expected.precision in LACKING.get(provider, ()):
         raise _failure(expected, provider, f"{provider} has no {expected.precision} kernels; another provider may")
     if expected.precision not in TOLERANCES:
-        raise _failure(expected, provider, f"the type {expected.precision!r} is unknown; there are {', '.join(TOLERANCES)}")
+        raise _failure(
+            expected, provider, f"the type {expected.precision!r} is unknown; there are {', '.join(TOLERANCES)}"
+        )
     return expected.tolerance if provider == expected.provider else TOLERANCES[expected.precision]
 
 
@@ -99,7 +114,9 @@ def _scale(expected: GraphGolden, provider: str) -> float:
     """The largest |logit|."""
     scale = _largest(expected.logits)
     if not 0 < scale < np.inf:
-        raise _failure(expected, provider, f"the largest golden logit is {scale:.3g}, so that nothing can be compared with it")
+        raise _failure(
+            expected, provider, f"the largest golden logit is {scale:.3g}, so that nothing can be compared with it"
+        )
     return scale
 
 
@@ -123,14 +140,24 @@ def _prefill(cache: Cache, decoder: OnnxDecoder, expected: GraphGolden, prompts:
     logits = cache.run(prompts.values.astype(decoder.input_dtype), counts=prompts.lengths)["logits"].astype(np.float32)
     if not _fits(expected, *logits.shape):
         shapes = ", ".join(f"{name} {list(getattr(expected, name).shape)}" for name in ARRAYS)
-        raise _failure(expected, provider, f"the golden outputs do not fit the graph's logits of shape {list(logits.shape)}: {shapes}")
+        raise _failure(
+            expected,
+            provider,
+            f"the golden outputs do not fit the graph's logits of shape {list(logits.shape)}: {shapes}",
+        )
     return _largest(logits[np.arange(len(logits))[:, None], expected.positions] - expected.logits)
 
 
 def _fits(expected: GraphGolden, rows: int, length: int, vocabulary: int) -> bool:
-    """Whether the golden arrays have the shapes, positions and ids that logits [rows, length, vocabulary] can be compared with."""
-    shapes = expected.logits.shape == (*expected.positions.shape, vocabulary) and expected.positions.ndim == expected.greedy.ndim == 2
-    counts = {len(expected.positions), len(expected.greedy), len(expected.continuation), expected.layers.shape[1]} == {rows}
+    """Whether the golden arrays have the shapes, positions and ids that logits [rows, length, vocabulary] can be
+    compared with."""
+    shapes = (
+        expected.logits.shape == (*expected.positions.shape, vocabulary)
+        and expected.positions.ndim == expected.greedy.ndim == 2
+    )
+    counts = {len(expected.positions), len(expected.greedy), len(expected.continuation), expected.layers.shape[1]} == {
+        rows
+    }
     inside = expected.positions.min() >= 0 and expected.positions.max() < length
     return bool(shapes and counts and inside and expected.greedy.min() >= 0 and expected.greedy.max() < vocabulary)
 
@@ -144,13 +171,19 @@ def _decode(cache: Cache, decoder: OnnxDecoder, expected: GraphGolden, provider:
             behind = float(logits[row].max() - logits[row, token])
             if not behind <= 2 * limit:
                 found = int(logits[row].argmax())
-                raise _failure(expected, provider, f"decoding, step {step + 1} of row {row} gives token {found}, golden is {int(token)}")
+                raise _failure(
+                    expected,
+                    provider,
+                    f"decoding, step {step + 1} of row {row} gives token {found}, golden is {int(token)}",
+                )
 
 
 def _prefill_again(decoder: OnnxDecoder, expected: GraphGolden, prompts: _Prompts, provider: str, limit: float) -> None:
-    """Feed the first tokens of a row in two parts and at once: with a past, kernels take several tokens on another path.
+    """Feed the first tokens of a row in two parts and at once: with a past, kernels take several tokens on another
+    path.
 
-    One row that agrees is enough: in another, two experts may tie within rounding, and the parts then choose another than the whole.
+    One row that agrees is enough: in another, two experts may tie within rounding, and the parts then choose another
+    than the whole.
     """
     differences = []
     for row, length in enumerate(prompts.lengths):
@@ -167,7 +200,9 @@ def _prefill_again(decoder: OnnxDecoder, expected: GraphGolden, prompts: _Prompt
     raise _failure(expected, provider, what)
 
 
-def _first_layer(graph: Path, expected: GraphGolden, prompts: _Prompts, provider: str, threads: int | None, limit: float) -> str:
+def _first_layer(
+    graph: Path, expected: GraphGolden, prompts: _Prompts, provider: str, threads: int | None, limit: float
+) -> str:
     """The first layer whose hidden state differs, by a copy of the graph that puts all of them out."""
     layers, _, width = expected.layers.shape
     copy = with_outputs(graph.read_bytes(), [hidden_name(layer) for layer in range(layers)])
@@ -182,7 +217,8 @@ def _first_layer(graph: Path, expected: GraphGolden, prompts: _Prompts, provider
             return f"layer {layer} is the first that differs, by {differences[-1]:.3g} of its largest value"
     largest = int(np.argmax(differences))
     return (
-        f"no layer differs by more than is allowed when its output is read, most does layer {largest}, by {differences[largest]:.3g} of its largest "
+        f"no layer differs by more than is allowed when its output is read, most does layer {largest}, by "
+        f"{differences[largest]:.3g} of its largest "
         "value: either small differences add up, or memory is shared that must not be, or the head is wrong"
     )
 
@@ -198,5 +234,8 @@ def _largest(values: Array) -> float:
 
 
 def _failure(expected: GraphGolden, provider: str, what: str) -> VerificationError:
-    found = f"onnxruntime {onnxruntime.__version__}, {provider}; the golden outputs are of {expected.onnxruntime}, {expected.provider}"
+    found = (
+        f"onnxruntime {onnxruntime.__version__}, {provider}; the golden outputs are of {expected.onnxruntime}, "
+        f"{expected.provider}"
+    )
     return VerificationError(f"variant {expected.variant} ({expected.precision}) fails its self-test: {what} ({found})")

@@ -1,4 +1,5 @@
-"""Opens ONNX Runtime sessions on exported graphs: the oldest version allowed, the options that keep one copy of the weights."""
+"""Opens ONNX Runtime sessions on exported graphs: the oldest version allowed, the options that keep one copy of the
+weights."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +11,20 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from runtime.errors import VerificationError
 
-# Before 1.28 the CUDA kernel for experts ignored the activation's parameters and computed another model's: wrong without an error.
+# Before 1.28 the CUDA kernel for experts ignored the activation's parameters and computed another model's: wrong
+# without an error.
 OLDEST = (1, 28)
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# The runtime's own errors have no common base but Exception. ValueError is what its Python side says of inputs that are missing.
+# The runtime's own errors have no common base but Exception. ValueError is what its Python side says of inputs that are
+# missing.
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
-    *(kind for kind in vars(onnxruntime_pybind11_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    *(
+        kind
+        for kind in vars(onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
 )
 
 
@@ -26,12 +33,16 @@ def check_version(version: str) -> None:
     found = re.match(r"(\d+)\.(\d+)", version)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
-        raise VerificationError(f"onnxruntime {version}: versions before {wanted} compute mixtures of experts wrongly; install {wanted} or newer")
+        raise VerificationError(
+            f"onnxruntime {version}: versions before {wanted} compute mixtures of experts wrongly; install "
+            f"{wanted} or newer"
+        )
 
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
-    """Turn what ONNX Runtime raises into a VerificationError that begins with `place` and gives the first line of its text and its version."""
+    """Turn what ONNX Runtime raises into a VerificationError that begins with `place` and gives the first line of its
+    text and its version."""
     try:
         yield
     except RUNTIME_ERRORS as error:
@@ -50,10 +61,11 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """A session on a graph file, or on the bytes of one whose external data lies in `data_folder`.
 
-    Weights stay in the mapped file: packing them for a kernel would make a private copy for each variant. `threads` None means one for each
-    core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are shared. Without `fold_constants` what a graph
-    makes of its weights is made anew in each run and dropped after its use: slower, but not all of it is in memory at once. Raises
-    VerificationError for an old runtime, for a provider that this build lacks, and for a graph that the runtime refuses.
+    Weights stay in the mapped file: packing them for a kernel would make a private copy for each variant. `threads`
+    None means one for each core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are
+    shared. Without `fold_constants` what a graph makes of its weights is made anew in each run and dropped after its
+    use: slower, but not all of it is in memory at once. Raises VerificationError for an old runtime, for a provider
+    that this build lacks, and for a graph that the runtime refuses.
     """
     check_version(onnxruntime.__version__)
     if provider not in onnxruntime.get_available_providers():

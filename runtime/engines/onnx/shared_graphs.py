@@ -1,4 +1,5 @@
-"""The graphs in front of a family's decoders, which all of them share: images into features, tokens and features into embeddings."""
+"""The graphs in front of a family's decoders, which all of them share: images into features, tokens and features into
+embeddings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,17 +23,28 @@ Array = npt.NDArray[Any]
 
 
 def find_shared_difference(
-    folder: Path, inputs: Path, prompts: Mapping[str, Array], expected: GraphGolden, *, provider: str, threads: int | None, limit: float
+    folder: Path,
+    inputs: Path,
+    prompts: Mapping[str, Array],
+    expected: GraphGolden,
+    *,
+    provider: str,
+    threads: int | None,
+    limit: float,
 ) -> str | None:
-    """Run the shared graphs in `folder` on the tensors `prompts` of the golden file `inputs`: what differs, and in which graph and row.
+    """Run the shared graphs in `folder` on the tensors `prompts` of the golden file `inputs`: what differs, and in
+    which graph and row.
 
-    Embeddings are made from the golden features, so that an error of the vision graph is not taken for theirs. `limit` is relative to the
-    largest value of each output. Raises VerificationError for a graph or a golden tensor that is missing, and for a graph of another family.
+    Embeddings are made from the golden features, so that an error of the vision graph is not taken for theirs. `limit`
+    is relative to the largest value of each output. Raises VerificationError for a graph or a golden tensor that is
+    missing, and for a graph of another family.
     """
     if "images" in prompts:
         absent = [name for name in (*PIXELS, *FEATURES, "inputs_embeds") if name not in prompts]
         if absent:
-            raise VerificationError(f"{inputs}: {', '.join(absent)} of prompts with images missing; export the family again")
+            raise VerificationError(
+                f"{inputs}: {', '.join(absent)} of prompts with images missing; export the family again"
+            )
         vision = _open(folder, VISION, inputs, expected, provider, threads)
         found = _run(VISION, vision, {name: prompts[name] for name in PIXELS})
         different = _compare(VISION, "image_features", found, prompts["image_features"], limit)
@@ -44,18 +56,26 @@ def find_shared_difference(
     features = {name: prompts[name] for name in FEATURES if name in prompts}
     found = _run(EMBEDDINGS, embeddings, {"input_ids": prompts["input_ids"], **features})
     none = {name: value[:, :0] for name, value in features.items()}
-    following = _run(EMBEDDINGS, embeddings, {"input_ids": expected.greedy[:, : expected.continuation.shape[1]], **none})
+    following = _run(
+        EMBEDDINGS, embeddings, {"input_ids": expected.greedy[:, : expected.continuation.shape[1]], **none}
+    )
     different = _compare(EMBEDDINGS, "inputs_embeds", found, prompts["inputs_embeds"], limit)
-    return different or _compare(EMBEDDINGS, "inputs_embeds of what follows the prompt", following, expected.continuation, limit)
+    return different or _compare(
+        EMBEDDINGS, "inputs_embeds of what follows the prompt", following, expected.continuation, limit
+    )
 
 
-def _open(folder: Path, name: str, inputs: Path, expected: GraphGolden, provider: str, threads: int | None) -> onnxruntime.InferenceSession:
+def _open(
+    folder: Path, name: str, inputs: Path, expected: GraphGolden, provider: str, threads: int | None
+) -> onnxruntime.InferenceSession:
     path = folder / f"{name}.onnx"
     if not path.is_file():
         raise VerificationError(f"{path}: missing; the golden prompts {inputs} go through it")
     session = open_session(path, provider=provider, threads=threads)
     wanted = {PRECISION: expected.precision, FAMILY_DIGEST: expected.family_digest}
-    check_metadata(path, session.get_modelmeta().custom_metadata_map, wanted, source=f"the golden file of {expected.variant}")
+    check_metadata(
+        path, session.get_modelmeta().custom_metadata_map, wanted, source=f"the golden file of {expected.variant}"
+    )
     return session
 
 

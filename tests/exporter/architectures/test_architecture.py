@@ -53,10 +53,19 @@ def test_experts_are_told_from_shared_experts() -> None:
 @pytest.mark.parametrize(
     ("config", "phrase"),
     [
-        ({"model_type": "gpt2"}, 'unknown family "gpt2"; known model types: molmo (molmoe), olmoe, mixtral, qwen2_moe, qwen3_moe, llama'),
+        (
+            {"model_type": "gpt2"},
+            'unknown family "gpt2"; known model types: molmo (molmoe), olmoe, mixtral, qwen2_moe, qwen3_moe, llama',
+        ),
         ({"model_type": "molmo"}, 'the key "block_type" is missing; family molmoe needs "moe"'),
-        ({"model_type": "molmo", "block_type": "sequential"}, 'block_type: family molmoe needs "moe", found the string "sequential"'),
-        ({"model_type": "llava", "text_config": {"model_type": "llama"}}, "text_config: the language model's config is nested"),
+        (
+            {"model_type": "molmo", "block_type": "sequential"},
+            'block_type: family molmoe needs "moe", found the string "sequential"',
+        ),
+        (
+            {"model_type": "llava", "text_config": {"model_type": "llama"}},
+            "text_config: the language model's config is nested",
+        ),
     ],
 )
 def test_a_config_of_no_known_family_is_refused_by_name(config: dict[str, Any], phrase: str) -> None:

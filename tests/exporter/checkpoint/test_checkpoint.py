@@ -9,7 +9,16 @@ from safetensors.numpy import load_file, save_file
 
 from exporter.checkpoint.checkpoint import INDEX, open_checkpoint
 from runtime.errors import CheckpointError, DocumentError
-from tests.support.tiny_checkpoints import entry, raw_file, tiny_config, tiny_tensors, write_config, write_index, write_tiny, write_weights
+from tests.support.tiny_checkpoints import (
+    entry,
+    raw_file,
+    tiny_config,
+    tiny_tensors,
+    write_config,
+    write_index,
+    write_tiny,
+    write_weights,
+)
 
 
 def refused(folder: Path) -> str:
@@ -78,9 +87,24 @@ def test_a_wrong_total_size_does_not_matter_and_unlisted_files_are_not_read(tmp_
 
 def test_small_companion_files_are_carried_and_code_and_cards_are_not(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m")
-    carried = ["LICENSE.md", "chat_template.jinja", "generation_config.json", "merges.txt", "preprocessor_config.json", "tokenizer.json"]
+    carried = [
+        "LICENSE.md",
+        "chat_template.jinja",
+        "generation_config.json",
+        "merges.txt",
+        "preprocessor_config.json",
+        "tokenizer.json",
+    ]
     carried += ["tokenizer.model", "tokenizer_config.json", "vocab.json"]
-    left = ["README.md", "modeling_x.py", "tokenizer_x.py", "tokenizer.pkl", "model.gguf", "pytorch_model.bin", "vocab.safetensors.bin"]
+    left = [
+        "README.md",
+        "modeling_x.py",
+        "tokenizer_x.py",
+        "tokenizer.pkl",
+        "model.gguf",
+        "pytorch_model.bin",
+        "vocab.safetensors.bin",
+    ]
     for name in (*carried, *left):
         (folder / name).write_bytes(b"{}")
     (folder / "tokenizer").mkdir()
@@ -91,19 +115,27 @@ def test_the_index_and_the_shards_must_agree(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m", shards=2)
     weight_map = json.loads((folder / INDEX).read_text())["weight_map"]
     write_index(folder, weight_map | {"model.extra.weight": "model-00002-of-00002.safetensors"})
-    assert 'tensor "model.extra.weight" should be in model-00002-of-00002.safetensors, but that file does not hold it' in refused(folder)
+    assert (
+        'tensor "model.extra.weight" should be in model-00002-of-00002.safetensors, but that file does not hold it'
+        in refused(folder)
+    )
     without = {name: shard for name, shard in weight_map.items() if name != "lm_head.weight"}
     write_index(folder, without)
     assert f'tensor "lm_head.weight" is in the file but not in {INDEX}' in refused(folder)
     write_index(folder, weight_map | {"lm_head.weight": "model-00001-of-00002.safetensors"})
-    assert "should be in model-00001-of-00002.safetensors, but is in model-00002-of-00002.safetensors" in refused(folder)
+    assert "should be in model-00001-of-00002.safetensors, but is in model-00002-of-00002.safetensors" in refused(
+        folder
+    )
 
 
 def test_a_tensor_in_two_shards_names_both(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m", shards=2)
     second = load_file(folder / "model-00002-of-00002.safetensors")
     first = load_file(folder / "model-00001-of-00002.safetensors")
-    save_file(second | {"model.embed_tokens.weight": first["model.embed_tokens.weight"]}, folder / "model-00002-of-00002.safetensors")
+    save_file(
+        second | {"model.embed_tokens.weight": first["model.embed_tokens.weight"]},
+        folder / "model-00002-of-00002.safetensors",
+    )
     (folder / INDEX).unlink()
     assert "is in two files, model-00001-of-00002.safetensors and model-00002-of-00002.safetensors" in refused(folder)
 
@@ -199,7 +231,9 @@ def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
         ("tokenizer_extra.json", b"[1,]", "line 1 column 4: "),
     ],
 )
-def test_a_broken_json_file_that_would_be_carried_is_refused_with_its_place(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+def test_a_broken_json_file_that_would_be_carried_is_refused_with_its_place(
+    name: str, data: bytes, said: str, tmp_path: Path
+) -> None:
     folder = write_tiny(tmp_path / "m")
     (folder / name).write_bytes(data)
     assert f"{folder / name}: {said}" in refused(folder)
@@ -209,7 +243,10 @@ def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m")
     names = {f"\u0120word{number}": number for number in range(50_000)}
     merges = [[f"a{number}", "\U0001f600"] for number in range(50_000)]
-    document = {"added_tokens": [{"id": 1, "content": "<s>"}], "model": {"type": "BPE", "vocab": names, "merges": merges, "unk": None}}
+    document = {
+        "added_tokens": [{"id": 1, "content": "<s>"}],
+        "model": {"type": "BPE", "vocab": names, "merges": merges, "unk": None},
+    }
     (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}', "utf-8")
     (folder / "vocab_list.json").write_text('["a", -3.5e-7]', "utf-8")

@@ -17,7 +17,11 @@ from tests.support.tiny_checkpoints import entry, raw_file
 
 
 def test_a_file_written_by_safetensors_is_read_with_absolute_offsets(tmp_path: Path) -> None:
-    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(4, dtype=np.int16), "e": np.zeros((0, 3), np.float64)}
+    arrays = {
+        "b": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "a": np.arange(4, dtype=np.int16),
+        "e": np.zeros((0, 3), np.float64),
+    }
     path = tmp_path / "x.safetensors"
     save_file(arrays, path, metadata={"format": "pt"})
     tensors, digest, metadata = read_header(path)
@@ -28,7 +32,12 @@ def test_a_file_written_by_safetensors_is_read_with_absolute_offsets(tmp_path: P
     assert {t.name for t in tensors} == set(arrays)
     for tensor in tensors:
         array = arrays[tensor.name]
-        assert (tensor.shape, tensor.bytes, tensor.parameters, tensor.file) == (array.shape, array.nbytes, array.size, "x.safetensors")
+        assert (tensor.shape, tensor.bytes, tensor.parameters, tensor.file) == (
+            array.shape,
+            array.nbytes,
+            array.size,
+            "x.safetensors",
+        )
         assert data[tensor.begin : tensor.end] == array.tobytes()
 
 
@@ -37,18 +46,29 @@ def test_the_state_of_the_file_is_recorded(tmp_path: Path) -> None:
     path.write_bytes(raw_file({"a": entry(0, 3)}, b"abc"))
     source, _, _ = read_source_file(path)
     status = path.stat()
-    assert (source.name, source.size, source.mtime_ns, source.inode) == (path.name, status.st_size, status.st_mtime_ns, status.st_ino)
+    assert (source.name, source.size, source.mtime_ns, source.inode) == (
+        path.name,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+    )
 
 
 def test_a_header_padded_with_spaces_and_empty_tensors_are_allowed(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    path.write_bytes(raw_file(json.dumps({"a": entry(0, 0), "b": entry(0, 2), "c": entry(2, 2)}).encode() + b"   ", b"xy"))
+    path.write_bytes(
+        raw_file(json.dumps({"a": entry(0, 0), "b": entry(0, 2), "c": entry(2, 2)}).encode() + b"   ", b"xy")
+    )
     assert [t.name for t in read_header(path)[0]] == ["a", "b", "c"]
 
 
 def test_a_scalar_and_sub_byte_types_are_counted_in_whole_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    header = {"s": entry(0, 8, dtype="F64", shape=[]), "f": entry(8, 9, dtype="F4", shape=[2]), "g": entry(9, 12, dtype="F6_E2M3", shape=[4])}
+    header = {
+        "s": entry(0, 8, dtype="F64", shape=[]),
+        "f": entry(8, 9, dtype="F4", shape=[2]),
+        "g": entry(9, 12, dtype="F6_E2M3", shape=[4]),
+    }
     path.write_bytes(raw_file(header, bytes(12)))
     assert [t.parameters for t in read_header(path)[0]] == [1, 2, 4]
 
@@ -73,14 +93,32 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a dtype that is no text": (raw_file({"a": entry(0, 1, dtype=8)}, b"x"), '["a"].dtype: expected a string'),
     "a negative size": (raw_file({"a": entry(0, 1, shape=[-1])}, b"x"), '["a"].shape[0]: -1 is below'),
     "a fractional size": (raw_file({"a": entry(0, 1, shape=[1.0])}, b"x"), '["a"].shape[0]: expected an integer'),
-    "true as a size": (raw_file({"a": entry(0, 1, shape=[True])}, b"x"), '["a"].shape[0]: expected an integer, found true'),
-    "one offset": (raw_file({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0]}}, b"x"), "data_offsets: expected begin and end"),
+    "true as a size": (
+        raw_file({"a": entry(0, 1, shape=[True])}, b"x"),
+        '["a"].shape[0]: expected an integer, found true',
+    ),
+    "one offset": (
+        raw_file({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0]}}, b"x"),
+        "data_offsets: expected begin and end",
+    ),
     "a range that runs backwards": (raw_file({"a": entry(2, 1, shape=[1])}, b"xx"), "ends at 1, before it begins at 2"),
-    "a range of the wrong length": (raw_file({"a": entry(0, 3, dtype="F16", shape=[1])}, b"xxx"), "takes 2 bytes, data_offsets [0, 3] span 3"),
-    "a half byte": (raw_file({"a": entry(0, 1, dtype="F4", shape=[1])}, b"x"), "1 elements of 4 bits do not fill whole bytes"),
+    "a range of the wrong length": (
+        raw_file({"a": entry(0, 3, dtype="F16", shape=[1])}, b"xxx"),
+        "takes 2 bytes, data_offsets [0, 3] span 3",
+    ),
+    "a half byte": (
+        raw_file({"a": entry(0, 1, dtype="F4", shape=[1])}, b"x"),
+        "1 elements of 4 bits do not fill whole bytes",
+    ),
     "overlapping tensors": (raw_file({"a": entry(0, 2), "b": entry(1, 3)}, b"xyz"), 'tensor "b": begins at byte'),
-    "a hole": (raw_file({"a": entry(0, 1), "b": entry(2, 3)}, b"xyz"), 'between tensor "a" and tensor "b" belong to no tensor'),
-    "a hole at the start": (raw_file({"a": entry(1, 2)}, b"xy"), 'between the header and tensor "a" belong to no tensor'),
+    "a hole": (
+        raw_file({"a": entry(0, 1), "b": entry(2, 3)}, b"xyz"),
+        'between tensor "a" and tensor "b" belong to no tensor',
+    ),
+    "a hole at the start": (
+        raw_file({"a": entry(1, 2)}, b"xy"),
+        'between the header and tensor "a" belong to no tensor',
+    ),
     "bytes after the last tensor": (raw_file({"a": entry(0, 1)}, b"xy"), 'after tensor "a" belong to no tensor'),
     "a truncated file": (raw_file({"a": entry(0, 4)}, b"xy"), 'tensor "a": ends at byte'),
     "a shape beyond all bounds": (raw_file({"a": entry(0, 1, shape=[2**62] * 4)}, b"x"), "takes"),
@@ -108,7 +146,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
-def test_random_bytes_are_refused_or_read_but_never_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_random_bytes_are_refused_or_read_but_never_crash(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "random.safetensors"
     for content in (data, len(data).to_bytes(8, "little") + data, raw_file(b"{" + data)):
         path.write_bytes(content)
@@ -117,7 +157,10 @@ def test_random_bytes_are_refused_or_read_but_never_crash(tmp_path_factory: pyte
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["dtype", "shape", "data_offsets", "a"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["dtype", "shape", "data_offsets", "a"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 ENTRY = st.fixed_dictionaries(

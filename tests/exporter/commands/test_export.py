@@ -38,12 +38,20 @@ def test_an_export_ends_with_a_table_of_variants_checks_and_sizes(source: Path, 
     result = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
     assert result.exit_code == 0, result.output
     assert all(len(line) <= 80 for line in result.output.splitlines() if str(tmp_path) not in line)
-    for text in ("b5-k2", "b4-k1", "structure  4 of 4 passed", "logits     4 of 4 skipped: --no-logits was given", f"Exported to {tmp_path}/family"):
+    for text in (
+        "b5-k2",
+        "b4-k1",
+        "structure  4 of 4 passed",
+        "logits     4 of 4 skipped: --no-logits was given",
+        f"Exported to {tmp_path}/family",
+    ):
         assert text in result.output
     assert result.stderr == ""
     again = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
     assert re.search(
-        rf"^Already there, with the same weights: {tmp_path}/family \([0-9.]+ kB\)\.\nNothing was written\.$", again.output, re.MULTILINE
+        rf"^Already there, with the same weights: {tmp_path}/family \([0-9.]+ kB\)\.\nNothing was written\.$",
+        again.output,
+        re.MULTILINE,
     )
     assert all(len(line.replace(str(tmp_path), "artifacts")) <= 80 for line in again.output.splitlines())
     assert again.exit_code == 0
@@ -85,7 +93,10 @@ def test_options_that_do_not_go_together_are_usage_errors(source: Path, tmp_path
         ((), "give a CHECKPOINT"),
         ((source, *REMOVE), "give --out DIR"),
         ((source, "--out", tmp_path / "f"), "exactly one of --recommendations, --importance and --remove"),
-        ((source, "--out", tmp_path / "f", "--variant", "b5-k2", *REMOVE), "--variant and --standalone belong together"),
+        (
+            (source, "--out", tmp_path / "f", "--variant", "b5-k2", *REMOVE),
+            "--variant and --standalone belong together",
+        ),
         (("--out", tmp_path / "f"), "give --variant ID --standalone DIR"),
         (("--out", tmp_path / "f", "--no-logits", "--variant", "a", "--standalone", "b"), "give a CHECKPOINT"),
     ):
@@ -127,7 +138,9 @@ def test_a_file_size_limit_in_the_middle_is_an_error_that_says_how_to_resume(tmp
 
     failed = subprocess.run(arguments, capture_output=True, text=True, check=False, preexec_fn=limited)
     assert failed.returncode == 1
-    assert re.search(rf"weights/block-.*safetensors: the file size limit is reached: {limit:,} bytes \(ulimit -f\)\n", failed.stderr)
+    assert re.search(
+        rf"weights/block-.*safetensors: the file size limit is reached: {limit:,} bytes \(ulimit -f\)\n", failed.stderr
+    )
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "family").exists()
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
@@ -140,7 +153,17 @@ def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: 
     code = "import sys\nfrom runtime.cli import main\ntry:\n    main()\nfinally:\n"
     code += "    peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:'))\n"
     code += "    print(peak, 'torch' in sys.modules, 'numpy' in sys.modules, file=sys.stderr)"
-    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(tmp_path / "family"), "--no-logits", *REMOVE]
+    arguments = [
+        sys.executable,
+        "-c",
+        code,
+        "export",
+        str(source),
+        "--out",
+        str(tmp_path / "family"),
+        "--no-logits",
+        *REMOVE,
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     peak_kib, torch, numpy = done.stderr.split()
     assert (torch, numpy) == ("False", "False")
@@ -150,15 +173,43 @@ def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: 
 @pytest.mark.parametrize(
     ("package", "extra", "said"),
     [
-        ("torch", (), "torch is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
-        ("transformers", (), "transformers is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check"),
-        ("onnx_ir", ("--format", "safetensors,onnx"), "onnx_ir is not installed (pip install 'trimoe[export,cpu]'); --format safetensors exports"),
-        ("onnxruntime", ("--format", "safetensors,onnx", "--no-logits"), "onnxruntime is not installed (pip install 'trimoe[export,cpu]'); --format"),
+        (
+            "torch",
+            (),
+            "torch is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check",
+        ),
+        (
+            "transformers",
+            (),
+            "transformers is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check",
+        ),
+        (
+            "onnx_ir",
+            ("--format", "safetensors,onnx"),
+            "onnx_ir is not installed (pip install 'trimoe[export,cpu]'); --format safetensors exports",
+        ),
+        (
+            "onnxruntime",
+            ("--format", "safetensors,onnx", "--no-logits"),
+            "onnxruntime is not installed (pip install 'trimoe[export,cpu]'); --format",
+        ),
     ],
 )
-def test_a_missing_package_is_named_before_anything_is_written(source: Path, tmp_path: Path, package: str, extra: tuple[str, ...], said: str) -> None:
+def test_a_missing_package_is_named_before_anything_is_written(
+    source: Path, tmp_path: Path, package: str, extra: tuple[str, ...], said: str
+) -> None:
     code = f"import sys\nsys.modules[{package!r}] = None\nfrom runtime.cli import main\nmain()"
-    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(tmp_path / "new" / "family"), *REMOVE, *extra]
+    arguments = [
+        sys.executable,
+        "-c",
+        code,
+        "export",
+        str(source),
+        "--out",
+        str(tmp_path / "new" / "family"),
+        *REMOVE,
+        *extra,
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: {said}")
@@ -168,10 +219,15 @@ def test_a_missing_package_is_named_before_anything_is_written(source: Path, tmp
 
 def test_a_package_that_is_there_and_fails_is_not_said_to_be_missing() -> None:
     broken = ImportError("libcudart.so.13: cannot open shared object file", name="torch._C")
-    assert missing_package(broken, extras="export") == "torch cannot be imported: libcudart.so.13: cannot open shared object file"
+    assert (
+        missing_package(broken, extras="export")
+        == "torch cannot be imported: libcudart.so.13: cannot open shared object file"
+    )
 
 
-def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_drawn_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from exporter.commands.progress_bar import ProgressBar
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -204,7 +260,9 @@ def test_names_that_are_too_long_are_one_message(source: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("extra", [(), ("--json",)])
-def test_a_path_that_is_not_utf_8_is_exported_to_and_printed_escaped(source: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
+def test_a_path_that_is_not_utf_8_is_exported_to_and_printed_escaped(
+    source: Path, tmp_path: Path, extra: tuple[str, ...]
+) -> None:
     out = os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff")
     result = run(source, "--out", out, "--no-logits", *REMOVE, *extra)
     assert result.exit_code == 0, result.output
@@ -213,6 +271,8 @@ def test_a_path_that_is_not_utf_8_is_exported_to_and_printed_escaped(source: Pat
 
 
 def test_a_checkpoint_whose_path_is_not_utf_8_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    result = run(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"), "--out", tmp_path / "family", "--no-logits", *REMOVE)
+    result = run(
+        os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"), "--out", tmp_path / "family", "--no-logits", *REMOVE
+    )
     assert result.exit_code == 1
     assert "bad\\udcff: this path is not UTF-8" in result.output

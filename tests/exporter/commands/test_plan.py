@@ -10,7 +10,14 @@ from click.testing import CliRunner, Result
 
 from runtime.cli import main
 from runtime.text.sizes import show_bytes, show_count
-from tests.support.evidence_documents import ASSIGNED_SCORES, STUDY_SCORES, analysis, combination, recommendation, write_json
+from tests.support.evidence_documents import (
+    ASSIGNED_SCORES,
+    STUDY_SCORES,
+    analysis,
+    combination,
+    recommendation,
+    write_json,
+)
 from tests.support.tiny_checkpoints import write_tiny
 
 
@@ -44,8 +51,9 @@ def test_a_second_file_that_disagrees_is_shown_at_each_depth(model: Path) -> Non
     output = shown(model, "--importance", STUDY_SCORES, "--also", ASSIGNED_SCORES, "--blocks", "12-14")
     text = " ".join(output.split())
     assert (
-        "blocks 12: layer_importance_scores.json removes [3, 4, 7, 12], layer_importance_scores_exp3_recommended.json removes [2, 4, 10, 13]" in text
-    )
+        "blocks 12: layer_importance_scores.json removes [3, 4, 7, 12], "
+        "layer_importance_scores_exp3_recommended.json removes [2, 4, 10, 13]"
+    ) in text
     assert "no score for the last block, 15: it is kept" in text
 
 
@@ -55,7 +63,10 @@ def test_strategies_apply_to_an_analysis(model: Path, tmp_path: Path) -> None:
     assert " 4 " in shown(model, "--recommendations", path)
     robust = shown(model, "--recommendations", path, "--strategy", "robust")
     assert " 5 " in robust
-    assert "Blocks chosen from cross.json (cross-dataset-analysis, robust (at least 3 data sets)); never removed: 0." in " ".join(robust.split())
+    assert (
+        "Blocks chosen from cross.json (cross-dataset-analysis, robust (at least 3 data sets)); never removed: 0."
+        in " ".join(robust.split())
+    )
     assert " 4 " in shown(model, "--recommendations", path, "--strategy", "robust", "--min-datasets", 2)
     assert "cross.json" in shown(model, "--importance", STUDY_SCORES, "--also", path, "--strategy", "independent")
 
@@ -66,13 +77,27 @@ def test_a_strategy_takes_the_best_set_that_no_protected_block_bars(model: Path,
     path = write_json(tmp_path / "cross.json", analysis(combination(three, 15), combination(more, 5)))
     output = " ".join(shown(model, "--recommendations", path, "--strategy", strategy, "--protect", "15").split())
     assert "b15-k4 5 10.00 ± 0.00 (3)" in output
-    assert "blocks 15: 1 set is left out because it removes protected blocks (15); the best is [15], 5.00 ± 0.00 points (3 data sets)" in output
+    assert (
+        "blocks 15: 1 set is left out because it removes protected blocks (15); the best is [15], 5.00 ± 0.00 "
+        "points (3 data sets)"
+    ) in output
     compared = " ".join(shown(model, "--remove", "4", "--also", path, "--protect", "15").split())
     assert "blocks 15: --remove removes [4], cross.json removes [5]" in compared
 
 
 def test_the_json_document_holds_everything_for_programs(model: Path) -> None:
-    result = plan(model, "--remove", "4,13", "--remove", "2,10", "--top-k-list", ",".join(["4", *["2"] * 15]), "--protect", "15", "--json")
+    result = plan(
+        model,
+        "--remove",
+        "4,13",
+        "--remove",
+        "2,10",
+        "--top-k-list",
+        ",".join(["4", *["2"] * 15]),
+        "--protect",
+        "15",
+        "--json",
+    )
     assert result.exit_code == 0
     document = json.loads(result.output)
     assert (document["format"], document["version"]) == ("trimoe.plan", 1)
@@ -112,7 +137,10 @@ CONTRADICTIONS: list[tuple[list[Any], str]] = [
     (["--remove", "4,,13"], "a number is missing beside a comma in '4,,13'; write 4,13"),
     (["--remove", "4,-1"], "-1 in '4,-1' is negative: the least number is 0; write 4,13"),
     (["--remove", "9" * 30], f"{'9' * 30} is too large: the greatest number is 9999999"),
-    (["--remove", "4", "--blocks", f"12-{'0' * 5000}{'9' * 5000}"], f"{'9' * 37}... is too large: the greatest number is 9999999"),
+    (
+        ["--remove", "4", "--blocks", f"12-{'0' * 5000}{'9' * 5000}"],
+        f"{'9' * 37}... is too large: the greatest number is 9999999",
+    ),
     (["--remove", "4", "--blocks", "--"], "'--' in '--' is not a number; write 12-16 or 12,14"),
     (["--remove", "4;13"], "'4;13' in '4;13' is not a number; write 4,13"),
     (["--remove", "1-3"], "'1-3' in '1-3' is not a number; write 4,13"),

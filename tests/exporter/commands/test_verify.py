@@ -156,7 +156,10 @@ def test_a_flipped_byte_is_named_by_file_tensor_and_range(family: Path) -> None:
     flip(family / SHARD, begin + 3)
     result = run(family)
     assert result.exit_code == 1
-    assert f"digests failed weights/block-02-layer-01.safetensors: tensor {name} (bytes {begin}–{end}) differs from what was written" in text(result)
+    assert (
+        f"digests failed weights/block-02-layer-01.safetensors: tensor {name} (bytes {begin}–{end}) differs from "
+        "what was written"
+    ) in text(result)
     assert "logits skipped not run, because of: digests" in text(result)
     assert "NOT verified" in text(result)
 
@@ -174,7 +177,9 @@ def test_a_truncated_file_is_named_with_the_tensor_it_ends_in(family: Path) -> N
     rewrite(family / SHARD, (family / SHARD).read_bytes()[: begin + 10])
     result = run(family, "--no-logits")
     assert result.exit_code == 1
-    assert f"{begin + 10} bytes, " in text(result) and f"recorded: cut inside tensor {name} (bytes {begin}–{end})" in text(result)
+    assert f"{begin + 10} bytes, " in text(
+        result
+    ) and f"recorded: cut inside tensor {name} (bytes {begin}–{end})" in text(result)
 
 
 def swap_shards(folder: Path) -> None:
@@ -183,7 +188,11 @@ def swap_shards(folder: Path) -> None:
     contents = [load_file(path) for path in paths]
     for layer, path, content in zip((1, 2), paths, reversed(contents), strict=True):
         scratch = folder.parent / "scratch.safetensors"
-        save_file({name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): t for name, t in content.items()}, scratch, {"format": "pt"})
+        save_file(
+            {name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): t for name, t in content.items()},
+            scratch,
+            {"format": "pt"},
+        )
         rewrite(path, scratch.read_bytes())
     record_again(folder)
 
@@ -243,33 +252,79 @@ def drop_from_index(folder: Path) -> None:
             id="extra file",
         ),
         pytest.param(
-            lambda f: (f / "link").symlink_to(f / "weights"), "files failed 1 file that manifest.json does not list, first link", id="extra link"
+            lambda f: (f / "link").symlink_to(f / "weights"),
+            "files failed 1 file that manifest.json does not list, first link",
+            id="extra link",
         ),
         pytest.param(
             lambda f: edit_json(f / VARIANT / "config.json", note=1),
             "digests failed variants/b3-k1/config.json: 946 bytes, 1046 recorded",
             id="other size",
         ),
-        pytest.param(exchange_names, "but the manifest records different contents|is not what was written|bytes, .* recorded", id="names exchanged"),
         pytest.param(
-            lambda f: edit_config(f, top_k_per_layer=[4, 1, 2]), r"top_k_per_layer is \[4, 1, 2\], the manifest implies \[4, 1, 1\]", id="wrong list"
+            exchange_names,
+            "but the manifest records different contents|is not what was written|bytes, .* recorded",
+            id="names exchanged",
         ),
-        pytest.param(lambda f: edit_config(f, top_k_per_layer=None), r"top_k_per_layer is None, the manifest implies \[4, 1, 1\]", id="no list"),
-        pytest.param(lambda f: edit_config(f, num_hidden_layers=5), "num_hidden_layers is 5, the manifest implies 3", id="stale depth"),
-        pytest.param(lambda f: edit_config(f, model_type="olmoe"), "model_type is 'olmoe', the manifest implies 'trimoe_olmoe'", id="source's type"),
-        pytest.param(lambda f: edit_config(f, num_experts_per_tok=1), "num_experts_per_tok is 1, the manifest implies 4", id="scalar top_k"),
-        pytest.param(lambda f: edit_config(f, auto_map={"AutoConfig": "x.Y"}), "auto_map is .*the manifest implies", id="other code named"),
-        pytest.param(drop_from_index, r"tensor model.layers.2.mlp.gate.weight is in .*, the index says no file", id="index lacks a tensor"),
         pytest.param(
-            swap_shards, r"structure failed .*(tensors.json does not know this file|b3-k4: bytes is \d+, its tensors have)", id="swapped shards"
+            lambda f: edit_config(f, top_k_per_layer=[4, 1, 2]),
+            r"top_k_per_layer is \[4, 1, 2\], the manifest implies \[4, 1, 1\]",
+            id="wrong list",
         ),
-        pytest.param(say_other_blocks, "was cut from model.layers.2..*, but layer 1 is source block 1", id="other blocks claimed"),
-        pytest.param(edit_code, "code failed .*modeling_trimoe_per_layer_top_k.py: not the modeling file of trimoe", id="edited code"),
+        pytest.param(
+            lambda f: edit_config(f, top_k_per_layer=None),
+            r"top_k_per_layer is None, the manifest implies \[4, 1, 1\]",
+            id="no list",
+        ),
+        pytest.param(
+            lambda f: edit_config(f, num_hidden_layers=5),
+            "num_hidden_layers is 5, the manifest implies 3",
+            id="stale depth",
+        ),
+        pytest.param(
+            lambda f: edit_config(f, model_type="olmoe"),
+            "model_type is 'olmoe', the manifest implies 'trimoe_olmoe'",
+            id="source's type",
+        ),
+        pytest.param(
+            lambda f: edit_config(f, num_experts_per_tok=1),
+            "num_experts_per_tok is 1, the manifest implies 4",
+            id="scalar top_k",
+        ),
+        pytest.param(
+            lambda f: edit_config(f, auto_map={"AutoConfig": "x.Y"}),
+            "auto_map is .*the manifest implies",
+            id="other code named",
+        ),
+        pytest.param(
+            drop_from_index,
+            r"tensor model.layers.2.mlp.gate.weight is in .*, the index says no file",
+            id="index lacks a tensor",
+        ),
+        pytest.param(
+            swap_shards,
+            r"structure failed .*(tensors.json does not know this file|b3-k4: bytes is \d+, its tensors have)",
+            id="swapped shards",
+        ),
+        pytest.param(
+            say_other_blocks, "was cut from model.layers.2..*, but layer 1 is source block 1", id="other blocks claimed"
+        ),
+        pytest.param(
+            edit_code,
+            "code failed .*modeling_trimoe_per_layer_top_k.py: not the modeling file of trimoe",
+            id="edited code",
+        ),
         pytest.param(add_code, "code failed .*Python files .*more.py", id="added code"),
-        pytest.param(edit_golden, r"logits failed b3-k1: variant b3-k1: logits differ from golden/b3-k1.safetensors", id="edited golden"),
+        pytest.param(
+            edit_golden,
+            r"logits failed b3-k1: variant b3-k1: logits differ from golden/b3-k1.safetensors",
+            id="edited golden",
+        ),
     ],
 )
-def test_a_planted_fault_is_found_although_digests_may_agree(fault: Callable[[Path], object], said: str, family: Path) -> None:
+def test_a_planted_fault_is_found_although_digests_may_agree(
+    fault: Callable[[Path], object], said: str, family: Path
+) -> None:
     fault(family)
     result = run(family)
     assert result.exit_code == 1, result.output
@@ -297,8 +352,16 @@ def break_manifest(folder: Path) -> Path:
     [
         pytest.param(lambda f: f / "nowhere", "nowhere: no such folder", id="no folder"),
         pytest.param(lambda f: f / "manifest.json", "manifest.json: not a folder", id="a file"),
-        pytest.param(lambda f: f / VARIANT, "no manifest.json: a single model, not a family; verify the family it was taken from", id="a variant"),
-        pytest.param(remove_half, "no manifest.json: an unfinished copy of a family, or one whose manifest was lost", id="no manifest"),
+        pytest.param(
+            lambda f: f / VARIANT,
+            "no manifest.json: a single model, not a family; verify the family it was taken from",
+            id="a variant",
+        ),
+        pytest.param(
+            remove_half,
+            "no manifest.json: an unfinished copy of a family, or one whose manifest was lost",
+            id="no manifest",
+        ),
         pytest.param(empty, "no manifest.json: not a family that trimoe exported", id="an empty folder"),
         pytest.param(break_manifest, "manifest.json: line 1 column 2", id="a broken manifest"),
     ],

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from exporter.evidence.evidence import Importance, Recommendations
 from exporter.evidence.files import as_any, as_importance, as_recommendations, read_evidence_file, read_evidence_files
 from runtime.errors import DocumentError, PlanError, TrimoeError
-from tests.support.evidence_documents import ASSIGNED_SCORES, STUDY_SCORES, analysis, combination, recommendation, write_json
+from tests.support.evidence_documents import (
+    ASSIGNED_SCORES,
+    STUDY_SCORES,
+    analysis,
+    combination,
+    recommendation,
+    write_json,
+)
 
 TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 
@@ -21,7 +28,9 @@ def importance(path: Path, *, blocks: int = 16) -> Importance:
     return as_importance(read_evidence_file(path), blocks=blocks)
 
 
-def recommended(path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)) -> Recommendations:
+def recommended(
+    path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
+) -> Recommendations:
     source = read_evidence_file(path)
     return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
 
@@ -30,7 +39,9 @@ def sets(found: Recommendations) -> list[list[int]]:
     return [list(step.blocks) for step in found.steps]
 
 
-@pytest.mark.parametrize(("path", "count", "lowest"), [(STUDY_SCORES, 14, [3, 4, 7, 12]), (ASSIGNED_SCORES, 16, [4, 13, 10, 2])])
+@pytest.mark.parametrize(
+    ("path", "count", "lowest"), [(STUDY_SCORES, 14, [3, 4, 7, 12]), (ASSIGNED_SCORES, 16, [4, 13, 10, 2])]
+)
 def test_the_real_score_files_read_and_their_lowest_four_are_known(path: Path, count: int, lowest: list[int]) -> None:
     scores = importance(path).scores
     assert len(scores) == count
@@ -39,7 +50,13 @@ def test_the_real_score_files_read_and_their_lowest_four_are_known(path: Path, c
 
 @pytest.mark.parametrize("key", ["merged_scores", "importance_scores", "layer_importance_scores", "scores"])
 def test_the_full_form_holds_the_flat_one_under_one_key(key: str, tmp_path: Path) -> None:
-    full = {"method": "average", "weights": None, "per_dataset_scores": {"okvqa": {"0": 1.0}}, key: {"1": 2, "0": 0.5}, "ranking": [1, 0]}
+    full = {
+        "method": "average",
+        "weights": None,
+        "per_dataset_scores": {"okvqa": {"0": 1.0}},
+        key: {"1": 2, "0": 0.5},
+        "ranking": [1, 0],
+    }
     assert importance(write_json(tmp_path / "full.json", full)).scores == ((1, 2.0), (0, 0.5))
 
 
@@ -66,14 +83,22 @@ def test_any_kind_is_recognised_by_its_shape(tmp_path: Path) -> None:
     ready = write_json(tmp_path / "r.json", {"1": recommendation(4)})
     sources = [read_evidence_file(path) for path in (cross, ready, STUDY_SCORES)]
     found = [as_any(source, blocks=16, strategy="independent", min_datasets=3, protected=(0,)) for source in sources]
-    assert [getattr(each, "kind", "importance") for each in found] == ["cross-dataset-analysis", "recommendations", "importance"]
+    assert [getattr(each, "kind", "importance") for each in found] == [
+        "cross-dataset-analysis",
+        "recommendations",
+        "importance",
+    ]
 
 
 def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     paths = (write_json(tmp_path / "a" / "s.json", {}), write_json(tmp_path / "b" / "s.json", {}), STUDY_SCORES)
-    assert [file.label for file in read_evidence_files(paths)] == ["a/s.json", "b/s.json", "layer_importance_scores.json"]
+    assert [file.label for file in read_evidence_files(paths)] == [
+        "a/s.json",
+        "b/s.json",
+        "layer_importance_scores.json",
+    ]
 
 
 BAD_SCORES: list[tuple[Any, str]] = [
@@ -120,8 +145,14 @@ BAD_RECOMMENDATIONS: list[tuple[Any, str]] = [
     ({"1": recommendation(4) | {"removed_blocks": ["4"]}}, "removed_blocks[0]: expected an integer"),
     ({"1": recommendation(4) | {"removed_blocks": 4}}, "removed_blocks: expected a list"),
     ({"1": recommendation(4) | {"avg_drop": "3 %"}}, '["1"].avg_drop: expected a number'),
-    ({"1": recommendation(4, drop=3.09)}, '["1"].avg_drop: 3.09 is above 1: drops are fractions (0.0309 is 3.09 points)'),
-    ({"1": recommendation(4, std=3.15)}, '["1"].std_drop: 3.15 is above 1: drops are fractions (0.0315 is 3.15 points)'),
+    (
+        {"1": recommendation(4, drop=3.09)},
+        '["1"].avg_drop: 3.09 is above 1: drops are fractions (0.0309 is 3.09 points)',
+    ),
+    (
+        {"1": recommendation(4, std=3.15)},
+        '["1"].std_drop: 3.15 is above 1: drops are fractions (0.0315 is 3.15 points)',
+    ),
     ({"1": recommendation(4, drop=3.09, datasets=("okvqa", "coco-caption"))}, '["1"].avg_drop: 3.09 is above 1'),
     ({"1": recommendation(4, std=-0.1)}, '["1"].std_drop: a spread cannot be negative'),
     ({"1": recommendation(4) | {"num_datasets": 8}}, '["1"].num_datasets: 8 data sets, but ["1"].datasets lists 2'),
@@ -129,7 +160,10 @@ BAD_RECOMMENDATIONS: list[tuple[Any, str]] = [
     ({"1": recommendation(4, datasets=())}, '["1"].num_datasets: 0 is below the least allowed, 1'),
     ({"1": {k: v for k, v in recommendation(4).items() if k != "std_drop"}}, '["1"]: the key "std_drop" is missing'),
     ({"1": recommendation(4) | {"avg_drop": -0.01}}, '["1"].avg_drop: -0.01: a drop below 0 is a gain'),
-    ({"1": recommendation(4, datasets=("a", "b\x1b[2J"))}, "[\"1\"].datasets[1]: the name 'b\\x1b[2J' holds a character that cannot be shown"),
+    (
+        {"1": recommendation(4, datasets=("a", "b\x1b[2J"))},
+        "[\"1\"].datasets[1]: the name 'b\\x1b[2J' holds a character that cannot be shown",
+    ),
     ({"9" * 5000: recommendation(4)}, f"the key '{'9' * 37}...' is not a number of removed blocks"),
     ({"1": [4]}, '["1"]: expected an object, found a list of 1'),
 ]
@@ -158,10 +192,22 @@ BAD_ANALYSES: list[tuple[Any, str]] = [
     (changed(datasets=["okvqa", "st-qa"]), "data sets doc-qa, okvqa, but datasets lists okvqa, st-qa"),
     (changed(avg_accuracy_drop=0.04), "avg_accuracy_drop: 0.04, but accuracy_drops_by_dataset gives 0.03"),
     (changed(std_accuracy_drop=0.02), "std_accuracy_drop: 0.02, but accuracy_drops_by_dataset gives 0.01"),
-    (changed(accuracy_drops_by_dataset={"okvqa": 1e308, "doc-qa": 1e308}), 'accuracy_drops_by_dataset["okvqa"]: 1e+308 is above 1'),
-    (analysis(combination({"okvqa": 2.0, "doc-qa": 4.0}, 4)), '["okvqa"]: 2.0 is above 1: drops are fractions (0.02 is 2 points); only captions'),
-    (analysis(combination({"okvqa": -2.0, "doc-qa": 4.0}, 4)), '["okvqa"]: -2.0 is below -1: drops are fractions (-0.02 is -2 points)'),
-    (analysis(combination({"coco-caption": 30.9}, 4)), '["coco-caption"]: 30.9 is above 10: drops are fractions (0.309 is 30.9 points)'),
+    (
+        changed(accuracy_drops_by_dataset={"okvqa": 1e308, "doc-qa": 1e308}),
+        'accuracy_drops_by_dataset["okvqa"]: 1e+308 is above 1',
+    ),
+    (
+        analysis(combination({"okvqa": 2.0, "doc-qa": 4.0}, 4)),
+        '["okvqa"]: 2.0 is above 1: drops are fractions (0.02 is 2 points); only captions',
+    ),
+    (
+        analysis(combination({"okvqa": -2.0, "doc-qa": 4.0}, 4)),
+        '["okvqa"]: -2.0 is below -1: drops are fractions (-0.02 is -2 points)',
+    ),
+    (
+        analysis(combination({"coco-caption": 30.9}, 4)),
+        '["coco-caption"]: 30.9 is above 10: drops are fractions (0.309 is 30.9 points)',
+    ),
     (changed(avg_accuracy_drop=3.0), "avg_accuracy_drop: 3.0 is above 1: drops are fractions (0.03 is 3 points)"),
     (changed(std_accuracy_drop=1.5), "std_accuracy_drop: 1.5 is above 1: drops are fractions (0.015 is 1.5 points)"),
     (analysis(combination(TWO, 4, 13), combination(TWO, 13, 4)), "the same blocks as under '(4, 13)'"),
@@ -180,12 +226,30 @@ def test_bad_analyses_are_refused_with_file_and_place(document: Any, phrase: str
 
 def test_a_combination_counted_twice_in_one_data_set_is_explained(tmp_path: Path) -> None:
     drops = {"okvqa": 0.02, "doc-qa": 0.04}
-    path = write_json(tmp_path / "bad.json", changed(accuracy_drops_by_dataset=drops, avg_accuracy_drop=math.fsum([0.02, 0.02, 0.04]) / 3))
+    path = write_json(
+        tmp_path / "bad.json",
+        changed(accuracy_drops_by_dataset=drops, avg_accuracy_drop=math.fsum([0.02, 0.02, 0.04]) / 3),
+    )
     with pytest.raises(DocumentError, match="a combination measured twice in one data set does this"):
         recommended(path)
 
 
-KEYS = st.sampled_from(["0", "1", "4", "16", "scores", "combination_stats", "(4,)", "removed_blocks", "datasets", "num_datasets", "avg_drop", "x"])
+KEYS = st.sampled_from(
+    [
+        "0",
+        "1",
+        "4",
+        "16",
+        "scores",
+        "combination_stats",
+        "(4,)",
+        "removed_blocks",
+        "datasets",
+        "num_datasets",
+        "avg_drop",
+        "x",
+    ]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 20) | st.floats(allow_nan=False) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
@@ -195,7 +259,9 @@ JSON = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(JSON, st.sampled_from([None, "stepwise", "robust"]))
-def test_any_json_is_read_or_refused_and_never_crashes(tmp_path_factory: pytest.TempPathFactory, document: Any, strategy: str | None) -> None:
+def test_any_json_is_read_or_refused_and_never_crashes(
+    tmp_path_factory: pytest.TempPathFactory, document: Any, strategy: str | None
+) -> None:
     path = tmp_path_factory.getbasetemp() / "any.json"
     path.write_text(json.dumps(document, allow_nan=False) if _finite(document) else "1e999", "utf-8")
     for read in (
@@ -212,4 +278,8 @@ def test_any_json_is_read_or_refused_and_never_crashes(tmp_path_factory: pytest.
 def _finite(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return all(map(_finite, value.values() if isinstance(value, dict) else value)) if isinstance(value, (dict, list)) else True
+    return (
+        all(map(_finite, value.values() if isinstance(value, dict) else value))
+        if isinstance(value, (dict, list))
+        else True
+    )

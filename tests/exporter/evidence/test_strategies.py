@@ -13,7 +13,9 @@ TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 THREE = {"okvqa": 0.05, "doc-qa": 0.05, "st-qa": 0.05}
 
 
-def recommended(path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)) -> Recommendations:
+def recommended(
+    path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
+) -> Recommendations:
     source = read_evidence_file(path)
     return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
 
@@ -45,7 +47,9 @@ COMBINATIONS = (
         ("robust", 1, [[4], [2, 10], [12, 13, 14]]),
     ],
 )
-def test_each_strategy_recommends_by_its_rule(strategy: str | None, least: int, expected: list[list[int]], tmp_path: Path) -> None:
+def test_each_strategy_recommends_by_its_rule(
+    strategy: str | None, least: int, expected: list[list[int]], tmp_path: Path
+) -> None:
     path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
     assert sets(recommended(path, strategy=strategy, min_datasets=least)) == expected
 
@@ -53,9 +57,11 @@ def test_each_strategy_recommends_by_its_rule(strategy: str | None, least: int, 
 def test_a_set_that_loses_less_on_as_many_data_sets_is_noted(tmp_path: Path) -> None:
     path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
     assert recommended(path).notes == (
-        "blocks 15: [4], 3.00 ± 1.00 points (2 data sets), has the same mean drop as [5], 3.00 ± 1.00 points (2 data sets); "
+        "blocks 15: [4], 3.00 ± 1.00 points (2 data sets), has the same mean drop as [5], 3.00 ± 1.00 points (2 "
+        "data sets); "
         "[4] goes because it is the first of them in cross.json",
-        "blocks 14: [2, 10] loses 2.00 ± 1.00 points (2 data sets), less than the chosen [4, 13], 7.00 ± 1.00 points (2 data sets)",
+        "blocks 14: [2, 10] loses 2.00 ± 1.00 points (2 data sets), less than the chosen [4, 13], 7.00 ± 1.00 "
+        "points (2 data sets)",
     )
     assert [note[:10] for note in recommended(path, strategy="independent").notes] == ["blocks 15:"]
 
@@ -71,9 +77,11 @@ def test_equal_drops_take_the_first_in_the_file_and_it_is_noted(tmp_path: Path) 
     found = recommended(write_json(tmp_path / "cross.json", analysis(*tied)))
     assert sets(found) == [[13], [4, 13]]
     assert found.notes == (
-        "blocks 15: [13], 5.50 ± 0.50 points (2 data sets), has the same mean drop as [4], 5.50 ± 0.50 points (2 data sets); "
+        "blocks 15: [13], 5.50 ± 0.50 points (2 data sets), has the same mean drop as [4], 5.50 ± 0.50 points (2 "
+        "data sets); "
         "[13] goes because it is the first of them in cross.json",
-        "blocks 14: [4, 13], 3.00 ± 1.00 points (2 data sets), has the same mean drop as [2, 13], 3.00 ± 1.00 points (2 data sets); "
+        "blocks 14: [4, 13], 3.00 ± 1.00 points (2 data sets), has the same mean drop as [2, 13], 3.00 ± 1.00 "
+        "points (2 data sets); "
         "[4, 13] goes because it is the first of them in cross.json",
     )
     independent = recommended(write_json(tmp_path / "cross.json", analysis(*tied)), strategy="independent").notes[1]
@@ -87,7 +95,8 @@ def test_drops_that_differ_by_rounding_alone_are_noted_as_equal(tmp_path: Path) 
     found = recommended(write_json(tmp_path / "cross.json", analysis(three, two)))
     assert sets(found) == [[4]]
     assert found.notes == (
-        "blocks 15: [4], 5.00 ± 0.00 points (2 data sets), has the same mean drop as [13], 5.00 ± 0.00 points (3 data sets); "
+        "blocks 15: [4], 5.00 ± 0.00 points (2 data sets), has the same mean drop as [13], 5.00 ± 0.00 points (3 "
+        "data sets); "
         "[4] goes because its mean is lower in the last digits",
     )
 
@@ -96,8 +105,13 @@ def test_drops_that_differ_by_rounding_alone_are_noted_as_equal(tmp_path: Path) 
     ("strategy", "expected"),
     [("stepwise", [[5], [2, 10]]), ("independent", [[5], [2, 10]]), ("robust", [[2, 12]])],
 )
-def test_sets_with_protected_blocks_are_left_out_and_it_is_noted(strategy: str, expected: list[list[int]], tmp_path: Path) -> None:
-    path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS, combination({"okvqa": 0.01, "doc-qa": 0.01, "st-qa": 0.01}, 3, 4)))
+def test_sets_with_protected_blocks_are_left_out_and_it_is_noted(
+    strategy: str, expected: list[list[int]], tmp_path: Path
+) -> None:
+    path = write_json(
+        tmp_path / "cross.json",
+        analysis(*COMBINATIONS, combination({"okvqa": 0.01, "doc-qa": 0.01, "st-qa": 0.01}, 3, 4)),
+    )
     found = recommended(path, strategy=strategy, protected=(0, 4, 14))
     assert sets(found) == expected
     assert [set_.blocks for set_ in found.barred] == ([] if strategy == "robust" else [(12, 13, 14)])
@@ -109,24 +123,38 @@ def test_sets_with_protected_blocks_are_left_out_and_it_is_noted(strategy: str, 
 
 def test_a_set_with_block_0_is_no_candidate_and_noted_only_where_it_beats_the_choice(tmp_path: Path) -> None:
     better, worse = combination({"okvqa": 0.01, "doc-qa": 0.01}, 0), combination({"okvqa": 0.06, "doc-qa": 0.08}, 0, 4)
-    found = recommended(write_json(tmp_path / "cross.json", analysis(better, combination(TWO, 4), worse, combination(TWO, 4, 5))))
+    found = recommended(
+        write_json(tmp_path / "cross.json", analysis(better, combination(TWO, 4), worse, combination(TWO, 4, 5)))
+    )
     assert sets(found) == [[4], [4, 5]]
-    assert found.notes == ("blocks 15: 1 set is left out because it removes protected blocks (0); the best is [0], 1.00 ± 0.00 points (2 data sets)",)
+    assert found.notes == (
+        "blocks 15: 1 set is left out because it removes protected blocks (0); the best is [0], 1.00 ± 0.00 points "
+        "(2 data sets)",
+    )
 
 
 def test_an_analysis_whose_only_pair_has_block_0_still_covers_the_other_depths(tmp_path: Path) -> None:
     found = recommended(write_json(tmp_path / "cross.json", analysis(combination(TWO, 4), combination(TWO, 0, 4))))
     assert sets(found) == [[4]]
-    assert [(barred.blocks, barred.place) for barred in found.barred] == [((0, 4), 'combination_stats["(0, 4)"].removed_blocks')]
+    assert [(barred.blocks, barred.place) for barred in found.barred] == [
+        ((0, 4), 'combination_stats["(0, 4)"].removed_blocks')
+    ]
 
 
 def test_robust_without_candidates_states_the_rule(tmp_path: Path) -> None:
     path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
     name, found = r"strategy robust \(at least 4 data sets\)", r"finds no candidate among 9 combinations"
-    with pytest.raises(PlanError, match=rf"cross.json: combination_stats: {name} {found}: .* at least 4 data sets, and its mean drop is 0 or more$"):
+    with pytest.raises(
+        PlanError,
+        match=rf"cross.json: combination_stats: {name} {found}: .* at least 4 data "
+        r"sets, and its mean drop is 0 or more$",
+    ):
         recommended(path, strategy="robust", min_datasets=4)
     path = write_json(tmp_path / "cross.json", analysis(combination({"okvqa": 0.01}, 4)))
-    with pytest.raises(PlanError, match="among 1 combinations: a candidate was tried on at least 2 data sets, and its mean drop is 0 or more"):
+    with pytest.raises(
+        PlanError,
+        match="among 1 combinations: a candidate was tried on at least 2 data sets, and its mean drop is 0 or more",
+    ):
         recommended(path)
 
 

@@ -1,4 +1,5 @@
-"""The staging folder: one writer at a time, a journal that survives being cut off, and what is kept for a resumed export."""
+"""The staging folder: one writer at a time, a journal that survives being cut off, and what is kept for a resumed
+export."""
 
 import os
 import subprocess
@@ -86,7 +87,11 @@ def test_a_changed_journal_line_is_not_believed(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_refused_and_told_the_first_ones_process(tmp_path: Path) -> None:
     target = tmp_path / "family"
-    with Staging(target), pytest.raises(TargetError, match=f"another export to it is running \\(process {os.getpid()}\\)"), Staging(target):
+    with (
+        Staging(target),
+        pytest.raises(TargetError, match=f"another export to it is running \\(process {os.getpid()}\\)"),
+        Staging(target),
+    ):
         pass
     with Staging(target) as staging:
         staging.resume("plan")
@@ -123,7 +128,9 @@ def test_an_error_after_a_shard_keeps_it_and_says_how_to_resume(tmp_path: Path) 
         raise TargetError("full")
     path = staging_path(tmp_path / "family")
     assert path.is_dir()
-    assert caught.value.__notes__ == [f"1 finished files stay in {path}: run the same command again to resume, or delete that folder"]
+    assert caught.value.__notes__ == [
+        f"1 finished files stay in {path}: run the same command again to resume, or delete that folder"
+    ]
 
 
 def test_a_forgotten_journal_keeps_nothing(tmp_path: Path) -> None:
@@ -172,11 +179,21 @@ def folder_with_a_linked_lock(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "make", [link_to_a_folder, file, own_folder_with_a_foreign_file, folder_named_family_without_a_lock, folder_with_a_linked_lock]
+    "make",
+    [
+        link_to_a_folder,
+        file,
+        own_folder_with_a_foreign_file,
+        folder_named_family_without_a_lock,
+        folder_with_a_linked_lock,
+    ],
 )
 def test_what_no_export_put_there_is_refused_and_kept(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     kept = make(staging_path(tmp_path / "family"))
-    with pytest.raises(TargetError, match=r"\.family\.staging: (stands where|holds '.*', which no export put there)"), Staging(tmp_path / "family"):
+    with (
+        pytest.raises(TargetError, match=r"\.family\.staging: (stands where|holds '.*', which no export put there)"),
+        Staging(tmp_path / "family"),
+    ):
         pass
     assert kept.read_text("utf-8") == "x"
 

@@ -41,10 +41,14 @@ def test_a_damaged_file_is_named_and_nothing_is_published(family: Path, tmp_path
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(VerificationError, match=r"variants/b5-k1/model-00003-of-00006\.safetensors: not the file the manifest records"):
+    with pytest.raises(
+        VerificationError, match=r"variants/b5-k1/model-00003-of-00006\.safetensors: not the file the manifest records"
+    ):
         copy_out(family, "b5-k1", tmp_path / "alone")
     path.unlink()
-    with pytest.raises(VerificationError, match=r"model-00003-of-00006\.safetensors: listed in the manifest but cannot be read"):
+    with pytest.raises(
+        VerificationError, match=r"model-00003-of-00006\.safetensors: listed in the manifest but cannot be read"
+    ):
         copy_out(family, "b5-k1", tmp_path / "alone")
     assert not (tmp_path / "alone").exists()
     assert not staging_path(tmp_path / "alone").exists()
@@ -61,7 +65,9 @@ def test_unknown_variants_and_taken_targets_are_refused(family: Path, tmp_path: 
         copy_out(family, "b5-k1", family / "alone")
 
 
-def test_clones_of_the_file_system_are_compared_as_well(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clones_of_the_file_system_are_compared_as_well(
+    family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def clone(target: int, _: int, source: int) -> None:
         os.sendfile(target, source, 0, os.fstat(source).st_size)
 

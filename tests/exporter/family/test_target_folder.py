@@ -50,7 +50,10 @@ def test_missing_parents_are_created(tmp_path: Path) -> None:
 def test_a_file_and_a_dead_link_among_the_parents_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", "utf-8")
     (tmp_path / "link").symlink_to("nowhere")
-    for name, message in (("file", "a file, so {} cannot be created"), ("link", "a symbolic link to nowhere, which is not there, so {}")):
+    for name, message in (
+        ("file", "a file, so {} cannot be created"),
+        ("link", "a symbolic link to nowhere, which is not there, so {}"),
+    ):
         for target in (tmp_path / name / "family", tmp_path / name / "b" / "family"):
             with pytest.raises(TargetError) as caught:
                 check_target(target, None)
@@ -63,15 +66,21 @@ def test_a_file_that_appears_among_the_parents_is_an_error(tmp_path: Path) -> No
         make_parent(tmp_path / "file" / "b" / "family")
 
 
-@pytest.mark.parametrize(("flag", "message"), [(os.ST_RDONLY, "a read-only file system"), (0, "not writable for this user")])
-def test_a_parent_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: int, message: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "message"), [(os.ST_RDONLY, "a read-only file system"), (0, "not writable for this user")]
+)
+def test_a_parent_that_may_not_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: int, message: str
+) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=flag))
     with pytest.raises(TargetError, match=f"{tmp_path}: {message}"):
         make_parent(tmp_path / "family")
 
 
-def test_too_little_space_is_refused_with_needed_and_free_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_refused_with_needed_and_free_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=5000, f_frsize=4096))
     check_space(tmp_path, 1_000_000)
     with pytest.raises(TargetError, match="not enough space: 26,777,216 bytes needed, 20,480,000 free"):
@@ -87,24 +96,34 @@ def with_file_system(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int =
 
 
 @pytest.mark.parametrize(("files", "free_files"), [(0, 0), (100, 7)])
-def test_a_full_disk_names_path_needed_and_free_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, free_files: int) -> None:
+def test_a_full_disk_names_path_needed_and_free_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, free_files: int
+) -> None:
     with_file_system(monkeypatch, free=1000, files=files, free_files=free_files)
     assert str(target_error(FULL, tmp_path, 1234)) == f"{tmp_path}: no space left: 1,234 bytes needed, 1,000 free"
     assert str(target_error(FULL, tmp_path)) == f"{tmp_path}: no space left"
 
 
-def test_a_file_system_without_free_inodes_is_not_said_to_lack_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_free_inodes_is_not_said_to_lack_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_file_system(monkeypatch, free=5000, files=100)
     said = "no inodes left: the file system holds 100 files and folders at most; remove some there"
     assert str(target_error(FULL, tmp_path / "not" / "there", 1234)) == f"{tmp_path}/not/there: {said}"
 
 
-def test_a_full_disk_with_free_bytes_says_so_without_contradicting_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_with_free_bytes_says_so_without_contradicting_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_file_system(monkeypatch, free=5000)
-    assert str(target_error(FULL, tmp_path, 1234)).endswith("no space left: 1,234 bytes needed, although the file system counts 5,000 as free")
+    assert str(target_error(FULL, tmp_path, 1234)).endswith(
+        "no space left: 1,234 bytes needed, although the file system counts 5,000 as free"
+    )
 
 
-def test_a_quota_and_a_limit_of_the_file_size_do_not_name_free_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quota_and_a_limit_of_the_file_size_do_not_name_free_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quota = OSError(errno.EDQUOT, "Disk quota exceeded", str(tmp_path / "x"))
     assert str(target_error(quota, tmp_path, 1234)) == f"{tmp_path}/x: the disk quota is used up: 1,234 bytes needed"
     large = OSError(errno.EFBIG, "File too large")
@@ -117,7 +136,10 @@ def test_a_quota_and_a_limit_of_the_file_size_do_not_name_free_bytes(tmp_path: P
 
 
 def test_other_system_errors_name_path_and_reason(tmp_path: Path) -> None:
-    assert str(target_error(OSError(errno.EROFS, "Read-only file system", "/x/y"), tmp_path)) == "/x/y: cannot be written: Read-only file system"
+    assert (
+        str(target_error(OSError(errno.EROFS, "Read-only file system", "/x/y"), tmp_path))
+        == "/x/y: cannot be written: Read-only file system"
+    )
 
 
 def test_publishing_over_an_empty_folder_works_and_over_a_full_one_does_not(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_each_unique_byte_is_stored_once(tmp_path: Path) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     export_small(plan, tmp_path / "family")
     family = tmp_path / "family"
-    assert (family / "variants/b5-k2/model-00001-of-00006.safetensors").samefile(family / "variants/b5-k1/model-00001-of-00006.safetensors")
+    assert (family / "variants/b5-k2/model-00001-of-00006.safetensors").samefile(
+        family / "variants/b5-k1/model-00001-of-00006.safetensors"
+    )
     assert (family / "variants/b5-k2" / INDEX).samefile(family / "variants/b5-k1" / INDEX)
     assert (family / "variants/b4-k2/tokenizer.json").samefile(family / "carried/tokenizer.json")
     weights = {p.stat().st_ino for p in family.rglob("*.safetensors")}
@@ -59,7 +61,9 @@ def test_a_copied_out_variant_stands_alone(tmp_path: Path) -> None:
     assert digests(tmp_path / "alone") == before
 
 
-def test_where_links_are_impossible_files_are_copied_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_links_are_impossible_files_are_copied_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     export_small(plan, tmp_path / "linked")
     monkeypatch.setattr(os, "link", refuse_links)
@@ -91,7 +95,12 @@ def test_small_files_of_equal_content_are_links_and_recorded_as_such(tmp_path: P
     files.write("b/two", b"same")
     files.write("b/three", b"other")
     files.link("b/three", "c/four")
-    assert [(r.path, r.link_of) for r in files.records()] == [("a/one", None), ("b/three", None), ("b/two", "a/one"), ("c/four", "b/three")]
+    assert [(r.path, r.link_of) for r in files.records()] == [
+        ("a/one", None),
+        ("b/three", None),
+        ("b/two", "a/one"),
+        ("c/four", "b/three"),
+    ]
     assert (tmp_path / "b/two").samefile(tmp_path / "a/one")
     assert files.copied == 0
 
@@ -103,7 +112,11 @@ def test_a_variant_folder_that_is_not_as_planned_is_named(tmp_path: Path) -> Non
     check_structure(tmp_path / "family", plan)
     shard = folder / "model-00002-of-00006.safetensors"
     tensors = load_file(shard)
-    name = "model.layers.0.input_layernorm.weight" if "model.layers.0.input_layernorm.weight" in tensors else sorted(tensors)[0]
+    name = (
+        "model.layers.0.input_layernorm.weight"
+        if "model.layers.0.input_layernorm.weight" in tensors
+        else sorted(tensors)[0]
+    )
 
     def index_with(change: dict[str, str | None]) -> bytes:
         document = json.loads(index)
@@ -115,9 +128,17 @@ def test_a_variant_folder_that_is_not_as_planned_is_named(tmp_path: Path) -> Non
     save_file({**tensors, "model.extra": tensors[name]}, tmp_path / "extra.safetensors")
     save_file({**tensors, name: tensors[name].reshape(2, -1)}, tmp_path / "shape.safetensors")
     cases = (
-        ("config.json", config.replace(b'"num_hidden_layers": 5', b'"num_hidden_layers": 6'), "config.json: not the planned config"),
+        (
+            "config.json",
+            config.replace(b'"num_hidden_layers": 5', b'"num_hidden_layers": 6'),
+            "config.json: not the planned config",
+        ),
         ("config.json", b"{", "config.json: line 1"),
-        (INDEX, index_with({name: "model-00001-of-00006.safetensors"}), f"{name} is in {shard.name}, the index says model-00001-of-00006"),
+        (
+            INDEX,
+            index_with({name: "model-00001-of-00006.safetensors"}),
+            f"{name} is in {shard.name}, the index says model-00001-of-00006",
+        ),
         (INDEX, index_with({"model.ghost": shard.name}), "model.ghost is in no file, the index says"),
         (shard.name, (tmp_path / "missing.safetensors").read_bytes(), f"tensor {name} is missing"),
         (shard.name, (tmp_path / "extra.safetensors").read_bytes(), "tensor model.extra is not planned"),

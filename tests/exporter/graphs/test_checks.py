@@ -37,7 +37,15 @@ def check(exported: Exported, *, answers: bool = True) -> tuple[CheckRecord, ...
     precision = find_precision(exported.precision)
     path = exported.folder / data_path(precision)
     record = ShardDigests(path=data_path(precision), size=path.stat().st_size, sha256=_digest(exported), tensors=())
-    results = check_graphs(exported.source, exported.plan, precision, data=record, folder=exported.folder, answers=answers, progress=lambda _: None)
+    results = check_graphs(
+        exported.source,
+        exported.plan,
+        precision,
+        data=record,
+        folder=exported.folder,
+        answers=answers,
+        progress=lambda _: None,
+    )
     return results[exported.plan.variants[0].id].checks
 
 
@@ -45,7 +53,9 @@ def _digest(exported: Exported) -> str:
     """The digest of what should have been written: the data file once more, elsewhere."""
     precision = find_precision(exported.precision)
     tensors = plan_tensors(exported.source, exported.plan, precision)
-    return write_weights(exported.source.checkpoint.folder, tensors, exported.folder.parent, "again.bin", lambda _: None).sha256
+    return write_weights(
+        exported.source.checkpoint.folder, tensors, exported.folder.parent, "again.bin", lambda _: None
+    ).sha256
 
 
 def run_self_test(exported: Exported, golden_of: Exported) -> SelfTest:
@@ -76,14 +86,21 @@ def test_a_family_passes_with_logits_tokens_experts_and_self_test(precision: str
     assert found == dict.fromkeys(("structure", "logits", "greedy", "experts", "self-test"), "passed")
 
 
-def test_a_type_without_kernels_here_is_compared_as_a_float32_twin_and_its_self_test_is_left_to_the_loader(tmp_path: Path) -> None:
+def test_a_type_without_kernels_here_is_compared_as_a_float32_twin_and_its_self_test_is_left_to_the_loader(
+    tmp_path: Path,
+) -> None:
     exported = exported_olmoe(tmp_path, precision="bfloat16")
     found = {record.name.removeprefix("onnx bfloat16 "): record for record in check(exported)}
     outcomes = {name: record.outcome for name, record in found.items()}
     assert outcomes == dict.fromkeys(("structure", "logits", "greedy", "experts"), "passed") | {"self-test": "skipped"}
-    assert "by the same graph widened to float32 on the CPU; bfloat16 itself runs where a provider has it" in found["logits"].detail
+    assert (
+        "by the same graph widened to float32 on the CPU; bfloat16 itself runs where a provider has it"
+        in found["logits"].detail
+    )
     assert "CPUExecutionProvider, has no bfloat16 kernels" in found["self-test"].detail
-    with pytest.raises(VerificationError, match=r"b3-k2 \(bfloat16\) fails its self-test: CPUExecutionProvider has no bfloat16 kernels"):
+    with pytest.raises(
+        VerificationError, match=r"b3-k2 \(bfloat16\) fails its self-test: CPUExecutionProvider has no bfloat16 kernels"
+    ):
         run_self_test(exported, golden_of=exported)
 
 
@@ -92,7 +109,9 @@ def test_without_answers_only_structure_is_checked(tmp_path: Path) -> None:
     assert [record.outcome for record in checks] == ["passed", "skipped"]
 
 
-def test_without_the_reshape_in_front_of_the_experts_the_runtime_is_silently_wrong_and_is_caught(tmp_path: Path, monkeypatch: Any) -> None:
+def test_without_the_reshape_in_front_of_the_experts_the_runtime_is_silently_wrong_and_is_caught(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
     """The guard is hide_shape. When the runtime is mended one day, this test says that it may go."""
     good = exported_olmoe(tmp_path)
     check(good)
@@ -100,16 +119,23 @@ def test_without_the_reshape_in_front_of_the_experts_the_runtime_is_silently_wro
     bad = exported_olmoe(tmp_path, "unguarded")
     with pytest.raises(VerificationError, match=r"variant b3-k2 \(float32\): prompt, row 0: max \|Δ\| of the logits"):
         check(bad)
-    with pytest.raises(VerificationError, match=r"variant b3-k2 \(float32\) fails its self-test: layer 0 is the first that differs.*onnxruntime 1\."):
+    with pytest.raises(
+        VerificationError,
+        match=r"variant b3-k2 \(float32\) fails its self-test: layer 0 is the first that differs.*onnxruntime 1\.",
+    ):
         run_self_test(bad, golden_of=good)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_one_expert_that_differs_in_a_half_precision_file_is_found_by_the_twin(precision: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_one_expert_that_differs_in_a_half_precision_file_is_found_by_the_twin(
+    precision: str, tmp_path: Path, monkeypatch: Any
+) -> None:
     exported = exported_olmoe(tmp_path, precision=precision)
     _overwrite(exported, "blocks.1.experts.fc2", np.full(64 * 32, 0.5, np.float16))
     monkeypatch.setattr("exporter.graphs.check.graph_verifier.same_digest", lambda path, data: True)
-    with pytest.raises(VerificationError, match=rf"variant b3-k2 \({precision}\): prompt, row 1: max \|Δ\| of the logits"):
+    with pytest.raises(
+        VerificationError, match=rf"variant b3-k2 \({precision}\): prompt, row 1: max \|Δ\| of the logits"
+    ):
         check(exported)
 
 
@@ -127,15 +153,20 @@ def test_a_float16_graph_in_the_trap_fails_its_self_test(tmp_path: Path, monkeyp
     check(good)
     monkeypatch.setattr(feed_forward, "hide_shape", lambda graph, spec, normed, layer: normed)
     bad = exported_olmoe(tmp_path, "unguarded", precision="float16")
-    with pytest.raises(VerificationError, match=r"variant b3-k2 \(float16\) fails its self-test: layer 0 is the first that differs"):
+    with pytest.raises(
+        VerificationError, match=r"variant b3-k2 \(float16\) fails its self-test: layer 0 is the first that differs"
+    ):
         run_self_test(bad, golden_of=good)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_limits_and_resized_image_positions_are_rounded_as_the_file_has_them(precision: str, tmp_path: Path) -> None:
-    """0.3 is no number of either type; the tower was trained on a 6 × 6 grid and is given 4 × 6; pooled by three, a row is padded."""
+    """0.3 is no number of either type; the tower was trained on a 6 × 6 grid and is given 4 × 6; pooled by three, a row
+    is padded."""
     images = {"image_default_input_size": [16, 24]}
-    write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64, clip_qkv=0.3, vision_backbone=images, image_pooling_h=3)
+    write_tiny_molmoe(
+        tmp_path / "source", n_layers=4, d_model=64, clip_qkv=0.3, vision_backbone=images, image_pooling_h=3
+    )
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
     assert {record.outcome for record in check(exported) if not record.name.endswith("self-test")} == {"passed"}
 
@@ -204,7 +235,9 @@ def test_a_plan_with_another_depth_is_told_from_the_graph(tmp_path: Path) -> Non
     exported = exported_olmoe(tmp_path)
     with pytest.raises(VerificationError, match="3 nodes GroupQueryAttention, planned are 4 for 4 layers"):
         check_decoder(exported.path(VARIANT), top_k=(4, 2, 2, 2))
-    with pytest.raises(VerificationError, match=r"expert nodes at layers\.0, layers\.1, layers\.2; planned are layers\.0, layers\.2"):
+    with pytest.raises(
+        VerificationError, match=r"expert nodes at layers\.0, layers\.1, layers\.2; planned are layers\.0, layers\.2"
+    ):
         check_decoder(exported.path(VARIANT), top_k=(4, None, 2))
 
 

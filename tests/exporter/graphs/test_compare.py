@@ -18,7 +18,9 @@ def agreeing() -> tuple[Answer, np.ndarray, list[np.ndarray]]:
     """An answer, and the reference's logits and experts (two a token), which it agrees with."""
     random = np.random.default_rng(0)
     logits = random.standard_normal((ROWS, WHOLE, VOCABULARY)).astype(np.float32)
-    scores = random.permuted(np.arange(LAYERS * ROWS * WHOLE * EXPERTS, dtype=np.float32).reshape(LAYERS, ROWS, WHOLE, EXPERTS), axis=-1)
+    scores = random.permuted(
+        np.arange(LAYERS * ROWS * WHOLE * EXPERTS, dtype=np.float32).reshape(LAYERS, ROWS, WHOLE, EXPERTS), axis=-1
+    )
     answer = Answer(
         logits=logits[:, :LENGTH],
         greedy=logits[:, LENGTH - 1 :].argmax(-1),
@@ -55,7 +57,10 @@ def test_an_equal_answer_passes_and_nothing_is_left_out() -> None:
 def test_a_difference_without_a_tie_is_an_error_that_names_row_and_position(position: int) -> None:
     answer, logits, experts = agreeing()
     logits[1, position] += 0.1
-    with pytest.raises(VerificationError, match=rf"(prompt|decoding), row 1: max \|Δ\| of the logits 0.1, allowed .*, at position {position}"):
+    with pytest.raises(
+        VerificationError,
+        match=rf"(prompt|decoding), row 1: max \|Δ\| of the logits 0.1, allowed .*, at position {position}",
+    ):
         judge(answer, logits, experts)
 
 
@@ -80,7 +85,9 @@ def test_ties_do_not_excuse_most_of_an_answer() -> None:
     answer, logits, experts = agreeing()
     for row in range(ROWS):
         answer = tied(answer, layer=0, row=row, position=0)
-    with pytest.raises(VerificationError, match=f"at {ROWS * WHOLE} of {ROWS * WHOLE} tokens: more than experts that tie explain"):
+    with pytest.raises(
+        VerificationError, match=f"at {ROWS * WHOLE} of {ROWS * WHOLE} tokens: more than experts that tie explain"
+    ):
         judge(answer, logits + 0.1, experts)
 
 

@@ -13,17 +13,32 @@ from tests.support.tiny_graphs import CASES, export_graphs, mask_blocks, referen
 ROWS = (7, 11)
 
 
-ODD_WIDTHS = {"hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 1, "intermediate_size": 33, "experts_implementation": "eager"}
+ODD_WIDTHS = {
+    "hidden_size": 48,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
+    "intermediate_size": 33,
+    "experts_implementation": "eager",
+}
 
 SLICED = {"hidden_size": 512, "num_attention_heads": 8, "intermediate_size": 256}  # and in panels
-OVERRIDES = [*((case, {}) for case in CASES), ("olmoe", ODD_WIDTHS), ("olmoe", SLICED), ("qwen2_moe", {"moe_intermediate_size": 128})]
+OVERRIDES = [
+    *((case, {}) for case in CASES),
+    ("olmoe", ODD_WIDTHS),
+    ("olmoe", SLICED),
+    ("qwen2_moe", {"moe_intermediate_size": 128}),
+]
 
 
 @pytest.mark.parametrize(("case", "overrides"), OVERRIDES)
-def test_a_variant_computes_what_transformers_computes_without_the_removed_blocks(case: str, overrides: dict[str, Any], tmp_path: Path) -> None:
+def test_a_variant_computes_what_transformers_computes_without_the_removed_blocks(
+    case: str, overrides: dict[str, Any], tmp_path: Path
+) -> None:
     """Right-padded prefill of two rows, decoding of both, and for one row a second prefill over what was decoded."""
     model = write_model(tmp_path / "source", case, **overrides)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2)
+    exported = export_graphs(
+        tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2
+    )
     variant = exported.plan.variants[0]
     reference, decoder = mask_blocks(model, variant), exported.decoder(variant)
     generator = np.random.default_rng(1)
@@ -33,13 +48,17 @@ def test_a_variant_computes_what_transformers_computes_without_the_removed_block
     logits = cache.run(ids, counts=ROWS)["logits"]
     scale = np.abs(logits).max()
     for row, length in enumerate(ROWS):
-        np.testing.assert_allclose(logits[row, :length], reference_logits(reference, rows[row]), rtol=0, atol=1e-5 * scale)
+        np.testing.assert_allclose(
+            logits[row, :length], reference_logits(reference, rows[row]), rtol=0, atol=1e-5 * scale
+        )
     for _ in range(4):
         step = generator.integers(2, 128, (2, 1))
         logits = cache.run(step)["logits"]
         for row in range(2):
             rows[row].append(int(step[row, 0]))
-            np.testing.assert_allclose(logits[row, 0], reference_logits(reference, rows[row])[-1], rtol=0, atol=1e-5 * scale)
+            np.testing.assert_allclose(
+                logits[row, 0], reference_logits(reference, rows[row])[-1], rtol=0, atol=1e-5 * scale
+            )
     single = decoder.start(batch=1, capacity=32)
     single.run(np.asarray([rows[0]]))
     more = generator.integers(2, 128, (1, 5))
@@ -55,18 +74,25 @@ def test_every_precision_gives_graphs_that_the_checker_accepts(case: str, precis
     write_model(tmp_path / "source", case, shared_expert_intermediate_size=48)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
     variant = exported.plan.variants[0]
-    planned = [k if exported.source.spec.blocks[block].sparse else None for block, k in zip(variant.layers, variant.top_k or (), strict=True)]
+    planned = [
+        k if exported.source.spec.blocks[block].sparse else None
+        for block, k in zip(variant.layers, variant.top_k or (), strict=True)
+    ]
     assert "expert nodes with the planned k" in check_decoder(exported.path(variant.id), top_k=planned)
 
 
 def test_heads_that_the_attention_kernel_refuses_are_refused_at_export(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe", num_attention_heads=8, num_key_value_heads=8)
-    with pytest.raises(PlanError, match="heads of width 8 have no ONNX form: the attention kernel takes multiples of 16"):
+    with pytest.raises(
+        PlanError, match="heads of width 8 have no ONNX form: the attention kernel takes multiples of 16"
+    ):
         export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
 
 
 def test_rotary_tables_that_change_with_the_length_are_refused(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
+    write_model(
+        tmp_path / "source", "llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    )
     with pytest.raises(PlanError, match="rope_type 'dynamic': its rotary frequencies change with the length"):
         export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
 

@@ -22,7 +22,21 @@ def run(*arguments: str | Path) -> Any:
 
 
 def export(source: Path, out: Path, *more: str, dtype: str = "float32") -> Any:
-    return run("export", source, "--out", out, "--remove", "2", "--top-k", "2", "--format", "safetensors,onnx", "--dtype", dtype, *more)
+    return run(
+        "export",
+        source,
+        "--out",
+        out,
+        "--remove",
+        "2",
+        "--top-k",
+        "2",
+        "--format",
+        "safetensors,onnx",
+        "--dtype",
+        dtype,
+        *more,
+    )
 
 
 def test_a_text_family_is_exported_in_three_types_and_verified_again(tmp_path: Path) -> None:
@@ -34,7 +48,9 @@ def test_a_text_family_is_exported_in_three_types_and_verified_again(tmp_path: P
     passed = ("structure", "logits", "greedy", "experts", "self-test")
     expected = {f"onnx {kind} {name}": "passed" for kind in ("float32", "int4", "bfloat16") for name in passed}
     assert found == expected | {"onnx bfloat16 self-test": "skipped"}
-    again = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None)
+    again = verify_graphs(
+        folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None
+    )
     assert {check.name: check.outcome for check in again} == found
     assert all(check.outcome != "failed" for check in again)
 
@@ -51,7 +67,9 @@ def test_molmoe_is_exported_with_vision_and_embeddings_once(tmp_path: Path) -> N
     assert metadata["trimoe.family_digest"] == family_digest(manifest.files, manifest.variants)
     assert metadata["trimoe.removed_blocks"] == "2"
     assert metadata["trimoe.source_digest"] == manifest.source.digest
-    again = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None)
+    again = verify_graphs(
+        folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=True, progress=lambda _: None
+    )
     assert [check.outcome for check in again] == ["passed"] * 5
 
 
@@ -61,7 +79,17 @@ def _graph(family: Path, name: str) -> Any:
 
 def test_the_same_export_again_writes_nothing_and_other_types_are_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "llama")
-    arguments = ("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", "--no-logits", "--format", "safetensors,onnx")
+    arguments = (
+        "export",
+        tmp_path / "source",
+        "--out",
+        tmp_path / "family",
+        "--remove",
+        "2",
+        "--no-logits",
+        "--format",
+        "safetensors,onnx",
+    )
     assert run(*arguments).exit_code == 0
     before = (tmp_path / "family" / "manifest.json").stat().st_mtime_ns
     assert run(*arguments).exit_code == 0
@@ -73,7 +101,17 @@ def test_the_same_export_again_writes_nothing_and_other_types_are_refused(tmp_pa
 
 def test_a_killed_export_keeps_its_data_file_and_notices_when_it_was_damaged(tmp_path: Path, monkeypatch: Any) -> None:
     write_model(tmp_path / "source", "llama")
-    arguments = ("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", "--no-logits", "--format", "safetensors,onnx")
+    arguments = (
+        "export",
+        tmp_path / "source",
+        "--out",
+        tmp_path / "family",
+        "--remove",
+        "2",
+        "--no-logits",
+        "--format",
+        "safetensors,onnx",
+    )
     calls: list[str] = []
     write = weight_file.write_weights
 
@@ -103,7 +141,13 @@ def test_verify_names_the_graph_that_was_changed(tmp_path: Path) -> None:
     next(attribute for attribute in node.attribute if attribute.name == "k").i = 4
     path.write_bytes(model.SerializeToString())
     manifest = read_manifest(tmp_path / "family")
-    checks = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None)
+    checks = verify_graphs(
+        folder=tmp_path / "family",
+        manifest=manifest,
+        variants=manifest.variants,
+        answers=False,
+        progress=lambda _: None,
+    )
     assert [check.outcome for check in checks] == ["failed"]
     assert "layers.2: 4 experts per token, planned are 2" in checks[0].detail
     report = json.loads(run("verify", tmp_path / "family", "--no-logits", "--json").output)
@@ -112,7 +156,17 @@ def test_verify_names_the_graph_that_was_changed(tmp_path: Path) -> None:
 
 def test_a_dry_run_says_what_the_graphs_add_and_refuses_what_has_none(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "llama")
-    arguments = ("export", tmp_path / "source", "--remove", "2", "--dry-run", "--format", "safetensors,onnx", "--dtype", "float32,int8")
+    arguments = (
+        "export",
+        tmp_path / "source",
+        "--remove",
+        "2",
+        "--dry-run",
+        "--format",
+        "safetensors,onnx",
+        "--dtype",
+        "float32,int8",
+    )
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert "ONNX graphs of every variant in float32, int8: " in result.output
@@ -139,7 +193,13 @@ def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> N
     first, second = (tmp_path / "family" / "onnx" / "float32" / f"{variant.id}.onnx" for variant in manifest.variants)
     first.unlink()
     first.write_bytes(second.read_bytes())
-    checks = verify_graphs(folder=tmp_path / "family", manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None)
+    checks = verify_graphs(
+        folder=tmp_path / "family",
+        manifest=manifest,
+        variants=manifest.variants,
+        answers=False,
+        progress=lambda _: None,
+    )
     failed = [check.detail for check in checks if check.outcome == "failed"]
     assert len(failed) == 1 and f"metadata trimoe.variant is '{manifest.variants[1].id}'" in failed[0]
 
@@ -149,10 +209,15 @@ def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> N
     [
         (("--dtype", "int8"), "--dtype is the type of ONNX weights: give --format safetensors,onnx too"),
         (("--format", "onnx"), "--format onnx: there are safetensors, and safetensors,onnx"),
-        (("--format", "safetensors,onnx", "--dtype", "float8"), 'unknown dtype "float8"; there are float32, float16, bfloat16, int8, int4'),
+        (
+            ("--format", "safetensors,onnx", "--dtype", "float8"),
+            'unknown dtype "float8"; there are float32, float16, bfloat16, int8, int4',
+        ),
     ],
 )
-def test_formats_and_types_that_do_not_exist_are_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_formats_and_types_that_do_not_exist_are_refused(
+    options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
     write_model(tmp_path / "source", "llama")
     result = run("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", *options)
     assert result.exit_code != 0

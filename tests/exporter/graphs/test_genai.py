@@ -21,7 +21,12 @@ def test_genai_decodes_the_same_greedy_tokens_as_transformers(case: str, tmp_pat
     with torch.no_grad():
         expected = (
             mask_blocks(model, variant)
-            .generate(torch.from_numpy(prompt)[None], attention_mask=torch.ones(1, 9, dtype=torch.long), max_new_tokens=20, do_sample=False)[0]
+            .generate(
+                torch.from_numpy(prompt)[None],
+                attention_mask=torch.ones(1, 9, dtype=torch.long),
+                max_new_tokens=20,
+                do_sample=False,
+            )[0]
             .tolist()
         )
     loaded = genai.Model(str(exported.folder / "onnx" / "float32" / variant.id))

@@ -18,7 +18,9 @@ TOLERANCES = {"float32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
 
 def require_cuda() -> None:
     if CUDA not in onnxruntime.get_available_providers():
-        pytest.skip(f"onnxruntime {onnxruntime.__version__} has no {CUDA}; install onnxruntime-gpu in the place of onnxruntime")
+        pytest.skip(
+            f"onnxruntime {onnxruntime.__version__} has no {CUDA}; install onnxruntime-gpu in the place of onnxruntime"
+        )
 
 
 @pytest.mark.gpu
@@ -27,7 +29,13 @@ def require_cuda() -> None:
 def test_a_variant_on_cuda_computes_what_transformers_computes(case: str, precision: str, tmp_path: Path) -> None:
     require_cuda()
     model = write_model(tmp_path / "source", case)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2, precision=precision)
+    exported = export_graphs(
+        tmp_path / "source",
+        tmp_path / "family",
+        removed=(2,),
+        top_k=None if case == "llama" else 2,
+        precision=precision,
+    )
     variant = exported.plan.variants[0]
     session = open_session(exported.path(variant.id), provider=CUDA)
     assert session.get_providers()[0] == CUDA, "the CUDA provider could not be loaded"
@@ -40,11 +48,19 @@ def test_a_variant_on_cuda_computes_what_transformers_computes(case: str, precis
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", ["olmoe", "olmoe clipped", "mixtral", "qwen2_moe", "qwen3_moe", "llama"])
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cuda(case: str, precision: str, tmp_path: Path) -> None:
+def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cuda(
+    case: str, precision: str, tmp_path: Path
+) -> None:
     require_cuda()
     write_model(tmp_path / "source", case)
     self_test_on_cuda(
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2, precision=precision)
+        export_graphs(
+            tmp_path / "source",
+            tmp_path / "family",
+            removed=(2,),
+            top_k=None if case == "llama" else 2,
+            precision=precision,
+        )
     )
 
 
@@ -53,7 +69,9 @@ def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cu
 def test_half_precision_vision_and_embeddings_pass_the_self_test_on_cuda(precision: str, tmp_path: Path) -> None:
     require_cuda()
     write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
-    self_test_on_cuda(export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision))
+    self_test_on_cuda(
+        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
+    )
 
 
 def self_test_on_cuda(exported: Exported) -> None:
@@ -61,7 +79,9 @@ def self_test_on_cuda(exported: Exported) -> None:
     check(exported)
     variant, precision = exported.plan.variants[0].id, exported.precision
     golden, inputs = (exported.folder / golden_path(precision, name) for name in (variant, "inputs"))
-    assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, "CUDA rounds: nothing was computed there"
+    assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, (
+        "CUDA rounds: nothing was computed there"
+    )
 
 
 def run_on_cuda(session: onnxruntime.InferenceSession, row: np.ndarray) -> np.ndarray:

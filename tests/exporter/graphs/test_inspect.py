@@ -60,7 +60,12 @@ def in_another_domain(model: Any) -> None:
 
 def unrolled_experts(model: Any) -> None:
     for index in range(8):
-        product = helper.make_node("MatMul", ["layers.1/experts/rows:0", "blocks.1.router.weight"], [f"more{index}"], name=f"layers.1/more{index}")
+        product = helper.make_node(
+            "MatMul",
+            ["layers.1/experts/rows:0", "blocks.1.router.weight"],
+            [f"more{index}"],
+            name=f"layers.1/more{index}",
+        )
         model.graph.node.append(product)
 
 
@@ -70,10 +75,14 @@ def a_function(model: Any) -> None:
 
 
 def a_branch(model: Any) -> None:
-    same = helper.make_graph([helper.make_node("Identity", ["logits"], ["same"])], "same", [], [helper.make_empty_tensor_value_info("same")])
+    same = helper.make_graph(
+        [helper.make_node("Identity", ["logits"], ["same"])], "same", [], [helper.make_empty_tensor_value_info("same")]
+    )
     condition = helper.make_tensor("condition", onnx.TensorProto.BOOL, [], [True])
     model.graph.initializer.append(condition)
-    model.graph.node.append(helper.make_node("If", ["condition"], ["branch"], name="layers.1/branch", then_branch=same, else_branch=same))
+    model.graph.node.append(
+        helper.make_node("If", ["condition"], ["branch"], name="layers.1/branch", then_branch=same, else_branch=same)
+    )
 
 
 def another_width(model: Any) -> None:
@@ -86,20 +95,44 @@ EDITS: dict[str, tuple[Edit, str]] = {
         attribute("layers.1/experts", "normalize_routing_weights", 1),
         r"layers\.1/experts: attribute normalize_routing_weights is 1, planned is 0",
     ),
-    "another beta": (attribute("layers.1/experts", "activation_beta", 1.0), r"layers\.1/experts: attribute activation_beta is 1\.0, planned is 0\.0"),
+    "another beta": (
+        attribute("layers.1/experts", "activation_beta", 1.0),
+        r"layers\.1/experts: attribute activation_beta is 1\.0, planned is 0\.0",
+    ),
     "another activation": (
         attribute("layers.1/experts", "activation_type", "relu"),
         r"layers\.1/experts: attribute activation_type is b'relu', planned",
     ),
-    "another scale": (attribute("layers.1/attention", "scale", 9.0), r"layers\.1/attention: attribute scale is 9\.0, planned is 0\.25"),
-    "no rotary": (attribute("layers.1/attention", "do_rotary", 0), r"layers\.1/attention: attribute do_rotary is 0, planned is 1"),
-    "a window": (attribute("layers.2/attention", "local_window_size", 2), r"layers\.2/attention: attribute local_window_size is 2, planned is -1"),
-    "no guard": (reads("layers.1/experts", 0, "layers.1/feed_forward_norm:0"), r"layers\.1/experts: input is .*, planned is .*rows"),
+    "another scale": (
+        attribute("layers.1/attention", "scale", 9.0),
+        r"layers\.1/attention: attribute scale is 9\.0, planned is 0\.25",
+    ),
+    "no rotary": (
+        attribute("layers.1/attention", "do_rotary", 0),
+        r"layers\.1/attention: attribute do_rotary is 0, planned is 1",
+    ),
+    "a window": (
+        attribute("layers.2/attention", "local_window_size", 2),
+        r"layers\.2/attention: attribute local_window_size is 2, planned is -1",
+    ),
+    "no guard": (
+        reads("layers.1/experts", 0, "layers.1/feed_forward_norm:0"),
+        r"layers\.1/experts: input is .*, planned is .*rows",
+    ),
     "another guard": (another_width, r"tensor rows_by_hidden is another value"),
-    "dead experts": (reads("layers.1/experts/back", 0, "layers.1/experts/rows:0"), r"layers\.1/experts/back: input is .*planned is"),
-    "another block's experts": (reads("layers.1/experts", 2, "blocks.0.experts.fc1"), r"layers\.1/experts: input is .*'blocks\.0\.experts\.fc1'"),
+    "dead experts": (
+        reads("layers.1/experts/back", 0, "layers.1/experts/rows:0"),
+        r"layers\.1/experts/back: input is .*planned is",
+    ),
+    "another block's experts": (
+        reads("layers.1/experts", 2, "blocks.0.experts.fc1"),
+        r"layers\.1/experts: input is .*'blocks\.0\.experts\.fc1'",
+    ),
     "another domain": (in_another_domain, r"operator sets are .*ai\.foo.*, planned are"),
-    "unrolled experts": (unrolled_experts, r"there is node layers\.1/more0 \(ai\.onnx\.MatMul\) where no further node is planned"),
+    "unrolled experts": (
+        unrolled_experts,
+        r"there is node layers\.1/more0 \(ai\.onnx\.MatMul\) where no further node is planned",
+    ),
     "another name": (
         lambda model: setattr(named(model, "layers.0/experts"), "name", "layers.1x/experts"),
         r"there is node layers\.1x/experts .* where",
@@ -110,7 +143,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda model: model.graph.node.remove(named(model, "head")),
         r"there is no further node where node head \(ai\.onnx\.MatMul\) is planned",
     ),
-    "another block's bytes": (place("blocks.1.attention_norm", "offset", "0"), r"tensor blocks\.1\.attention_norm is .*'offset': '0'"),
+    "another block's bytes": (
+        place("blocks.1.attention_norm", "offset", "0"),
+        r"tensor blocks\.1\.attention_norm is .*'offset': '0'",
+    ),
     "another output": (lambda model: setattr(model.graph.output[0], "name", "scores"), r"output logits is missing"),
 }
 
@@ -147,7 +183,10 @@ def test_an_attribute_that_is_missing_spare_or_there_twice_is_named(olmoe: Expor
     node = named(planned, "layers.0/experts")
     for change, message in (
         (lambda each: each.attribute.pop(), "attribute .* is missing, planned is"),
-        (lambda each: each.attribute.append(helper.make_attribute("more", 1)), "attribute more is 1, planned is missing"),
+        (
+            lambda each: each.attribute.append(helper.make_attribute("more", 1)),
+            "attribute more is 1, planned is missing",
+        ),
         (lambda each: each.attribute.append(each.attribute[0]), "an attribute stands there twice"),
     ):
         found = copy.deepcopy(planned)
@@ -164,7 +203,9 @@ def test_an_attribute_that_is_missing_spare_or_there_twice_is_named(olmoe: Expor
         (place("final_norm", "length", "much"), "external_data: length is 'much', no number of bytes"),
     ],
 )
-def test_weights_that_share_bytes_or_stand_nowhere_are_refused(edit: Edit, message: str, olmoe: Exported, tmp_path: Path) -> None:
+def test_weights_that_share_bytes_or_stand_nowhere_are_refused(
+    edit: Edit, message: str, olmoe: Exported, tmp_path: Path
+) -> None:
     path = copied(olmoe, tmp_path)
     edit_graph(path, edit)
     with pytest.raises(VerificationError, match=rf"b3-k2\.onnx: tensor \S+: {message}"):
@@ -194,7 +235,9 @@ def copied(exported: Exported, folder: Path) -> Path:
 def test_a_file_that_is_no_graph_is_refused(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "broken.onnx").write_bytes(content)
-    with pytest.raises(VerificationError, match=r"broken\.onnx: (cannot be read as an ONNX model|refused by ONNX's checker)"):
+    with pytest.raises(
+        VerificationError, match=r"broken\.onnx: (cannot be read as an ONNX model|refused by ONNX's checker)"
+    ):
         check_model(tmp_path / "broken.onnx")
 
 
@@ -204,7 +247,15 @@ def test_every_graph_on_disk_is_the_planned_one(case: str, precision: str, tmp_p
     if case == "molmoe":
         write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
     else:
-        write_model(tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {}))
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2, precision=precision)
+        write_model(
+            tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {})
+        )
+    exported = export_graphs(
+        tmp_path / "source",
+        tmp_path / "family",
+        removed=(2,),
+        top_k=None if case == "llama" else 2,
+        precision=precision,
+    )
     for path, planned in planned_graphs(exported).items():
         check_same_graph(path, check_model(path), planned)

@@ -15,7 +15,9 @@ from tests.support.tiny_graphs import export_graphs, write_model
 
 @pytest.mark.parametrize("version", ["1.27.3", "0.9", "nightly"])
 def test_runtimes_that_are_known_wrong_are_refused(version: str) -> None:
-    with pytest.raises(VerificationError, match=rf"onnxruntime {version}: versions before 1\.28 compute mixtures of experts wrongly"):
+    with pytest.raises(
+        VerificationError, match=rf"onnxruntime {version}: versions before 1\.28 compute mixtures of experts wrongly"
+    ):
         check_version(version)
 
 
@@ -48,7 +50,9 @@ def test_added_outputs_leave_the_others_as_they_are(tmp_path: Path) -> None:
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
     graph = exported.path(exported.plan.variants[0].id)
     names = [hidden_name(layer) for layer in range(3)]
-    inside = OnnxDecoder(open_session(with_outputs(graph.read_bytes(), names), data_folder=graph.parent, threads=1, spinning=False))
+    inside = OnnxDecoder(
+        open_session(with_outputs(graph.read_bytes(), names), data_folder=graph.parent, threads=1, spinning=False)
+    )
     ids = np.asarray([[3, 4, 5]])
     found = inside.start(batch=1, capacity=3).run(ids)
     plain = exported.decoder(exported.plan.variants[0]).start(batch=1, capacity=3).run(ids)

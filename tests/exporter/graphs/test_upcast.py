@@ -28,9 +28,14 @@ def is_widening(node: Any) -> bool:
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_the_twin_has_the_same_nodes_on_the_same_weights_and_no_other_half_precision_value(precision: str, tmp_path: Path) -> None:
+def test_the_twin_has_the_same_nodes_on_the_same_weights_and_no_other_half_precision_value(
+    precision: str, tmp_path: Path
+) -> None:
     path = exported_graph(tmp_path, precision)
-    model, twin = onnx.load(str(path), load_external_data=False), onnx.ModelProto.FromString(float32_twin(path.read_bytes()))
+    model, twin = (
+        onnx.load(str(path), load_external_data=False),
+        onnx.ModelProto.FromString(float32_twin(path.read_bytes())),
+    )
     halves = {tensor.name for tensor in model.graph.initializer if tensor.data_type in HALF}
     kept = [node for node in twin.graph.node if not is_widening(node)]
     assert not any(name in halves for node in kept for name in node.input)
@@ -57,7 +62,10 @@ def test_casts_and_constants_in_the_graph_itself_are_widened() -> None:
         helper.make_node("Mul", ["rounded", "two"], ["twice"]),
         helper.make_node("Mul", ["twice", "half"], ["y"]),
     ]
-    inputs, outputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", half, [1])]
+    inputs, outputs = (
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", half, [1])],
+    )
     constants = [numpy_helper.from_array(np.asarray([0.5], np.float16), "half")]
     infos = [helper.make_tensor_value_info("twice", half, [1])]
     graph = helper.make_graph(nodes, "small", inputs, outputs, constants, value_info=infos)

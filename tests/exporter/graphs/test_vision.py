@@ -18,8 +18,14 @@ from tests.support.tiny_models import write_tiny_molmoe
 SMALL_TOWER = {"image_num_layers": 3}
 CONFIGS: dict[str, dict[str, Any]] = {
     "as published": {},
-    "another grid than the trained one": {"vision_backbone": {**SMALL_TOWER, "image_default_input_size": [16, 24]}, "vit_layers": [-1, 0]},
-    "windows that do not divide the grid": {"vision_backbone": {**SMALL_TOWER, "image_default_input_size": [20, 24]}, "vit_layers": [1]},
+    "another grid than the trained one": {
+        "vision_backbone": {**SMALL_TOWER, "image_default_input_size": [16, 24]},
+        "vit_layers": [-1, 0],
+    },
+    "windows that do not divide the grid": {
+        "vision_backbone": {**SMALL_TOWER, "image_default_input_size": [20, 24]},
+        "vit_layers": [1],
+    },
     "padding regressed, first query": {
         "vision_backbone": SMALL_TOWER,
         "vit_layers": [-2],
@@ -33,7 +39,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "image_pooling_2d": "stack",
         "image_projector": "linear",
     },
-    "no padding embedding, tied head": {"vision_backbone": SMALL_TOWER, "vit_layers": [-2], "image_padding_embed": None, "weight_tying": True},
+    "no padding embedding, tied head": {
+        "vision_backbone": SMALL_TOWER,
+        "vit_layers": [-2],
+        "image_padding_embed": None,
+        "weight_tying": True,
+    },
 }
 
 
@@ -74,7 +85,9 @@ def test_an_image_and_its_prompt_give_the_logits_of_the_model(name: str, tmp_pat
     cache = exported.decoder(exported.plan.variants[0]).start(batch=2, capacity=embeds.shape[1])
     logits = cache.run(embeds, counts=lengths)["logits"]
     for row, length in enumerate(lengths):
-        np.testing.assert_allclose(logits[row, :length], expected[row, :length], rtol=0, atol=2e-5 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            logits[row, :length], expected[row, :length], rtol=0, atol=2e-5 * np.abs(expected).max()
+        )
 
 
 def test_text_alone_needs_no_image_tokens(tmp_path: Path) -> None:

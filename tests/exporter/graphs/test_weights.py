@@ -50,8 +50,12 @@ def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch
     monkeypatch.setattr("exporter.graphs.weights.weight_file.CHUNK_BYTES", 3 * 4 * 4)
     first, second = np.arange(16, dtype=np.float32).reshape(4, 4), np.arange(100, 132, dtype=np.float32).reshape(8, 4)
     records = write_source(tmp_path, first=first, second=second)
-    sliced = StoredTensor(name="fc2", dtype="float32", shape=(2, 12, 2), rows=((records["first"],), (records["second"],)), slices=2)
-    panelled = StoredTensor(name="qkv", dtype="float32", shape=(2, 4, 6), rows=((records["first"],), (records["second"],)), transposed=True)
+    sliced = StoredTensor(
+        name="fc2", dtype="float32", shape=(2, 12, 2), rows=((records["first"],), (records["second"],)), slices=2
+    )
+    panelled = StoredTensor(
+        name="qkv", dtype="float32", shape=(2, 4, 6), rows=((records["first"],), (records["second"],)), transposed=True
+    )
     write_weights(tmp_path, lay_out([sliced, panelled]), tmp_path, "out.bin", lambda _: None)
     whole = np.concatenate([first, second])
     found = np.fromfile(tmp_path / "out.bin", np.float32)
@@ -60,12 +64,17 @@ def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("width", "precision", "slices"), [(256, "float32", 4), (130, "float32", 2), (64, "float32", 1), (256, "float16", 1), (256, "int8", 1)]
+    ("width", "precision", "slices"),
+    [(256, "float32", 4), (130, "float32", 2), (64, "float32", 1), (256, "float16", 1), (256, "int8", 1)],
 )
 def test_wide_experts_are_sliced_for_the_cpu_alone(width: int, precision: str, slices: int, tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe", intermediate_size=width)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
-    experts = next(node for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node if node.name == "layers.1/experts")
+    experts = next(
+        node
+        for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node
+        if node.name == "layers.1/experts"
+    )
     assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
     check_decoder(exported.path("b3-k2"), top_k=(4, 2, 2))
     stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
@@ -86,7 +95,12 @@ def test_bfloat16_is_widened_exactly_and_float32_rounded_to_nearest(tmp_path: Pa
     wide = np.asarray([1.00390625, 2.0, -0.1], np.float32)
     (tmp_path / "a").mkdir()
     records = write_source(tmp_path / "a", half=values.view(np.uint16), wide=wide)
-    half = TensorRecord(**{**{name: getattr(records["half"], name) for name in ("name", "shape", "file", "begin", "end")}, "dtype": "BF16"})
+    half = TensorRecord(
+        **{
+            **{name: getattr(records["half"], name) for name in ("name", "shape", "file", "begin", "end")},
+            "dtype": "BF16",
+        }
+    )
     tensors = lay_out(
         [
             StoredTensor(name="widened", dtype="float32", shape=(3,), rows=((half,),)),
@@ -143,7 +157,10 @@ def test_a_block_of_zeros_stays_zero() -> None:
 
 def test_widths_without_a_block_size_are_refused_with_their_tensor() -> None:
     assert (block_size(64, tensor="x"), block_size(48, tensor="x")) == (32, 16)
-    with pytest.raises(PlanError, match=r"model\.w: rows of 40 values cannot be quantised in blocks; the width must be a multiple of 16"):
+    with pytest.raises(
+        PlanError,
+        match=r"model\.w: rows of 40 values cannot be quantised in blocks; the width must be a multiple of 16",
+    ):
         block_size(40, tensor="model.w")
 
 

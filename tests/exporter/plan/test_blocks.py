@@ -23,7 +23,9 @@ def recommendations(*sets: tuple[int, ...], datasets: tuple[str, ...] = ("a", "b
 
 def ready(*steps: RemovalSet, barred: tuple[RemovalSet, ...] = (), kind: str = "recommendations") -> Recommendations:
     path, digest = "study/r.json", "0" * 64
-    return Recommendations(file="r.json", path=path, sha256=digest, kind=kind, strategy="rule", steps=steps, notes=(), barred=barred)
+    return Recommendations(
+        file="r.json", path=path, sha256=digest, kind=kind, strategy="rule", steps=steps, notes=(), barred=barred
+    )
 
 
 def removed(selection: Selection) -> dict[int, list[int]]:
@@ -51,7 +53,9 @@ def test_at_a_tie_the_later_in_the_file_goes_and_it_is_noted() -> None:
     evidence = Importance(file="s.json", path="study/s.json", sha256="", scores=((3, 0.2), (1, 0.2), (2, 0.9)))
     selection = choose_blocks(evidence, blocks=4, protected=(0,), depths=(3, 2))
     assert removed(selection) == {3: [1], 2: [1, 3]}
-    assert selection.notes == ("blocks 3: blocks 3 and 1 have the same score, 0.2; 1 goes because it is later in s.json",)
+    assert selection.notes == (
+        "blocks 3: blocks 3 and 1 have the same score, 0.2; 1 goes because it is later in s.json",
+    )
 
 
 def test_the_default_range_stops_at_what_must_be_kept() -> None:
@@ -87,19 +91,26 @@ def test_recommendations_cover_the_full_depth_and_every_size() -> None:
 
 
 def test_a_depth_the_evidence_does_not_cover_names_those_it_covers() -> None:
-    with pytest.raises(PlanError, match=r'^study/r.json: no key "3", "4": says nothing about 13, 12 blocks; it covers 14, 15, 16$'):
+    with pytest.raises(
+        PlanError, match=r'^study/r.json: no key "3", "4": says nothing about 13, 12 blocks; it covers 14, 15, 16$'
+    ):
         choose_blocks(recommendations((4,), (4, 13)), blocks=16, protected=(0,), depths=(13, 12, 14))
     analysed = ready(*recommendations((4,)).steps, kind="cross-dataset-analysis")
-    with pytest.raises(PlanError, match=r"^study/r.json: combination_stats: says nothing about 12 blocks; it covers 15, 16$"):
+    with pytest.raises(
+        PlanError, match=r"^study/r.json: combination_stats: says nothing about 12 blocks; it covers 15, 16$"
+    ):
         choose_blocks(analysed, blocks=16, protected=(0,), depths=(12,))
 
 
 @pytest.mark.parametrize("depths", [None, (14,), (15, 14)])
-def test_a_depth_whose_candidates_are_all_protected_names_the_rule_and_the_option(depths: tuple[int, ...] | None) -> None:
+def test_a_depth_whose_candidates_are_all_protected_names_the_rule_and_the_option(
+    depths: tuple[int, ...] | None,
+) -> None:
     barred = recommendations((0, 4)).steps
     evidence = ready(*recommendations((4,)).steps, barred=barred)
     message = (
-        r'study/r.json: \["2"\].removed_blocks: no set leaves 14 blocks: each candidate of 2 removes a protected block, '
+        r'study/r.json: \["2"\].removed_blocks: no set leaves 14 blocks: each candidate of 2 removes a protected '
+        r"block, "
         r"the best \[0, 4\] \(block 0 is never removed\); --blocks 15,16 asks only for what is covered"
     )
     with pytest.raises(PlanError, match=message):
@@ -107,22 +118,29 @@ def test_a_depth_whose_candidates_are_all_protected_names_the_rule_and_the_optio
     assert removed(choose_blocks(evidence, blocks=16, protected=(0,), depths=(15,))) == {15: [4]}
 
 
-@pytest.mark.parametrize(("protected", "message"), [((0, 13), "block 13 is protected"), ((0,), "block 0 is never removed")])
+@pytest.mark.parametrize(
+    ("protected", "message"), [((0, 13), "block 13 is protected"), ((0,), "block 0 is never removed")]
+)
 def test_a_recommended_protected_block_is_refused(protected: tuple[int, ...], message: str) -> None:
     sets = ((4,), (4, 13)) if 13 in protected else ((0,),)
-    with pytest.raises(PlanError, match=rf'^study/r.json: \["{len(sets)}"\].removed_blocks: recommends removing .*: {message}$'):
+    with pytest.raises(
+        PlanError, match=rf'^study/r.json: \["{len(sets)}"\].removed_blocks: recommends removing .*: {message}$'
+    ):
         choose_blocks(recommendations(*sets), blocks=16, protected=protected, depths=None)
 
 
 def test_a_protected_block_matters_only_at_the_depths_asked_for() -> None:
-    assert removed(choose_blocks(recommendations((4,), (4, 13)), blocks=16, protected=(0, 13), depths=(15,))) == {15: [4]}
+    assert removed(choose_blocks(recommendations((4,), (4, 13)), blocks=16, protected=(0, 13), depths=(15,))) == {
+        15: [4]
+    }
 
 
 def test_sets_that_are_not_nested_and_differing_data_sets_are_noted() -> None:
     first, second = recommendations((4,), datasets=("a", "b", "c")), recommendations((2, 10))
     notes = choose_blocks(ready(*first.steps, *second.steps), blocks=16, protected=(0,), depths=None).notes
     assert notes == (
-        "the drops are averages over different data sets and cannot be compared with each other (15 blocks: 3, 14 blocks: 2)",
+        "the drops are averages over different data sets and cannot "
+        "be compared with each other (15 blocks: 3, 14 blocks: 2)",
         "blocks 14: [2, 10] does not contain [4], so that the two share fewer bytes",
     )
 
@@ -145,6 +163,8 @@ def test_explicit_sets_give_exactly_themselves() -> None:
         (((4,),), (14, 15), r"no --remove leaves 14 blocks; the sets given cover 15, 16"),
     ],
 )
-def test_explicit_sets_are_checked(sets: tuple[tuple[int, ...], ...], depths: tuple[int, ...] | None, message: str) -> None:
+def test_explicit_sets_are_checked(
+    sets: tuple[tuple[int, ...], ...], depths: tuple[int, ...] | None, message: str
+) -> None:
     with pytest.raises(PlanError, match=message):
         choose_blocks(ExplicitRemovals(sets=sets), blocks=16, protected=(0, 15), depths=depths)

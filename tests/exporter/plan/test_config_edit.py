@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from exporter.architectures.architecture import FAMILIES, LLAMA, MIXTRAL, MOLMOE, OLMOE, QWEN2_MOE, QWEN3_MOE, Family, find_family
+from exporter.architectures.architecture import (
+    FAMILIES,
+    LLAMA,
+    MIXTRAL,
+    MOLMOE,
+    OLMOE,
+    QWEN2_MOE,
+    QWEN3_MOE,
+    Family,
+    find_family,
+)
 from exporter.architectures.dimensions import read_shape
 from exporter.plan.config_edit import edit_carried, edit_config
 from runtime.documents.checked_json import parse_document
@@ -21,8 +31,18 @@ def test_the_real_molmoe_config_changes_in_depth_type_and_classes_only() -> None
     edited = edit_config(MOLMOE, REAL_CONFIG, layers=WITHOUT_4_13, top_k=(8,) * 14)
     changed = {key for key in {*edited, *REAL_CONFIG} if edited.get(key) != REAL_CONFIG.get(key)}
     assert changed == {"n_layers", "model_type", "architectures", "auto_map"}
-    assert (edited["n_layers"], edited["model_type"], edited["architectures"]) == (14, "trimoe_molmoe", ["TrimoeMolmoeForCausalLM"])
-    assert set(edited["auto_map"]) == {"AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoProcessor", "AutoImageProcessor"}
+    assert (edited["n_layers"], edited["model_type"], edited["architectures"]) == (
+        14,
+        "trimoe_molmoe",
+        ["TrimoeMolmoeForCausalLM"],
+    )
+    assert set(edited["auto_map"]) == {
+        "AutoConfig",
+        "AutoModel",
+        "AutoModelForCausalLM",
+        "AutoProcessor",
+        "AutoImageProcessor",
+    }
     assert "top_k_per_layer" not in edited
 
 
@@ -79,7 +99,9 @@ def test_missing_layer_types_of_a_windowed_qwen2_are_written_by_transformers_rul
         (1, [3], (0, 1, 2), []),
     ],
 )
-def test_dense_blocks_are_named_by_their_new_layers(step: int, dense: list[int], layers: tuple[int, ...], expected: list[int]) -> None:
+def test_dense_blocks_are_named_by_their_new_layers(
+    step: int, dense: list[int], layers: tuple[int, ...], expected: list[int]
+) -> None:
     config = tiny_config("qwen3_moe", decoder_sparse_step=step, mlp_only_layers=dense)
     edited = edit_config(QWEN3_MOE, config, layers=layers, top_k=(2,) * len(layers))
     assert (edited["decoder_sparse_step"], edited["mlp_only_layers"]) == (1, expected)
@@ -90,7 +112,11 @@ def test_dense_blocks_are_named_by_their_new_layers(step: int, dense: list[int],
 PER_BLOCK: list[tuple[str, dict[str, Any], str]] = [
     ("olmoe", {"head_counts": [2] * 6}, "head_counts: a list of 6, as long as the model is deep"),
     ("olmoe", {"nested": {"deep": [{"scales": [1.0] * 6}]}}, "nested.deep[0].scales: a list of 6"),
-    ("olmoe", {"layer_types": ["full_attention"] * 5}, "layer_types: expected a list of 6, one entry per block, found a list of 5"),
+    (
+        "olmoe",
+        {"layer_types": ["full_attention"] * 5},
+        "layer_types: expected a list of 6, one entry per block, found a list of 5",
+    ),
     ("olmoe", {"layer_types": "full"}, "layer_types: expected a list of 6, one entry per block, found the string"),
     ("olmoe", {"per_block": {str(i): 1 for i in range(6)}}, "per_block: an object keyed by the 6 block indices"),
     ("olmoe", {"first_k_dense_replace": 1}, "first_k_dense_replace: the number 1 says which blocks are special"),
@@ -102,14 +128,22 @@ PER_BLOCK: list[tuple[str, dict[str, Any], str]] = [
     ("mixtral", {"full_attention_interval": 4}, "full_attention_interval"),
     ("mixtral", {"interleave_moe_layer_step": 2}, "interleave_moe_layer_step"),
     ("qwen3_moe", {"use_sliding_window": True, "max_window_layers": 3}, "max_window_layers: with use_sliding_window"),
-    ("olmoe", {"quantization_config": {"ignore": ["model.layers.3.mlp.gate"]}}, '"model.layers.3.mlp.gate" names a block by its index'),
+    (
+        "olmoe",
+        {"quantization_config": {"ignore": ["model.layers.3.mlp.gate"]}},
+        '"model.layers.3.mlp.gate" names a block by its index',
+    ),
     ("olmoe", {"quantization_config": {"model.layers.3": {"bits": 8}}}, "names a block by its index"),
     ("olmoe", {"quantization_config": {"targets": [r"re:.*layers\.0\..*"]}}, "names a block by its index"),
 ]
 
 
-@pytest.mark.parametrize(("name", "fields", "phrase"), PER_BLOCK, ids=[next(iter(fields)) + "-" + name for name, fields, _ in PER_BLOCK])
-def test_a_field_that_speaks_of_single_blocks_is_refused_by_name(name: str, fields: dict[str, Any], phrase: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "fields", "phrase"), PER_BLOCK, ids=[next(iter(fields)) + "-" + name for name, fields, _ in PER_BLOCK]
+)
+def test_a_field_that_speaks_of_single_blocks_is_refused_by_name(
+    name: str, fields: dict[str, Any], phrase: str
+) -> None:
     config = tiny_config(name, **fields)
     family = find_family(config, file="c")
     with pytest.raises(PlanError) as caught:
@@ -120,8 +154,17 @@ def test_a_field_that_speaks_of_single_blocks_is_refused_by_name(name: str, fiel
 
 
 def test_neutral_values_and_lists_of_other_parts_are_left_alone() -> None:
-    fields: dict[str, Any] = {"first_k_dense_replace": 0, "pruned_heads": {}, "moe_layers": None, "interleave_moe_layer_step": 1}
-    fields |= {"architectures": ["A"] * 6, "eos_token_id": [1, 2, 3, 4, 5, 6], "rope_scaling": {"short_factor": [1.0] * 6}}
+    fields: dict[str, Any] = {
+        "first_k_dense_replace": 0,
+        "pruned_heads": {},
+        "moe_layers": None,
+        "interleave_moe_layer_step": 1,
+    }
+    fields |= {
+        "architectures": ["A"] * 6,
+        "eos_token_id": [1, 2, 3, 4, 5, 6],
+        "rope_scaling": {"short_factor": [1.0] * 6},
+    }
     fields |= {"id2label": {str(i): "L" for i in range(6)}}
     config = tiny_config("olmoe", **fields)
     assert edit_config(OLMOE, config, layers=(0, 1), top_k=(2, 2)) == config | {"num_hidden_layers": 2}
@@ -130,7 +173,9 @@ def test_neutral_values_and_lists_of_other_parts_are_left_alone() -> None:
 
 
 def test_the_depth_must_fit_the_group_size_of_blocks() -> None:
-    with pytest.raises(PlanError, match="block_group_size: 14 blocks cannot be kept, the depth must be a multiple of 4"):
+    with pytest.raises(
+        PlanError, match="block_group_size: 14 blocks cannot be kept, the depth must be a multiple of 4"
+    ):
         edit_config(MOLMOE, REAL_CONFIG | {"block_group_size": 4}, layers=WITHOUT_4_13, top_k=(8,) * 14)
 
 
@@ -167,7 +212,10 @@ def test_blocks_that_are_not_there_cannot_be_dense() -> None:
 
 
 HUB_PROCESSOR = {
-    "auto_map": {"AutoImageProcessor": "image_preprocessing_molmo.MolmoImageProcessor", "AutoProcessor": "preprocessing_molmo.MolmoProcessor"},
+    "auto_map": {
+        "AutoImageProcessor": "image_preprocessing_molmo.MolmoImageProcessor",
+        "AutoProcessor": "preprocessing_molmo.MolmoProcessor",
+    },
     "image_processor_type": "MolmoImageProcessor",
     "processor_class": "MolmoProcessor",
     "max_crops": 12,
@@ -209,5 +257,9 @@ def test_a_processor_file_that_is_no_object_is_refused() -> None:
 
 
 def test_a_source_with_the_key_of_a_variant_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"x/config\.json: top_k_per_layer: a key of trimoe's variants; with a list of 2"):
-        edit_config(OLMOE, tiny_config() | {"top_k_per_layer": [2, 1]}, layers=(0, 1), top_k=(2, 2), file="x/config.json")
+    with pytest.raises(
+        PlanError, match=r"x/config\.json: top_k_per_layer: a key of trimoe's variants; with a list of 2"
+    ):
+        edit_config(
+            OLMOE, tiny_config() | {"top_k_per_layer": [2, 1]}, layers=(0, 1), top_k=(2, 2), file="x/config.json"
+        )

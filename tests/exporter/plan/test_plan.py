@@ -24,10 +24,22 @@ def checkpoint(family: str = "olmoe", *, files: int = 1, shapes: Any = None, **o
     tensors, at = {}, dict.fromkeys(range(files), 100)
     for i, (name, shape) in enumerate(named):
         file = i * files // len(named)
-        record = TensorRecord(name=name, dtype="F32", shape=shape, file=f"{file}.safetensors", begin=at[file], end=at[file] + 4 * _count(shape))
+        record = TensorRecord(
+            name=name,
+            dtype="F32",
+            shape=shape,
+            file=f"{file}.safetensors",
+            begin=at[file],
+            end=at[file] + 4 * _count(shape),
+        )
         tensors[name], at[file] = record, record.end
-    sources = tuple(SourceFile(name=f"{i}.safetensors", size=end, mtime_ns=0, inode=i, header_sha256="0" * 64) for i, end in at.items())
-    return Checkpoint(folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, carried=())
+    sources = tuple(
+        SourceFile(name=f"{i}.safetensors", size=end, mtime_ns=0, inode=i, header_sha256="0" * 64)
+        for i, end in at.items()
+    )
+    return Checkpoint(
+        folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, carried=()
+    )
 
 
 def _count(shape: tuple[int, ...]) -> int:
@@ -87,7 +99,9 @@ def test_variants_that_would_be_equal_are_one() -> None:
 def test_shards_are_per_block_and_layer_and_shared_between_variants() -> None:
     plan = make_plan(checkpoint(), request=explicit((3,), (1, 3), top_ks=(2, 1)))
     paths = [shard.path for shard in plan.shards]
-    assert paths[:4] == [f"weights/block-{name}.safetensors" for name in ("00-layer-00", "01-layer-01", "02-layer-01", "02-layer-02")]
+    assert paths[:4] == [
+        f"weights/block-{name}.safetensors" for name in ("00-layer-00", "01-layer-01", "02-layer-01", "02-layer-02")
+    ]
     assert paths[-1] == NON_BLOCK
     assert plan.variants[2].shards[1] == "weights/block-02-layer-01.safetensors"
     assert all(variant.shared_bytes == variant.bytes for variant in plan.variants)
@@ -122,14 +136,18 @@ def test_tensors_of_a_shard_are_in_the_sources_order() -> None:
 
 def ready(steps: tuple[RemovalSet, ...], *, digest: str = "") -> Recommendations:
     kind, path = "recommendations", "study/r.json"
-    return Recommendations(file="r.json", path=path, sha256=digest, kind=kind, strategy=kind, steps=steps, notes=(), barred=())
+    return Recommendations(
+        file="r.json", path=path, sha256=digest, kind=kind, strategy=kind, steps=steps, notes=(), barred=()
+    )
 
 
 def test_the_choice_records_evidence_drops_and_disagreements() -> None:
     drop = DropRecord(mean=0.03, std=0.01, datasets=("a", "b"))
     steps = (RemovalSet(blocks=(4,), drop=drop, place='["1"].removed_blocks'),)
     chosen = ready(steps, digest="1" * 64)
-    other = Importance(file="s.json", path="study/s.json", sha256="2" * 64, scores=tuple((block, float(block)) for block in range(6)))
+    other = Importance(
+        file="s.json", path="study/s.json", sha256="2" * 64, scores=tuple((block, float(block)) for block in range(6))
+    )
     plan = make_plan(checkpoint(), request=PlanRequest(chosen=chosen, also=(other,), protected=(5,)))
     assert [variant.drop for variant in plan.variants] == [None, drop]
     assert plan.choice.protected == (0, 5)
@@ -144,7 +162,9 @@ def test_evidence_that_cannot_be_compared_says_why() -> None:
     drop = DropRecord(mean=0.03, std=0.01, datasets=("a", "b"))
     other = ready((RemovalSet(blocks=(4,), drop=drop, place='["1"].removed_blocks'),))
     plan = make_plan(checkpoint(), request=explicit((3, 4), also=(other,)))
-    assert plan.choice.notes == ('blocks 4: r.json cannot be compared: r.json: no key "2": says nothing about 4 blocks; it covers 5, 6',)
+    assert plan.choice.notes == (
+        'blocks 4: r.json cannot be compared: r.json: no key "2": says nothing about 4 blocks; it covers 5, 6',
+    )
 
 
 def test_what_does_not_travel_or_count_is_noted() -> None:
@@ -193,15 +213,43 @@ def olmoe() -> list[tuple[str, tuple[int, ...]]]:
 
 
 DAMAGED: list[tuple[str, list[tuple[str, tuple[int, ...]]], str]] = [
-    ("a block too many", [*olmoe(), ("model.layers.6.mlp.gate.weight", (4, 16))], "belongs to block 6, but num_hidden_layers says 6"),
+    (
+        "a block too many",
+        [*olmoe(), ("model.layers.6.mlp.gate.weight", (4, 16))],
+        "belongs to block 6, but num_hidden_layers says 6",
+    ),
     ("a block without tensors", [pair for pair in olmoe() if ".layers.4." not in pair[0]], "no tensor of block 4"),
-    ("a lost norm", without(olmoe(), "model.layers.2.input_layernorm.weight"), '"model.layers.2.input_layernorm.weight" is missing; block 0 has it'),
-    ("a lost expert", [pair for pair in olmoe() if ".layers.1.mlp.experts.3." not in pair[0]], "block 1 lacks expert 3"),
-    ("a lost half expert", without(olmoe(), "model.layers.1.mlp.experts.3.up_proj.weight"), "model.layers.1.mlp.experts.3.up_proj.weight"),
-    ("an expert too many", [*olmoe(), ("model.layers.0.mlp.experts.4.up_proj.weight", (8, 16))], "block 0 has an expert 4"),
-    ("an index of many digits", [*olmoe(), (f"model.layers.{'9' * 5000}.mlp.gate.weight", (4, 16))], "a number of more than 9 digits is no index"),
+    (
+        "a lost norm",
+        without(olmoe(), "model.layers.2.input_layernorm.weight"),
+        '"model.layers.2.input_layernorm.weight" is missing; block 0 has it',
+    ),
+    (
+        "a lost expert",
+        [pair for pair in olmoe() if ".layers.1.mlp.experts.3." not in pair[0]],
+        "block 1 lacks expert 3",
+    ),
+    (
+        "a lost half expert",
+        without(olmoe(), "model.layers.1.mlp.experts.3.up_proj.weight"),
+        "model.layers.1.mlp.experts.3.up_proj.weight",
+    ),
+    (
+        "an expert too many",
+        [*olmoe(), ("model.layers.0.mlp.experts.4.up_proj.weight", (8, 16))],
+        "block 0 has an expert 4",
+    ),
+    (
+        "an index of many digits",
+        [*olmoe(), (f"model.layers.{'9' * 5000}.mlp.gate.weight", (4, 16))],
+        "a number of more than 9 digits is no index",
+    ),
     ("fused experts", [pair for pair in olmoe() if ".experts." not in pair[0]], "block 0 lacks expert 0"),
-    ("another stack", [*olmoe(), ("model.vision.layers.0.weight", (1,))], "a numbered module that no rule of family olmoe covers"),
+    (
+        "another stack",
+        [*olmoe(), ("model.vision.layers.0.weight", (1,))],
+        "a numbered module that no rule of family olmoe covers",
+    ),
     (
         "names without prefix",
         [(name.removeprefix("model."), shape) for name, shape in olmoe()],
@@ -246,10 +294,25 @@ def requests(draw: st.DrawFn) -> tuple[Checkpoint, PlanRequest]:
     if family.startswith("qwen"):
         options["mlp_only_layers"] = sorted(draw(st.sets(st.integers(0, blocks - 1), max_size=2)))
     removable = st.integers(1, blocks - 1)
-    sets = draw(st.lists(st.frozensets(removable, max_size=blocks - 1).map(lambda s: tuple(sorted(s))), min_size=1, max_size=4, unique=True))
-    top_ks = None if family == "llama" else draw(st.none() | st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True).map(tuple))
+    sets = draw(
+        st.lists(
+            st.frozensets(removable, max_size=blocks - 1).map(lambda s: tuple(sorted(s))),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
+    )
+    top_ks = (
+        None
+        if family == "llama"
+        else draw(st.none() | st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True).map(tuple))
+    )
     scores = draw(st.permutations([(block, draw(st.sampled_from([0.1, 0.2, 0.3]))) for block in range(blocks)]))
-    chosen = draw(st.sampled_from([ExplicitRemovals(sets=tuple(sets)), Importance(file="s", path="s", sha256="0" * 64, scores=tuple(scores))]))
+    chosen = draw(
+        st.sampled_from(
+            [ExplicitRemovals(sets=tuple(sets)), Importance(file="s", path="s", sha256="0" * 64, scores=tuple(scores))]
+        )
+    )
     return checkpoint(family, files=draw(st.integers(1, 3)), **options), PlanRequest(chosen=chosen, top_ks=top_ks)
 
 
@@ -258,7 +321,10 @@ def requests(draw: st.DrawFn) -> tuple[Checkpoint, PlanRequest]:
 def test_any_plan_holds_together(pair: tuple[Checkpoint, PlanRequest]) -> None:
     source, request = pair
     plan = make_plan(source, request=request)
-    blocks, sizes = source.config["num_hidden_layers"], {s.path: sum(t.source.bytes for t in s.tensors) for s in plan.shards}
+    blocks, sizes = (
+        source.config["num_hidden_layers"],
+        {s.path: sum(t.source.bytes for t in s.tensors) for s in plan.shards},
+    )
     assert len(set(ids(plan))) == len(plan.variants)
     assert len(sizes) == len(plan.shards)
     assert {path for variant in plan.variants for path in variant.shards} == set(sizes)
@@ -280,6 +346,9 @@ def _names_are_complete(source: Checkpoint, plan: Plan, variant_id: str) -> None
     config = source.config | {"num_hidden_layers": len(variant.layers)}
     expected = {name: name for name, _ in tiny_shapes(config) if ".layers." not in name}
     for layer, block in enumerate(variant.layers):
-        expected |= {f"model.layers.{layer}.{rest}": f"model.layers.{block}.{rest}" for rest, _ in block_shapes(source.config, block)}
+        expected |= {
+            f"model.layers.{layer}.{rest}": f"model.layers.{block}.{rest}"
+            for rest, _ in block_shapes(source.config, block)
+        }
     assert {tensor.name: tensor.source.name for tensor in tensors} == expected
     assert len(tensors) == len(expected)

@@ -38,11 +38,15 @@ def whole_model(family: str, folder: Path) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(folder)
 
 
-def run(model: BlockModel, inputs: dict[str, torch.Tensor], layers: tuple[int, ...], top_k: tuple[int, ...] | None) -> torch.Tensor:
+def run(
+    model: BlockModel, inputs: dict[str, torch.Tensor], layers: tuple[int, ...], top_k: tuple[int, ...] | None
+) -> torch.Tensor:
     model.place_rest(model.read_rest())
     hidden = model.start(inputs)
     for layer, block in enumerate(layers):
-        hidden = model.advance(block, hidden, model.read_layer(block), top_k=None if top_k is None else top_k[layer]).hidden
+        hidden = model.advance(
+            block, hidden, model.read_layer(block), top_k=None if top_k is None else top_k[layer]
+        ).hidden
     return model.finish(hidden, inputs)
 
 
@@ -56,7 +60,9 @@ def test_it_equals_the_whole_model_with_blocks_taken_out(family: str, tmp_path: 
     inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
     path = "model.transformer.blocks" if family == "molmoe" else "model.layers"
     with torch.no_grad():
-        expected = masked_original(whole_model(family, source), layers, top_k, path=path)(**inputs, use_cache=False).logits
+        expected = masked_original(whole_model(family, source), layers, top_k, path=path)(
+            **inputs, use_cache=False
+        ).logits
     assert torch.equal(run(model, inputs, layers, top_k), expected)
 
 
@@ -81,7 +87,13 @@ def test_tied_embeddings_are_the_head(tmp_path: Path) -> None:
 
 
 def test_rotary_frequencies_of_other_rope_types_are_computed(tmp_path: Path) -> None:
-    rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+    rope = {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    }
     source = write_tiny("llama", tmp_path / "source", rope_parameters={**rope, "rope_theta": 10000.0})
     inputs = {"input_ids": torch.arange(3, 15).reshape(1, 12), "attention_mask": torch.ones(1, 12, dtype=torch.int64)}
     with torch.no_grad():
@@ -90,28 +102,40 @@ def test_rotary_frequencies_of_other_rope_types_are_computed(tmp_path: Path) -> 
 
 
 def rewritten(tmp_path: Path, change: dict[str, torch.Tensor | None]) -> BlockModel:
-    """The tiny OLMoE with tensors replaced, added or (None) left out, opened past the checks that a plan would make first."""
+    """The tiny OLMoE with tensors replaced, added or (None) left out, opened past the checks that a plan would make
+    first."""
     source = write_tiny("olmoe", tmp_path / "source", max_shard_size="1GB")
     tensors = {**load_file(source / "model.safetensors"), **change}
-    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, source / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if tensor is not None},
+        source / "model.safetensors",
+        {"format": "pt"},
+    )
     return open_tiny(source)
 
 
 def test_a_missing_tensor_of_a_block_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.layers.1.mlp.experts.3.up_proj.weight": None})
-    with pytest.raises(CheckpointError, match=r'1 tensor of layer 1 missing, first "model.layers.1.mlp.experts.3.up_proj.weight"'):
+    with pytest.raises(
+        CheckpointError, match=r'1 tensor of layer 1 missing, first "model.layers.1.mlp.experts.3.up_proj.weight"'
+    ):
         model.read_layer(1)
 
 
 def test_an_unexpected_tensor_of_a_block_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.layers.1.mlp.experts.8.up_proj.weight": torch.zeros(48, 32)})
-    with pytest.raises(CheckpointError, match=r'model.safetensors: tensor "model.layers.1.mlp.experts.8.up_proj.weight" is no parameter'):
+    with pytest.raises(
+        CheckpointError,
+        match=r'model.safetensors: tensor "model.layers.1.mlp.experts.8.up_proj.weight" is no parameter',
+    ):
         model.read_layer(1)
 
 
 def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.layers.1.mlp.experts.2.down_proj.weight": torch.zeros(32, 47)})
-    with pytest.raises(CheckpointError, match=r'experts.2.down_proj.weight" has shape \[32, 47\], the model needs \[32, 48\]'):
+    with pytest.raises(
+        CheckpointError, match=r'experts.2.down_proj.weight" has shape \[32, 47\], the model needs \[32, 48\]'
+    ):
         model.read_layer(1)
 
 

@@ -27,11 +27,27 @@ NORM = "input_layernorm.weight"
 @pytest.mark.parametrize(
     ("family", "name", "value", "said"),
     [
-        pytest.param("llama", f"model.layers.3.{NORM}", torch.nan, f'from layer 2 (source block 3) on: tensor "model.layers.3.{NORM}"', id="block"),
         pytest.param(
-            "olmoe", "model.layers.0.mlp.gate.weight", torch.inf, 'from layer 0 (source block 0) on: tensor "model.layers.0.mlp.gate', id="gate"
+            "llama",
+            f"model.layers.3.{NORM}",
+            torch.nan,
+            f'from layer 2 (source block 3) on: tensor "model.layers.3.{NORM}"',
+            id="block",
         ),
-        pytest.param("llama", "model.embed_tokens.weight", torch.inf, 'from the embeddings on: tensor "model.embed_tokens.weight"', id="embeddings"),
+        pytest.param(
+            "olmoe",
+            "model.layers.0.mlp.gate.weight",
+            torch.inf,
+            'from layer 0 (source block 0) on: tensor "model.layers.0.mlp.gate',
+            id="gate",
+        ),
+        pytest.param(
+            "llama",
+            "model.embed_tokens.weight",
+            torch.inf,
+            'from the embeddings on: tensor "model.embed_tokens.weight"',
+            id="embeddings",
+        ),
         pytest.param("llama", "lm_head.weight", torch.nan, 'after the last layer: tensor "lm_head.weight"', id="head"),
     ],
 )
@@ -46,7 +62,9 @@ def test_numbers_that_are_not_finite_are_named_with_variant_layer_tensor_and_fil
     with pytest.raises(CheckpointError) as caught:
         compare(plan, staged(plan, tmp_path))
     text = str(caught.value)
-    assert text.startswith(f"{source}: the source with the blocks of {plan.variants[0].id} gives logits that are not finite, {said}")
+    assert text.startswith(
+        f"{source}: the source with the blocks of {plan.variants[0].id} gives logits that are not finite, {said}"
+    )
     assert text.endswith(" in model.safetensors holds NaN or infinity; nothing can be verified with it")
 
 
@@ -56,7 +74,10 @@ def test_finite_weights_that_overflow_their_type_are_told_from_broken_ones(tmp_p
     tensors["model.layers.2.mlp.down_proj.weight"][:] = 60000.0
     save_file(tensors, source / "model.safetensors", {"format": "pt"})
     plan = tiny_plan("llama", source, removals=((1,),))
-    said = "b4 gives logits that are not finite, from layer 1 (source block 2) on: the weights there are finite, so the numbers overflow float16;"
+    said = (
+        "b4 gives logits that are not finite, from layer 1 (source block 2) on: the weights there are finite, "
+        "so the numbers overflow float16;"
+    )
     with pytest.raises(CheckpointError, match=re.escape(said)):
         compare(plan, staged(plan, tmp_path))
 

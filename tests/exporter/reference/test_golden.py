@@ -79,14 +79,18 @@ def test_a_golden_file_is_read_as_it_was_written_and_has_the_same_bytes_each_tim
 
 def test_inputs_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert write_inputs(tmp_path, TEXT) == "golden/inputs.safetensors"
-    assert {name: value.tolist() for name, value in read_inputs(tmp_path).items()} == {name: value.tolist() for name, value in TEXT.items()}
+    assert {name: value.tolist() for name, value in read_inputs(tmp_path).items()} == {
+        name: value.tolist() for name, value in TEXT.items()
+    }
 
 
 def test_only_the_last_positions_are_kept_of_a_large_vocabulary() -> None:
     golden = make_golden("b3", outputs(vocabulary=30_000), TEXT)
     assert golden.logits.shape == (2, LAST_POSITIONS, 30_000)
     assert golden.positions.tolist() == [[20, 21, 22, 23], [9, 10, 11, 12]]
-    assert torch.equal(golden.logits, pick(outputs(vocabulary=30_000).logits, last_positions(TEXT["attention_mask"], 4)))
+    assert torch.equal(
+        golden.logits, pick(outputs(vocabulary=30_000).logits, last_positions(TEXT["attention_mask"], 4))
+    )
 
 
 def test_bfloat16_logits_are_kept_as_float32_for_readers_without_torch(tmp_path: Path) -> None:
@@ -111,12 +115,28 @@ def changed(golden: Golden, **changes: object) -> Golden:
     ("change", "said"),
     [
         pytest.param(
-            lambda g: changed(g, logits=g.logits + 0.5), r"variant b3: logits differ from golden/b3.safetensors, max \|Δ\| 0.5", id="logits"
+            lambda g: changed(g, logits=g.logits + 0.5),
+            r"variant b3: logits differ from golden/b3.safetensors, max \|Δ\| 0.5",
+            id="logits",
         ),
-        pytest.param(lambda g: changed(g, tokens=g.tokens + 1), "the golden tokens are not those of the golden logits", id="tokens"),
-        pytest.param(lambda g: changed(g, experts={**g.experts, 2: g.experts[2] + 1}), "layer 2 chooses other experts", id="experts"),
-        pytest.param(lambda g: changed(g, experts={0: g.experts[0]}), r"experts at layers \[0, 2\], golden at \[0\]", id="layers"),
-        pytest.param(lambda g: changed(g, logits=g.logits[:, 1:], positions=g.positions[:, 1:]), "the golden file has logits", id="positions"),
+        pytest.param(
+            lambda g: changed(g, tokens=g.tokens + 1),
+            "the golden tokens are not those of the golden logits",
+            id="tokens",
+        ),
+        pytest.param(
+            lambda g: changed(g, experts={**g.experts, 2: g.experts[2] + 1}),
+            "layer 2 chooses other experts",
+            id="experts",
+        ),
+        pytest.param(
+            lambda g: changed(g, experts={0: g.experts[0]}), r"experts at layers \[0, 2\], golden at \[0\]", id="layers"
+        ),
+        pytest.param(
+            lambda g: changed(g, logits=g.logits[:, 1:], positions=g.positions[:, 1:]),
+            "the golden file has logits",
+            id="positions",
+        ),
     ],
 )
 def test_a_difference_on_the_same_machine_is_named(change: "type", said: str) -> None:
@@ -126,7 +146,9 @@ def test_a_difference_on_the_same_machine_is_named(change: "type", said: str) ->
 
 def test_another_machine_may_differ_within_the_tolerance_that_is_stated() -> None:
     golden = make_golden("b3", outputs(), TEXT)
-    elsewhere = replace(golden, machine=replace(this_machine(), threads=1000, cpu="another"), logits=golden.logits + 1e-5)
+    elsewhere = replace(
+        golden, machine=replace(this_machine(), threads=1000, cpu="another"), logits=golden.logits + 1e-5
+    )
     said = compare_golden(elsewhere, outputs(), TEXT)
     assert said.startswith("max |Δ| 1e-05 ≤ 0.000") and said.endswith("(other cpu, threads than recorded)")
     with pytest.raises(VerificationError, match=r"variant b3: max \|Δ\| of the logits 0.5, allowed 0.000"):
@@ -138,17 +160,30 @@ def test_another_machine_may_differ_within_the_tolerance_that_is_stated() -> Non
 def test_this_machine_says_what_decides_the_last_bits() -> None:
     machine = this_machine()
     assert isinstance(machine, Machine)
-    assert machine.torch == torch.__version__ and machine.threads == torch.get_num_threads() and machine.cpu and machine.instructions
+    assert (
+        machine.torch == torch.__version__
+        and machine.threads == torch.get_num_threads()
+        and machine.cpu
+        and machine.instructions
+    )
 
 
 @pytest.mark.parametrize(
     ("write", "said"),
     [
         pytest.param(lambda path: path.write_bytes(b"nothing"), "cannot be read", id="no safetensors"),
-        pytest.param(lambda path: save_file({"logits": torch.zeros(1)}, path), "its metadata has no 'trimoe'", id="no metadata"),
-        pytest.param(lambda path: save_file({"logits": torch.zeros(1)}, path, {"trimoe": "{"}), "metadata: line 1", id="bad metadata"),
         pytest.param(
-            lambda path: save_file({"logits": torch.zeros(1)}, path, {"trimoe": '{"version": 9}'}), "reads version 1, the file has 9", id="version"
+            lambda path: save_file({"logits": torch.zeros(1)}, path), "its metadata has no 'trimoe'", id="no metadata"
+        ),
+        pytest.param(
+            lambda path: save_file({"logits": torch.zeros(1)}, path, {"trimoe": "{"}),
+            "metadata: line 1",
+            id="bad metadata",
+        ),
+        pytest.param(
+            lambda path: save_file({"logits": torch.zeros(1)}, path, {"trimoe": '{"version": 9}'}),
+            "reads version 1, the file has 9",
+            id="version",
         ),
         pytest.param(lambda path: None, "cannot be read", id="missing"),
     ],

@@ -1,4 +1,5 @@
-"""On a CUDA device: exported variants, loaded by transformers, answer there as their golden files say. `make gpu-check` runs this."""
+"""On a CUDA device: exported variants, loaded by transformers, answer there as their golden files say. `make gpu-check`
+runs this."""
 
 from pathlib import Path
 

@@ -27,15 +27,23 @@ def write(folder: Path, like: str = "molmoe-1b", sizes: Sizes = SMALL, **options
     return folder
 
 
-@pytest.mark.parametrize(("like", "tensors", "parameters"), [("molmoe-1b", 3573, 7_221_875_712), ("olmoe-1b-7b", 3219, 6_919_161_856)])
-def test_full_scale_layouts_have_the_real_models_tensors_and_parameters(like: str, tensors: int, parameters: int) -> None:
+@pytest.mark.parametrize(
+    ("like", "tensors", "parameters"), [("molmoe-1b", 3573, 7_221_875_712), ("olmoe-1b-7b", 3219, 6_919_161_856)]
+)
+def test_full_scale_layouts_have_the_real_models_tensors_and_parameters(
+    like: str, tensors: int, parameters: int
+) -> None:
     planned = plan_synth(find_layout(like), Sizes())
     assert sum(map(len, planned.shards)) == tensors
     assert planned.parameters == parameters
 
 
 def test_one_block_of_molmoe_has_199_tensors_and_419569664_parameters() -> None:
-    block = [(n, s) for n, s in find_layout("molmoe-1b").shapes(find_layout("molmoe-1b").config) if n.startswith("model.transformer.blocks.3.")]
+    block = [
+        (n, s)
+        for n, s in find_layout("molmoe-1b").shapes(find_layout("molmoe-1b").config)
+        if n.startswith("model.transformer.blocks.3.")
+    ]
     assert len(block) == 199
     assert sum(math.prod(shape) for _, shape in block) == 419_569_664
 
@@ -53,7 +61,9 @@ def test_the_bench_checkpoint_is_about_1_7_gb() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_layout_is_a_source_that_exports(tmp_path: Path, layout: Any) -> None:
-    source = write(tmp_path / "source", layout.name, Sizes(blocks=4, hidden=64, experts=8, vocabulary=100), dtype="bfloat16")
+    source = write(
+        tmp_path / "source", layout.name, Sizes(blocks=4, hidden=64, experts=8, vocabulary=100), dtype="bfloat16"
+    )
     manifest = export_small(small_plan(source, removals=((), (2,)), top_ks=(8, 4)), tmp_path / "family").manifest
     assert manifest.source.synthetic
     assert len(manifest.variants) == 4
@@ -75,7 +85,9 @@ def test_content_depends_on_seed_and_name_only(tmp_path: Path) -> None:
     tensors = load_file(one / "model.safetensors")
     name = "model.transformer.blocks.0.mlp.gate.weight"
     assert not np.array_equal(other[name], tensors[name])
-    deeper = load_file(write(tmp_path / "four", sizes=Sizes(blocks=2, hidden=64, experts=8, vocabulary=100)) / "model.safetensors")
+    deeper = load_file(
+        write(tmp_path / "four", sizes=Sizes(blocks=2, hidden=64, experts=8, vocabulary=100)) / "model.safetensors"
+    )
     assert all(np.array_equal(deeper[key], tensors[key]) for key in deeper)
 
 
@@ -96,7 +108,9 @@ def test_large_tensors_come_in_pieces_that_join_to_the_same_values() -> None:
 
 def test_bfloat16_is_rounded_to_nearest_even() -> None:
     torch = pytest.importorskip("torch")
-    values = np.concatenate([*tensor_values("a.weight", (100, 100), 0), np.array([1.00390625, 1.01171875, -0.0, 1e-40], np.float32)])
+    values = np.concatenate(
+        [*tensor_values("a.weight", (100, 100), 0), np.array([1.00390625, 1.01171875, -0.0, 1e-40], np.float32)]
+    )
     expected = torch.from_numpy(values).to(torch.bfloat16).view(torch.uint16).numpy()
     assert np.array_equal(encode(values, "bfloat16"), expected)
 
@@ -124,7 +138,12 @@ def test_a_number_of_bytes_chooses_the_nearest_hidden_size() -> None:
         ("bench", Sizes(hidden=100), {}, "cannot make hidden size 100: bench needs a multiple of 16"),
         ("bench", Sizes(experts=4), {}, "cannot make 4 experts: bench uses 8 for each token"),
         ("bench", Sizes(experts=10**9), {}, "cannot make 1000000000 experts: at most 65536"),
-        ("bench", Sizes(blocks=1000, experts=60_000), {}, "cannot make 60000000 experts in all blocks together: at most 1048576"),
+        (
+            "bench",
+            Sizes(blocks=1000, experts=60_000),
+            {},
+            "cannot make 60000000 experts in all blocks together: at most 1048576",
+        ),
         ("bench", Sizes(hidden=16 << 20), {}, "cannot make hidden size 16777216: at most 131072"),
         ("bench", Sizes(blocks=0), {}, "cannot make 0 blocks: at least 1 is needed"),
         ("bench", Sizes(hidden=64), {"near_bytes": 10**9}, "give a hidden size or a number of bytes, not both"),

@@ -33,7 +33,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("family", SOURCES)
-def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_last_bit(family: str, tmp_path: Path) -> None:
+def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_last_bit(
+    family: str, tmp_path: Path
+) -> None:
     plan, folder = export_tiny(family, tmp_path)
     inputs = read_inputs(folder)
     path = "model.transformer.blocks" if family == "molmoe" else "model.layers"
@@ -69,7 +71,9 @@ def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(famil
 
 
 def test_a_checkpoint_in_bfloat16_is_compared_in_bfloat16(tmp_path: Path) -> None:
-    plan = tiny_plan("qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=torch.bfloat16), removals=((1, 2),))
+    plan = tiny_plan(
+        "qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=torch.bfloat16), removals=((1, 2),)
+    )
     result, _ = compare(plan, staged(plan, tmp_path))
     assert {outputs.logits.dtype for outputs in result.values()} == {torch.bfloat16}
 
@@ -98,14 +102,19 @@ def staged(plan: Plan, tmp_path: Path) -> Path:
         (place / "config.json").write_text(json.dumps(variant.config), "utf-8")
         names = {shard.path: [tensor.name for tensor in shard.tensors] for shard in plan.shards}
         weight_map = {name: Path(path).name for path in variant.shards for name in names[path]}
-        (place / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8")
+        (place / "model.safetensors.index.json").write_text(
+            json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8"
+        )
         for path in variant.shards:
             (place / Path(path).name).hardlink_to(folder / path)
     return folder
 
 
 def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
-    shapes = [VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in plan.variants]
+    shapes = [
+        VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        for v in plan.variants
+    ]
     told = 0
 
     def progress(count: int) -> None:
@@ -138,7 +147,9 @@ def swap_layers(folder: Path) -> None:
     contents = [load_file(path) for path in files]
     for layer, path, content in zip((1, 2), files, reversed(contents), strict=True):
         path.unlink()
-        save_file({name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): tensor for name, tensor in content.items()}, path)
+        save_file(
+            {name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): tensor for name, tensor in content.items()}, path
+        )
 
 
 def flip_weight(folder: Path) -> None:
@@ -165,29 +176,43 @@ def drop_tensor(folder: Path) -> None:
             id="wrong list",
         ),
         pytest.param(
-            lambda place: edit_config(place, top_k_per_layer=[4, 1, 9]), r"config.json: refused by the model's config class: .*is 9", id="bad list"
+            lambda place: edit_config(place, top_k_per_layer=[4, 1, 9]),
+            r"config.json: refused by the model's config class: .*is 9",
+            id="bad list",
         ),
         pytest.param(
             lambda place: edit_config(place, num_hidden_layers=2, top_k_per_layer=[4, 1]),
             r"tensors of layers \[2\], but config.json",
             id="stale depth",
         ),
-        pytest.param(lambda place: edit_config(place, num_hidden_layers=5), r"refused by the model's config class: .*5 layers", id="unpruned depth"),
+        pytest.param(
+            lambda place: edit_config(place, num_hidden_layers=5),
+            r"refused by the model's config class: .*5 layers",
+            id="unpruned depth",
+        ),
         pytest.param(
             lambda place: edit_config(place, norm_topk_prob=True),
             r"layer 0 \(source block 0\): hidden states differ .* max \|Δ\| \d",
             id="renormalised",
         ),
-        pytest.param(lambda place: edit_config(place, rms_norm_eps=0.1), r"layer 0 .* differ|other experts", id="another epsilon"),
+        pytest.param(
+            lambda place: edit_config(place, rms_norm_eps=0.1), r"layer 0 .* differ|other experts", id="another epsilon"
+        ),
         pytest.param(
             lambda place: edit_config(place, model_type="gpt2"),
             r'config.json: model_type is "gpt2"; family olmoe has "olmoe" or "trimoe_olmoe"',
             id="another model type",
         ),
-        pytest.param(lambda place: edit_config(place, hidden_act="none"), "config.json: no model can be built from it: .*none", id="unbuildable"),
+        pytest.param(
+            lambda place: edit_config(place, hidden_act="none"),
+            "config.json: no model can be built from it: .*none",
+            id="unbuildable",
+        ),
         pytest.param(swap_layers, r"variant b3-k1: layer 1 \(source block 2\): .* max \|Δ\|", id="swapped layers"),
         pytest.param(flip_weight, r"variant b3-k1: layer 2 \(source block 4\): .* max \|Δ\|", id="one weight"),
-        pytest.param(drop_tensor, r'1 tensor of layer 2 missing, first "model.layers.2.mlp.gate.weight"', id="missing tensor"),
+        pytest.param(
+            drop_tensor, r'1 tensor of layer 2 missing, first "model.layers.2.mlp.gate.weight"', id="missing tensor"
+        ),
     ],
 )
 def test_a_planted_fault_is_named(fault: Callable[[Path], None], said: str, tmp_path: Path) -> None:
@@ -205,7 +230,10 @@ def test_other_embeddings_are_named(tmp_path: Path) -> None:
     tensors = load_file(path)
     path.unlink()
     save_file({**tensors, "model.embed_tokens.weight": tensors["model.embed_tokens.weight"] + 1}, path)
-    with pytest.raises(VerificationError, match=r"variant b4: before layer 0, the embeddings differ from the masked original's, max \|Δ\| 1"):
+    with pytest.raises(
+        VerificationError,
+        match=r"variant b4: before layer 0, the embeddings differ from the masked original's, max \|Δ\| 1",
+    ):
         compare(plan, folder)
 
 
@@ -216,7 +244,9 @@ def test_another_head_is_named(tmp_path: Path) -> None:
     tensors = load_file(path)
     path.unlink()
     save_file({**tensors, "lm_head.weight": -tensors["lm_head.weight"]}, path)
-    with pytest.raises(VerificationError, match=r"variant b4: after the last layer, logits differ from the masked original's"):
+    with pytest.raises(
+        VerificationError, match=r"variant b4: after the last layer, logits differ from the masked original's"
+    ):
         compare(plan, folder)
 
 
@@ -235,7 +265,13 @@ def test_a_quantised_source_is_refused(tmp_path: Path) -> None:
     edit_config(source, quantization_config={"quant_method": "fp8"})
     plan_source = open_checkpoint(source)
     with pytest.raises(TrimoeError, match="quantization_config"):
-        compare_with_source(plan_source, tiny_plan("llama", write_source("llama", tmp_path / "other")).family, [], inputs={}, progress=print)
+        compare_with_source(
+            plan_source,
+            tiny_plan("llama", write_source("llama", tmp_path / "other")).family,
+            [],
+            inputs={},
+            progress=print,
+        )
 
 
 def test_every_variant_is_loaded_in_a_process_without_trimoe(tmp_path: Path) -> None:
@@ -251,11 +287,16 @@ def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path)
     place = folder / "variants" / "b3-k1"
     (place / "modeling_trimoe_per_layer_top_k.py").unlink()
     golden = read_golden(folder / "golden" / "b3-k1.safetensors")
-    with pytest.raises(VerificationError, match=r"variant b3-k1: AutoModelForCausalLM cannot load the folder: OSError: .*per_layer_top_k.py"):
+    with pytest.raises(
+        VerificationError,
+        match=r"variant b3-k1: AutoModelForCausalLM cannot load the folder: OSError: .*per_layer_top_k.py",
+    ):
         check_loads(folder, [LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)])
 
 
-def test_a_model_that_would_not_stop_where_its_files_say_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_would_not_stop_where_its_files_say_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, folder = export_tiny("olmoe", tmp_path)
     place = folder / "variants" / "b3-k1"
     golden = read_golden(folder / "golden" / "b3-k1.safetensors")
@@ -265,7 +306,10 @@ def test_a_model_that_would_not_stop_where_its_files_say_is_named(tmp_path: Path
         check_loads(folder, [target])
     (place / "generation_config.json").write_bytes(b'{"eos_token_id": [5, 7]}')
     monkeypatch.setattr(load_check, "_run_probe", lambda _request, _scratch: {"b3-k1": {"eos": None}})
-    with pytest.raises(VerificationError, match=r"variant b3-k1: generation ends at None, but generation_config.json says eos_token_id \[5, 7\]"):
+    with pytest.raises(
+        VerificationError,
+        match=r"variant b3-k1: generation ends at None, but generation_config.json says eos_token_id \[5, 7\]",
+    ):
         check_loads(folder, [target])
 
 
@@ -280,14 +324,21 @@ def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(tmp_path: P
 def with_tensors(source: Path, change: dict[str, torch.Tensor | None]) -> Path:
     """A single-file source with tensors added, replaced or (None) left out."""
     tensors = {**load_file(source / "model.safetensors"), **change}
-    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, source / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if tensor is not None},
+        source / "model.safetensors",
+        {"format": "pt"},
+    )
     return source
 
 
 @pytest.mark.parametrize("family", ["llama", "mixtral"])
 def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(family: str, tmp_path: Path) -> None:
     source = write_tiny(family, tmp_path / "source", max_shard_size="1GB")
-    names = [*(f"model.layers.{block}.self_attn.rotary_emb.inv_freq" for block in range(5)), "model.rotary_emb.inv_freq"]
+    names = [
+        *(f"model.layers.{block}.self_attn.rotary_emb.inv_freq" for block in range(5)),
+        "model.rotary_emb.inv_freq",
+    ]
     with_tensors(source, {name: torch.full((4,), 7.0) for name in names})
     plan = tiny_plan(family, source, removals=((1, 3),))
     check_buildable(plan=plan)
@@ -301,7 +352,11 @@ def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(family
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: torch.dtype, tmp_path: Path) -> None:
-    plan = tiny_plan("qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12), removals=((1, 2),))
+    plan = tiny_plan(
+        "qwen3_moe",
+        write_tiny("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12),
+        removals=((1, 2),),
+    )
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
     variant = next(v for v in plan.variants if not v.modeling_files)
@@ -320,10 +375,14 @@ def test_what_can_be_run_is_found_buildable_in_advance(family: str, tmp_path: Pa
     ("changes", "said"),
     [
         pytest.param({"dtype": "float99"}, r"source/config.json: (refused|no model).*float99", id="type"),
-        pytest.param({"torch_dtype": "float99", "dtype": None}, r"source/config.json: (refused|no model).*float99", id="old type"),
+        pytest.param(
+            {"torch_dtype": "float99", "dtype": None}, r"source/config.json: (refused|no model).*float99", id="old type"
+        ),
         pytest.param({"pad_token_id": 999999}, r"source/config.json: (refused|no model).*", id="padding"),
         pytest.param({"num_attention_heads": 0}, r"source/config.json: (refused|no model).*", id="no heads"),
-        pytest.param({"hidden_act": "none"}, "source/config.json: no model can be built from it: .*none", id="activation"),
+        pytest.param(
+            {"hidden_act": "none"}, "source/config.json: no model can be built from it: .*none", id="activation"
+        ),
         pytest.param({"hidden_size": 64}, r"has shape \[.*\], the model needs \[.*\]", id="width"),
         pytest.param({"quantization_config": {"quant_method": "fp8"}}, "give --no-logits", id="quantised"),
     ],
@@ -339,14 +398,26 @@ def test_what_cannot_be_run_is_refused_in_advance(changes: dict[str, Any], said:
     ("change", "said"),
     [
         pytest.param({"model.norm.weight": None}, '1 tensor missing, first "model.norm.weight"', id="missing"),
-        pytest.param({"model.extra.weight": torch.zeros(2)}, 'tensor "model.extra.weight" is no parameter of the model', id="added"),
         pytest.param(
-            {f"model.layers.{block}.mlp.extra": torch.zeros(2) for block in range(5)}, r'tensor "model.layers.\d.mlp.extra" is no', id="in a block"
+            {"model.extra.weight": torch.zeros(2)},
+            'tensor "model.extra.weight" is no parameter of the model',
+            id="added",
         ),
-        pytest.param({"lm_head.weight": torch.zeros(3, 32)}, r'"lm_head.weight" has shape \[3, 32\], the model needs \[96, 32\]', id="shape"),
+        pytest.param(
+            {f"model.layers.{block}.mlp.extra": torch.zeros(2) for block in range(5)},
+            r'tensor "model.layers.\d.mlp.extra" is no',
+            id="in a block",
+        ),
+        pytest.param(
+            {"lm_head.weight": torch.zeros(3, 32)},
+            r'"lm_head.weight" has shape \[3, 32\], the model needs \[96, 32\]',
+            id="shape",
+        ),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused_in_advance(change: dict[str, torch.Tensor | None], said: str, tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_are_refused_in_advance(
+    change: dict[str, torch.Tensor | None], said: str, tmp_path: Path
+) -> None:
     source = with_tensors(write_tiny("llama", tmp_path / "source", max_shard_size="1GB"), change)
     with pytest.raises(CheckpointError, match=said):
         check_buildable(plan=tiny_plan("llama", source))

@@ -24,9 +24,22 @@ def test_verify_plans_every_graph_again_and_finds_it(case: str, tmp_path: Path) 
     if case == "molmoe":
         write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
     else:
-        write_model(tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {}))
+        write_model(
+            tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {})
+        )
     top_k = () if case == "llama" else ("--top-k", "4,2")
-    more = ("--remove", "1,2", "--remove", "3", *top_k, "--no-logits", "--format", "safetensors,onnx", "--dtype", "float32,int4")
+    more = (
+        "--remove",
+        "1,2",
+        "--remove",
+        "3",
+        *top_k,
+        "--no-logits",
+        "--format",
+        "safetensors,onnx",
+        "--dtype",
+        "float32,int4",
+    )
     result = run("export", tmp_path / "source", "--out", tmp_path / "family", *more)
     assert result.exit_code == 0, result.output
     checks = verify_structure(tmp_path / "family")
@@ -39,7 +52,9 @@ def test_verify_plans_every_graph_again_and_finds_it(case: str, tmp_path: Path) 
 
 def verify_structure(family: Path, *, answers: bool = False) -> tuple[Check, ...]:
     manifest = read_manifest(family)
-    return verify_graphs(folder=family, manifest=manifest, variants=manifest.variants, answers=answers, progress=lambda _: None)
+    return verify_graphs(
+        folder=family, manifest=manifest, variants=manifest.variants, answers=answers, progress=lambda _: None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +81,10 @@ def test_golden_outputs_say_which_family_they_are_of(family: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (attribute("layers.1/experts", "normalize_routing_weights", 1), "layers.1/experts: attribute normalize_routing_weights is 1, planned is 0"),
+        (
+            attribute("layers.1/experts", "normalize_routing_weights", 1),
+            "layers.1/experts: attribute normalize_routing_weights is 1, planned is 0",
+        ),
         (place("blocks.1.experts.fc1", "offset", "0"), "tensor "),
         (lambda model: model.graph.initializer.remove(model.graph.initializer[0]), "refused by ONNX's checker"),
     ],
@@ -78,9 +96,13 @@ def test_verify_names_the_node_or_tensor_that_was_changed(edit: Edit, message: s
 
 
 def test_a_graph_of_another_version_is_not_compared_node_by_node(family: Path) -> None:
-    edit_graph(family / "onnx" / "float32" / f"{VARIANT}.onnx", attribute("layers.1/experts", "normalize_routing_weights", 1))
+    edit_graph(
+        family / "onnx" / "float32" / f"{VARIANT}.onnx", attribute("layers.1/experts", "normalize_routing_weights", 1)
+    )
     manifest = replace(read_manifest(family), trimoe="0.0.1")
-    checks = verify_graphs(folder=family, manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None)
+    checks = verify_graphs(
+        folder=family, manifest=manifest, variants=manifest.variants, answers=False, progress=lambda _: None
+    )
     assert checks[0].outcome == "passed"
     assert "not compared node by node: written by trimoe 0.0.1, this is " in checks[0].detail
 

@@ -35,7 +35,10 @@ def test_sizes_that_the_tensors_do_not_have_are_named(key: str, family: tuple[Pa
     folder, manifest = family
     first = manifest.variants[0]
     edited = replace(manifest, variants=(replace(first, **{key: 1}), *manifest.variants[1:]))
-    with pytest.raises(VerificationError, match=rf"manifest\.json: variant {first.id}: {key} is 1, its tensors have {getattr(first, key)}"):
+    with pytest.raises(
+        VerificationError,
+        match=rf"manifest\.json: variant {first.id}: {key} is 1, its tensors have {getattr(first, key)}",
+    ):
         check_variants(folder, edited, edited.variants)
 
 

@@ -1,4 +1,5 @@
-"""Streaming copies: bytes, headers, digests, and what is refused on the way. Also the layout and the comparison with the source."""
+"""Streaming copies: bytes, headers, digests, and what is refused on the way. Also the layout and the comparison with
+the source."""
 
 import hashlib
 import json
@@ -38,7 +39,11 @@ def ignore(_: int) -> None:
 def write_all(plan: Plan, folder: Path, lanes: Lanes) -> dict[str, ShardDigests]:
     (folder / "weights").mkdir(parents=True)
     with SourceReader(plan.checkpoint) as reader:
-        return {r.path: r for group in group_by_data(plan.shards) for r in write_shards(group, reader, folder, lanes, ignore)}
+        return {
+            r.path: r
+            for group in group_by_data(plan.shards)
+            for r in write_shards(group, reader, folder, lanes, ignore)
+        }
 
 
 def compare_all(plan: Plan, folder: Path, lanes: Lanes, written: dict[str, ShardDigests]) -> None:
@@ -48,7 +53,9 @@ def compare_all(plan: Plan, folder: Path, lanes: Lanes, written: dict[str, Shard
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_written_shards_hold_the_sources_tensors_under_their_new_names(tmp_path: Path, lanes: Lanes, shards: int) -> None:
+def test_written_shards_hold_the_sources_tensors_under_their_new_names(
+    tmp_path: Path, lanes: Lanes, shards: int
+) -> None:
     plan = small_plan(small_source(tmp_path / "source", shards=shards))
     source = {k: v for file in plan.checkpoint.files for k, v in load_file(tmp_path / "source" / file.name).items()}
     records = write_all(plan, tmp_path / "out", lanes)
@@ -67,7 +74,9 @@ def test_written_shards_hold_the_sources_tensors_under_their_new_names(tmp_path:
     compare_all(plan, tmp_path / "out", lanes, records)
 
 
-def test_a_tensor_longer_than_a_chunk_is_copied_whole(tmp_path: Path, lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tensor_longer_than_a_chunk_is_copied_whole(
+    tmp_path: Path, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shard_writer, "CHUNK_BYTES", ALIGNMENT)
     monkeypatch.setattr("exporter.weights.shard_check.CHUNK_BYTES", ALIGNMENT)
     plan = small_plan(small_source(tmp_path / "source"))
@@ -85,7 +94,10 @@ def test_the_header_is_valid_and_data_begins_at_a_page() -> None:
     assert len(header) % ALIGNMENT == 0
     assert int.from_bytes(header[:8], "little") == len(header) - 8
     document = json.loads(header[8:])
-    assert document == {"__metadata__": {"format": "pt"}, "ü": {"dtype": "BF16", "shape": [3, 5], "data_offsets": [0, 30]}}
+    assert document == {
+        "__metadata__": {"format": "pt"},
+        "ü": {"dtype": "BF16", "shape": [3, 5], "data_offsets": [0, 30]},
+    }
 
 
 def test_chunks_cover_all_bytes_once_and_join_adjoining_reads() -> None:
@@ -125,7 +137,8 @@ def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, lane
     data[victim.begin + 9] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        VerificationError, match=rf"{shard.path}: tensor {victim.name}: bytes {victim.begin + 5}–{victim.begin + 10} of the file differ"
+        VerificationError,
+        match=rf"{shard.path}: tensor {victim.name}: bytes {victim.begin + 5}–{victim.begin + 10} of the file differ",
     ):
         compare_all(plan, tmp_path / "out", lanes, records)
 
@@ -160,7 +173,9 @@ def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(tmp
     shard = next(s for s in plan.shards if s.block is None)
     flip(source / "model.safetensors", shard.tensors[0].source.begin)
     flip(tmp_path / "out" / shard.path, records[shard.path].tensors[0].begin)
-    with pytest.raises(SourceChangedError, match=f"source tensor {shard.tensors[0].source.name}: no longer the bytes that were copied"):
+    with pytest.raises(
+        SourceChangedError, match=f"source tensor {shard.tensors[0].source.name}: no longer the bytes that were copied"
+    ):
         compare_all(plan, tmp_path / "out", lanes, records)
 
 
@@ -170,7 +185,10 @@ def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(tmp
         (lambda path: path.write_bytes(path.read_bytes() + b"x"), "bytes, was"),
         (lambda path: path.unlink(), "has gone since planning"),
         (lambda path: os.utime(path, ns=(1, 1)), "it was written to after planning"),
-        (lambda path: (path.rename(path.with_name("old")), path.write_bytes(path.with_name("old").read_bytes())), "it is another file"),
+        (
+            lambda path: (path.rename(path.with_name("old")), path.write_bytes(path.with_name("old").read_bytes())),
+            "it is another file",
+        ),
     ],
     ids=["grown", "deleted", "touched", "replaced"],
 )
@@ -195,7 +213,8 @@ def test_a_source_truncated_while_it_is_read_is_noticed(tmp_path: Path) -> None:
         reader.read(chunks[0], buffer.view)
         os.truncate(source / "model.safetensors", 5000)
         with pytest.raises(
-            SourceChangedError, match=r"model\.safetensors: changed while it was read: ends at byte 5000, was [0-9]+ bytes when planned"
+            SourceChangedError,
+            match=r"model\.safetensors: changed while it was read: ends at byte 5000, was [0-9]+ bytes when planned",
         ):
             reader.read(chunks[0], buffer.view)
 
@@ -215,7 +234,9 @@ def test_a_failing_write_leaves_only_part_files(tmp_path: Path, lanes: Lanes, mo
     assert {path.suffix for path in (tmp_path / "out" / "weights").iterdir()} == {".part"}
 
 
-def test_a_file_system_without_unbuffered_access_is_written_through_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_unbuffered_access_is_written_through_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real_write, real_read, refused = os.pwrite, os.preadv, []
 
     def picky_write(descriptor: int, data: memoryview, offset: int) -> int:
@@ -242,7 +263,9 @@ def test_a_file_system_without_unbuffered_access_is_written_through_the_cache(tm
     assert again.same(buffer, 0, 2 * ALIGNMENT)
 
 
-def test_opening_falls_back_where_the_file_system_refuses_unbuffered_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_falls_back_where_the_file_system_refuses_unbuffered_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.open
 
     def picky(path: Path, flags: int, mode: int = 0o777) -> int:

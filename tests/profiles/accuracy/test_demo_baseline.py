@@ -25,7 +25,11 @@ def dataset(name: str) -> Dataset:
 
 
 def scores(engine: str, dtype: str) -> dict[tuple[str, str], ScoreRecord]:
-    return {(score.variant, score.dataset.name): score for score in BASELINE.scores if (score.engine, score.dtype) == (engine, dtype)}
+    return {
+        (score.variant, score.dataset.name): score
+        for score in BASELINE.scores
+        if (score.engine, score.dtype) == (engine, dtype)
+    }
 
 
 def results(score: ScoreRecord) -> Results:

@@ -32,7 +32,9 @@ FAMILY = FamilyRecord(name="tiny", digest="a" * 64, source_digest="b" * 64)
 
 
 def dataset(count: int = 50, name: str = "words") -> Dataset:
-    samples = tuple(Sample(id=str(index), question="x" * (index * 7 % 23), answers=(f"a{index % 3}",)) for index in range(count))
+    samples = tuple(
+        Sample(id=str(index), question="x" * (index * 7 % 23), answers=(f"a{index % 3}",)) for index in range(count)
+    )
     return Dataset(name=name, samples=samples, settings=SETTINGS)
 
 
@@ -40,7 +42,13 @@ def reply(prompt: str) -> str:
     return f"a{len(prompt) % 3}"
 
 
-def request(engine: EchoEngine, *, size: int = 8, datasets: tuple[Dataset, ...] | None = None, variants: tuple[str, ...] = ("b2",)) -> EvalRequest:
+def request(
+    engine: EchoEngine,
+    *,
+    size: int = 8,
+    datasets: tuple[Dataset, ...] | None = None,
+    variants: tuple[str, ...] = ("b2",),
+) -> EvalRequest:
     return EvalRequest(
         family=FAMILY,
         variants=variants,
@@ -51,7 +59,9 @@ def request(engine: EchoEngine, *, size: int = 8, datasets: tuple[Dataset, ...] 
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def test_batches_hold_every_sample_once_the_longest_first() -> None:
@@ -113,7 +123,9 @@ def test_the_journal_of_a_run_killed_after_its_results_were_written_is_removed(t
 
 
 @pytest.mark.parametrize("limit", range(8))
-def test_interrupted_after_any_batch_the_rest_is_answered_and_the_files_are_the_same(tmp_path: Path, limit: int) -> None:
+def test_interrupted_after_any_batch_the_rest_is_answered_and_the_files_are_the_same(
+    tmp_path: Path, limit: int
+) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     evaluate(request(EchoEngine(reply)), tmp_path / "whole" / "out.json", SilentProgress())
@@ -155,7 +167,10 @@ def test_a_journal_cut_inside_its_first_line_begins_again(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"settings":{"a":2}}\n', r"a.part: holds answers made with another a \(2, now 1\); remove it or give another --out"),
+        (
+            b'{"settings":{"a":2}}\n',
+            r"a.part: holds answers made with another a \(2, now 1\); remove it or give another --out",
+        ),
         (b"[]\n", "a.part: line 1: not the settings of an evaluation"),
         (b'{"settings":{"a":1}}\n{"places":[1]}\n{"places":[0],"answers":["x"]}\n', "a.part: line 2: damaged"),
     ],
@@ -238,7 +253,9 @@ def test_progress_shows_rate_and_time_left() -> None:
 
 def test_the_table_keeps_task_types_apart_and_fits_eighty_columns(tmp_path: Path) -> None:
     other = replace(dataset(name="coco-2014-vqa"), settings=replace(SETTINGS, task="counting"))
-    baseline = evaluate(request(EchoEngine(lambda prompt: "a0"), datasets=(dataset(), other)), tmp_path / "out.json", SilentProgress())
+    baseline = evaluate(
+        request(EchoEngine(lambda prompt: "a0"), datasets=(dataset(), other)), tmp_path / "out.json", SilentProgress()
+    )
     text = show_scores(baseline)
     assert [line for line in text.splitlines() if not line.startswith(" ")] == ["vqa", "counting"]
     assert "  b2             torch float32  words             34.0 [22.0, 48.0]     n=50" in text
@@ -287,17 +304,23 @@ def test_json_lines_of_results_are_plain_json(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_baseline_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"question": "mine"}\n')
-    with pytest.raises(MeasurementError, match=r"mine\.jsonl: is no baseline and would be overwritten; give another --out"):
+    with pytest.raises(
+        MeasurementError, match=r"mine\.jsonl: is no baseline and would be overwritten; give another --out"
+    ):
         evaluate(request(EchoEngine(reply)), tmp_path / "mine.jsonl", SilentProgress())
     assert (tmp_path / "mine.jsonl").read_text() == '{"question": "mine"}\n'
 
 
 def test_scores_that_a_run_does_not_repeat_are_not_dropped(tmp_path: Path) -> None:
     evaluate(request(EchoEngine(reply), variants=("b2", "b1")), tmp_path / "out.json", SilentProgress())
-    with pytest.raises(MeasurementError, match="holds 1 scores that this run does not measure again, first b1 with torch on words"):
+    with pytest.raises(
+        MeasurementError, match="holds 1 scores that this run does not measure again, first b1 with torch on words"
+    ):
         evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
     more = (dataset(), dataset(name="others"))
-    baseline = evaluate(request(EchoEngine(reply), variants=("b2", "b1"), datasets=more), tmp_path / "out.json", SilentProgress())
+    baseline = evaluate(
+        request(EchoEngine(reply), variants=("b2", "b1"), datasets=more), tmp_path / "out.json", SilentProgress()
+    )
     assert len(baseline.scores) == 4
 
 

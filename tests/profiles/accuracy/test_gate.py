@@ -16,7 +16,14 @@ DEFAULT = Limits()
 
 
 def planted(
-    count: int, drop: float, *, noise: float = 0.0, name: str = "okvqa", seed: int = 0, binary: bool = True, limits: Limits = DEFAULT
+    count: int,
+    drop: float,
+    *,
+    noise: float = 0.0,
+    name: str = "okvqa",
+    seed: int = 0,
+    binary: bool = True,
+    limits: Limits = DEFAULT,
 ) -> Pair:
     """Scores of 0 and 1: exactly `drop` of the samples get worse, and `noise` of them swap in each direction."""
     rng = np.random.default_rng(seed)
@@ -27,7 +34,9 @@ def planted(
     measured[: round(drop * count) + swaps] = 0.0
     measured[count - swaps :] = 1.0
     order = rng.permutation(count)
-    return Pair(dataset=name, task="vqa", baseline=baseline[order], measured=measured[order], binary=binary, limits=limits)
+    return Pair(
+        dataset=name, task="vqa", baseline=baseline[order], measured=measured[order], binary=binary, limits=limits
+    )
 
 
 def noisy(rng: np.random.Generator, count: int, drop: float, changed: float, *, binary: bool = True) -> Pair:
@@ -45,7 +54,9 @@ def verdict(*pairs: Pair) -> str:
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 @pytest.mark.parametrize("binary", [True, False])
-def test_a_planted_drop_of_two_points_on_2000_samples_is_caught_and_one_of_zero_is_not(noise: float, binary: bool) -> None:
+def test_a_planted_drop_of_two_points_on_2000_samples_is_caught_and_one_of_zero_is_not(
+    noise: float, binary: bool
+) -> None:
     assert verdict(planted(2000, 0.02, noise=noise, binary=binary)) == FAIL
     assert verdict(planted(2000, 0.0, noise=noise, binary=binary)) == PASS
 
@@ -89,7 +100,9 @@ def test_the_samples_said_to_be_needed_decide_when_the_change_stays(drop: float)
 
 @pytest.mark.parametrize(("worse", "better", "count"), [(3, 0, 30), (4, 1, 40), (12, 6, 60), (16, 8, 300)])
 @pytest.mark.parametrize("others", [0, 4])
-def test_the_samples_said_to_be_needed_fail_by_the_exact_test_and_one_less_does_not(worse: int, better: int, count: int, others: int) -> None:
+def test_the_samples_said_to_be_needed_fail_by_the_exact_test_and_one_less_does_not(
+    worse: int, better: int, count: int, others: int
+) -> None:
     def pair(samples: int) -> Pair:
         lost, won = worse * samples // count, math.ceil(better * samples / count)
         baseline = np.concatenate([np.ones(lost), np.zeros(won), np.ones(samples - lost - won)])
@@ -114,7 +127,9 @@ def test_a_data_set_that_cannot_tell_states_its_change() -> None:
 def test_many_more_samples_are_found_without_the_exact_sum() -> None:
     baseline, measured = np.zeros(4000), np.zeros(4000)
     baseline[:1001], measured[1001:2001] = 1.0, 1.0
-    (one,) = compare([Pair(dataset="d", task="t", baseline=baseline, measured=measured, binary=True, limits=Limits(detect=0.00026))])
+    (one,) = compare(
+        [Pair(dataset="d", task="t", baseline=baseline, measured=measured, binary=True, limits=Limits(detect=0.00026))]
+    )
     assert one.needed is not None and 2e7 < one.needed <= 1e9
 
 
@@ -129,43 +144,70 @@ def test_many_data_sets_do_not_add_up_false_alarms() -> None:
     assert compare([one, *(planted(2000, 0.0, name=f"d{index}") for index in range(7))])[0].p > 0.05
 
 
-def rates(monkeypatch: pytest.MonkeyPatch, runs: int, *, drop: float, datasets: int, binary: bool, count: int = 2000, changed: float = 0.06) -> float:
+def rates(
+    monkeypatch: pytest.MonkeyPatch,
+    runs: int,
+    *,
+    drop: float,
+    datasets: int,
+    binary: bool,
+    count: int = 2000,
+    changed: float = 0.06,
+) -> float:
     """The share of failed gates when the first of the data sets has a true drop.
 
-    With fewer resamples than these, the smallest p-value is too coarse for Holm's strictest step, and the gate alarms less than it may.
+    With fewer resamples than these, the smallest p-value is too coarse for Holm's strictest step, and the gate alarms
+    less than it may.
     """
     monkeypatch.setattr(gate, "RESAMPLES", 5000)
     rng = np.random.default_rng(5)
     failed = 0
     for _ in range(runs):
         pairs = [noisy(rng, count, drop if index == 0 else 0.0, changed, binary=binary) for index in range(datasets)]
-        failed += worst_verdict(compare([replace(pair, dataset=str(index)) for index, pair in enumerate(pairs)])) == FAIL
+        failed += (
+            worst_verdict(compare([replace(pair, dataset=str(index)) for index, pair in enumerate(pairs)])) == FAIL
+        )
     return failed / runs
 
 
 @pytest.mark.parametrize("datasets", [1, 5])
 def test_an_unchanged_model_fails_about_as_often_as_alpha_says(monkeypatch: pytest.MonkeyPatch, datasets: int) -> None:
-    assert 0.03 <= rates(monkeypatch, 1000 // datasets, drop=0.0, datasets=datasets, binary=True) <= 0.07 + 0.02 * (datasets > 1)
+    assert (
+        0.03
+        <= rates(monkeypatch, 1000 // datasets, drop=0.0, datasets=datasets, binary=True)
+        <= 0.07 + 0.02 * (datasets > 1)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("datasets", [1, 5, 8])
-def test_false_alarms_are_within_two_points_of_alpha(monkeypatch: pytest.MonkeyPatch, datasets: int, binary: bool) -> None:
+def test_false_alarms_are_within_two_points_of_alpha(
+    monkeypatch: pytest.MonkeyPatch, datasets: int, binary: bool
+) -> None:
     assert abs(rates(monkeypatch, 3000 if binary else 1500, drop=0.0, datasets=datasets, binary=binary) - 0.05) <= 0.02
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changed", [0.05, 0.1])
-def test_power_at_the_required_number_of_samples_is_within_two_points_of_nominal(monkeypatch: pytest.MonkeyPatch, changed: float) -> None:
+def test_power_at_the_required_number_of_samples_is_within_two_points_of_nominal(
+    monkeypatch: pytest.MonkeyPatch, changed: float
+) -> None:
     for datasets in (1, 5):
         count = required_samples((changed - 0.02**2) ** 0.5, effect=0.02, alpha=0.05 / datasets, power=0.9)
         # The strictest step of Holm is planned for; the other data sets fail by chance in addition.
-        assert abs(rates(monkeypatch, 2000, drop=0.02, datasets=datasets, binary=True, count=count, changed=changed) - 0.9) <= 0.02
+        assert (
+            abs(rates(monkeypatch, 2000, drop=0.02, datasets=datasets, binary=True, count=count, changed=changed) - 0.9)
+            <= 0.02
+        )
 
 
 def test_the_table_keeps_task_types_apart_and_fits_eighty_columns() -> None:
-    pairs = [planted(2000, 0.03, name="coco-2014-vqa"), replace(planted(40, 0.0, name="tally-qa"), task="counting"), planted(2000, 0.0, name="okvqa")]
+    pairs = [
+        planted(2000, 0.03, name="coco-2014-vqa"),
+        replace(planted(40, 0.0, name="tally-qa"), task="counting"),
+        planted(2000, 0.0, name="okvqa"),
+    ]
     text = show_comparisons("b14-k4 (torch) against b14-k4", compare(pairs))
     assert max(map(len, text.splitlines())) <= 80
     assert text == (
@@ -189,7 +231,10 @@ def test_a_comparison_as_a_document_has_its_limits() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Limits(tolerance=0.03, detect=0.02), "a tolerance of 3 points needs a larger drop to detect, not 2 points"),
+        (
+            lambda: Limits(tolerance=0.03, detect=0.02),
+            "a tolerance of 3 points needs a larger drop to detect, not 2 points",
+        ),
         (lambda: Limits(tolerance=-0.01), "a tolerance of -1 points"),
         (lambda: Limits(alpha=0.6), "alpha 0.6 and power 0.9"),
         (lambda: compare([]), "nothing to compare"),

@@ -35,7 +35,11 @@ def variants(family: Path) -> list[str]:
 
 
 def dataset(name: str, count: int) -> Dataset:
-    return Dataset(name=name, samples=tuple(Sample(id=str(index), question=str(index), answers=("x",)) for index in range(count)), settings=SETTINGS)
+    return Dataset(
+        name=name,
+        samples=tuple(Sample(id=str(index), question=str(index), answers=("x",)) for index in range(count)),
+        settings=SETTINGS,
+    )
 
 
 def measure(
@@ -88,7 +92,9 @@ def test_a_variant_that_dropped_fails_the_family_with_status_1(family: Path, tmp
     assert status == 1 and "fail: okvqa dropped by 2.0 points, tolerated are 0" in text
     status, text = run(family, "--baseline", before, "--measured", now, "--tolerance", 3)
     assert status == 0
-    status, text = run(family, "--baseline", before, "--measured", now, "--tolerance", 3, "--tolerance", "okvqa=0.5", "--json")
+    status, text = run(
+        family, "--baseline", before, "--measured", now, "--tolerance", 3, "--tolerance", "okvqa=0.5", "--json"
+    )
     document = json.loads(text)
     assert status == 1 and document["verdict"] == "fail"
     part = next(part for part in document["parts"] if part["variant"] == chosen)
@@ -99,14 +105,20 @@ def test_a_variant_that_dropped_fails_the_family_with_status_1(family: Path, tmp
 
 
 def test_too_few_samples_give_status_3(family: Path, tmp_path: Path) -> None:
-    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {}, count=30),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     status, text = run(family, "--baseline", before, "--measured", now, "--variant", variants(family)[0])
     assert status == 3 and text.endswith("\nnot enough samples to tell\n") and "too few, 89 needed" in text
 
 
 def test_pruned_variants_can_be_judged_against_the_whole_model(family: Path, tmp_path: Path) -> None:
     whole, *_, last = variants(family)
-    before, now = measure(family, tmp_path / "a" / "b.json", {last: 100}), measure(family, tmp_path / "now.json", {last: 100})
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {last: 100}),
+        measure(family, tmp_path / "now.json", {last: 100}),
+    )
     assert run(family, "--baseline", before, "--measured", now, "--variant", last)[0] == 0
     status, text = run(family, "--baseline", before, "--measured", now, "--variant", last, "--against", whole)
     assert status == 1 and f"{last} (torch float32) against {whole}" in text and "dropped by 5.0 points" in text
@@ -124,7 +136,9 @@ def test_pruned_variants_can_be_judged_against_the_whole_model(family: Path, tmp
         (["--data", "demo"], "exists already, so nothing is measured and --data has no meaning"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_in_a_sentence(family: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_judged_is_refused_in_a_sentence(
+    family: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     before = measure(family, tmp_path / "b.json", {}, count=30)
     with pytest.raises(TrimoeError, match=message):
         run(family, "--baseline", before, "--measured", before, *arguments)
@@ -138,7 +152,10 @@ def test_a_tolerance_that_is_no_number_is_a_usage_error(family: Path, tmp_path: 
 
 def test_measurements_of_another_family_are_refused(family: Path, tmp_path: Path) -> None:
     other = FamilyRecord(name="other", digest="c" * 64, source_digest="d" * 64)
-    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30, record=other)
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {}, count=30),
+        measure(family, tmp_path / "now.json", {}, count=30, record=other),
+    )
     with pytest.raises(MeasurementError, match=r"measured another family \(digest cccccccccccc…"):
         run(family, "--baseline", before, "--measured", now)
 
@@ -156,8 +173,14 @@ def test_a_measurement_by_another_engine_or_in_another_type_is_not_taken(family:
     before, now = measure(family, tmp_path / "a" / "b.json", {}), measure(family, tmp_path / "now.json", {})
     baseline = read_baseline(before)
     for engine, dtype in (("onnx", "float32"), ("torch", "bfloat16")):
-        before.write_bytes(dump_baseline(replace(baseline, scores=tuple(replace(one, engine=engine, dtype=dtype) for one in baseline.scores))))
-        with pytest.raises(MeasurementError, match=rf"\({engine} {dtype}\): okvqa, tally-qa of the baseline was not measured"):
+        before.write_bytes(
+            dump_baseline(
+                replace(baseline, scores=tuple(replace(one, engine=engine, dtype=dtype) for one in baseline.scores))
+            )
+        )
+        with pytest.raises(
+            MeasurementError, match=rf"\({engine} {dtype}\): okvqa, tally-qa of the baseline was not measured"
+        ):
             run(family, "--baseline", before, "--measured", now)
 
 
@@ -166,30 +189,48 @@ OTHER_MODEL = FamilyRecord(name="other", digest="c" * 64, source_digest="d" * 64
 
 def test_a_baseline_of_another_model_is_refused_before_anything_is_measured(family: Path, tmp_path: Path) -> None:
     before = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL)
-    message = r"b\.json: of another model, other \(checkpoint digest dddddddddddd…\), not source \(.*; --other-model compares the two"
+    message = (
+        r"b\.json: of another model, other \(checkpoint digest dddddddddddd…\), not source \(.*; "
+        r"--other-model compares the two"
+    )
     with pytest.raises(MeasurementError, match=message):
         run(family, "--baseline", before, "--measured", tmp_path / "now.json")
     with pytest.raises(MeasurementError, match=message):
         run(family, "--baseline", before, "--measured", measure(family, tmp_path / "now.json", {}))
 
 
-def test_a_baseline_of_another_model_is_compared_where_that_is_asked_for_and_the_outcome_says_so(family: Path, tmp_path: Path) -> None:
-    before, now = measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL), measure(family, tmp_path / "now.json", {})
+def test_a_baseline_of_another_model_is_compared_where_that_is_asked_for_and_the_outcome_says_so(
+    family: Path, tmp_path: Path
+) -> None:
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {}, record=OTHER_MODEL),
+        measure(family, tmp_path / "now.json", {}),
+    )
     status, text = run(family, "--baseline", before, "--measured", now, "--other-model")
-    assert status == 0 and text.startswith("the baseline is of another model, other (checkpoint digest dddddddddddd…), not source (")
+    assert status == 0 and text.startswith(
+        "the baseline is of another model, other (checkpoint digest dddddddddddd…), not source ("
+    )
     document = json.loads(run(family, "--baseline", before, "--measured", now, "--other-model", "--json")[1])
     assert document["note"] == text.splitlines()[0]
     assert json.loads(run(family, "--baseline", now, "--measured", now, "--json")[1])["note"] is None
 
 
 def test_a_data_set_that_was_not_measured_is_not_passed_over(family: Path, tmp_path: Path) -> None:
-    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30, names=("okvqa",))
-    with pytest.raises(MeasurementError, match="tally-qa of the baseline was not measured, so the worst data set is unknown"):
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {}, count=30),
+        measure(family, tmp_path / "now.json", {}, count=30, names=("okvqa",)),
+    )
+    with pytest.raises(
+        MeasurementError, match="tally-qa of the baseline was not measured, so the worst data set is unknown"
+    ):
         run(family, "--baseline", before, "--measured", now)
 
 
 def test_other_samples_are_not_paired(family: Path, tmp_path: Path) -> None:
-    before, now = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=31)
+    before, now = (
+        measure(family, tmp_path / "a" / "b.json", {}, count=30),
+        measure(family, tmp_path / "now.json", {}, count=31),
+    )
     with pytest.raises(MeasurementError, match="the samples differ from the baseline's"):
         run(family, "--baseline", before, "--measured", now)
 
@@ -233,9 +274,16 @@ def test_measuring_like_a_baseline_without_such_scores_is_refused(
 ) -> None:
     path = measure(family, tmp_path / "b.json", {}, count=2)
     baseline = read_baseline(path)
-    path.write_bytes(dump_baseline(replace(baseline, scores=tuple(one for one in baseline.scores if one.variant == "b6-k2"))))
+    path.write_bytes(
+        dump_baseline(replace(baseline, scores=tuple(one for one in baseline.scores if one.variant == "b6-k2")))
+    )
     with pytest.raises(MeasurementError, match=message):
-        measure_like(replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine), (), {}, SilentProgress())
+        measure_like(
+            replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine),
+            (),
+            {},
+            SilentProgress(),
+        )
 
 
 def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_path: Path) -> None:
@@ -249,11 +297,20 @@ def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_p
     ("field", "value", "message"),
     [
         ("metric", "em/other", r"okvqa: the metric differs from the baseline's \('em/other', there 'em/molmo'\)"),
-        ("meaning", "as before, mended", r"okvqa: the metric's definition differs from the baseline's \('as before, mended', there 'the answer is"),
+        (
+            "meaning",
+            "as before, mended",
+            r"okvqa: the metric's definition differs from the baseline's \('as before, mended', there 'the answer is",
+        ),
     ],
 )
-def test_another_metric_or_another_definition_of_it_is_not_paired(family: Path, tmp_path: Path, field: str, value: str, message: str) -> None:
-    before, path = measure(family, tmp_path / "a" / "b.json", {}, count=30), measure(family, tmp_path / "now.json", {}, count=30)
+def test_another_metric_or_another_definition_of_it_is_not_paired(
+    family: Path, tmp_path: Path, field: str, value: str, message: str
+) -> None:
+    before, path = (
+        measure(family, tmp_path / "a" / "b.json", {}, count=30),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     now = read_baseline(path)
     scores = tuple(replace(one, definition=replace(one.definition, **{field: value})) for one in now.scores)
     path.write_bytes(dump_baseline(replace(now, scores=scores)))

@@ -120,7 +120,14 @@ def test_few_changed_samples_are_judged_no_bolder_than_by_the_exact_test() -> No
 
 @pytest.mark.parametrize(
     ("count", "statistic", "expected"),
-    [(5, -2.132, 0.05), (10, -1.833, 0.05), (10, 2.821, 0.99), (30, -2.462, 0.01), (200, 0.0, 0.5), (1000, -1.646, 0.05)],
+    [
+        (5, -2.132, 0.05),
+        (10, -1.833, 0.05),
+        (10, 2.821, 0.99),
+        (30, -2.462, 0.01),
+        (200, 0.0, 0.5),
+        (1000, -1.646, 0.05),
+    ],
 )
 def test_the_t_test_has_the_quantiles_of_its_table(count: int, statistic: float, expected: float) -> None:
     values = np.array([(-1.0) ** place for place in range(count)])
@@ -133,7 +140,9 @@ def test_the_t_test_has_the_quantiles_of_its_table(count: int, statistic: float,
 def test_scores_without_a_bound_are_judged_no_bolder_than_by_the_t_test() -> None:
     differences = np.random.default_rng(0).standard_t(3, size=100) - 0.35
     assert np.abs(differences).max() > 1
-    assert drop_p_value(differences, tolerance=0.0, resamples=500, seed=0) >= t_p_value(differences, tolerance=0.0) > 0.001
+    assert (
+        drop_p_value(differences, tolerance=0.0, resamples=500, seed=0) >= t_p_value(differences, tolerance=0.0) > 0.001
+    )
 
 
 @pytest.mark.slow
@@ -153,7 +162,9 @@ def test_the_drop_test_rejects_a_true_drop_of_the_tolerance_as_often_as_its_leve
     rng = np.random.default_rng(3)
     share = [(0.1 + tolerance) / 2, (0.1 - tolerance) / 2, 0.9]
     rejected = sum(
-        drop_p_value(rng.choice([-1.0, 1.0, 0.0], p=share, size=600), tolerance=tolerance, resamples=500, seed=0) <= 0.05 for _ in range(800)
+        drop_p_value(rng.choice([-1.0, 1.0, 0.0], p=share, size=600), tolerance=tolerance, resamples=500, seed=0)
+        <= 0.05
+        for _ in range(800)
     )
     assert 0.03 <= rejected / 800 <= 0.07
 
@@ -162,7 +173,10 @@ def test_the_required_number_of_samples_gives_the_promised_power() -> None:
     rng = np.random.default_rng(4)
     count = required_samples(math.sqrt(0.1), effect=0.02, alpha=0.05, power=0.9)
     assert count == 2141
-    caught = sum(mcnemar_p_value(*(int(number) for number in rng.multinomial(count, [0.06, 0.04, 0.9])[:2])) <= 0.05 for _ in range(2000))
+    caught = sum(
+        mcnemar_p_value(*(int(number) for number in rng.multinomial(count, [0.06, 0.04, 0.9])[:2])) <= 0.05
+        for _ in range(2000)
+    )
     assert 0.88 <= caught / 2000 <= 0.92
 
 
@@ -178,7 +192,10 @@ def test_a_handful_of_unchanged_samples_does_not_bound_the_change() -> None:
         (lambda: bootstrap_means(np.array([]), resamples=10, seed=0), "no values to resample"),
         (lambda: bootstrap_interval(np.array([]), level=0.9, resamples=10, seed=0), "no values to resample"),
         (lambda: drop_p_value(np.array([]), tolerance=0.0, resamples=10, seed=0), "no differences to test"),
-        (lambda: required_samples(1.0, effect=0.0, alpha=0.05, power=0.9), "the effect to detect must be positive, not 0"),
+        (
+            lambda: required_samples(1.0, effect=0.0, alpha=0.05, power=0.9),
+            "the effect to detect must be positive, not 0",
+        ),
     ],
 )
 def test_what_has_no_answer_is_refused(call, message: str) -> None:

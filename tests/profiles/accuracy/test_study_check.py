@@ -35,17 +35,35 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pairs(drop: float, count: int = 2000) -> dict[str, Pair]:
     after = np.ones(count)
     after[: round(drop * count)] = 0.0
-    return {name: Pair(dataset=name, task="vqa", baseline=np.ones(count), measured=after, binary=True) for name in ("a", "b")}
+    return {
+        name: Pair(dataset=name, task="vqa", baseline=np.ones(count), measured=after, binary=True)
+        for name in ("a", "b")
+    }
 
 
 def claim(*removed: int, mean: float = 0.03, count: int = 2, datasets: list[str] | None = None) -> dict[str, object]:
-    return {"removed": list(removed), "mean": mean, "std": None, "count": count, "datasets": datasets, "accuracy": None, "places": ["here"]}
+    return {
+        "removed": list(removed),
+        "mean": mean,
+        "std": None,
+        "count": count,
+        "datasets": datasets,
+        "accuracy": None,
+        "places": ["here"],
+    }
 
 
-def study_of(family: Path, path: Path, *claims: dict[str, object], changes: Mapping[str, object] = MappingProxyType({})) -> Path:
-    """The study's document with other claims, about the model that the small family was cut from unless `changes` say otherwise."""
+def study_of(
+    family: Path, path: Path, *claims: dict[str, object], changes: Mapping[str, object] = MappingProxyType({})
+) -> Path:
+    """The study's document with other claims, about the model that the small family was cut from unless `changes` say
+    otherwise."""
     manifest = read_manifest(family)
-    source = {"family": manifest.source.family, "blocks": manifest.source.blocks, "parameters": manifest.variant(WHOLE).parameters}
+    source = {
+        "family": manifest.source.family,
+        "blocks": manifest.source.blocks,
+        "parameters": manifest.variant(WHOLE).parameters,
+    }
     path.write_text(json.dumps(json.loads(STUDY.read_text()) | source | {"drops": list(claims)} | dict(changes)))
     return path
 
@@ -73,7 +91,10 @@ def test_a_few_samples_that_all_stayed_the_same_prove_no_small_drop() -> None:
     ("changes", "message"),
     [
         ({"datasets": ("a", "b", "c"), "count": 3}, "the study's drop is over a, b, c; not measured: c"),
-        ({"datasets": None, "count": 7}, r"the study's drop is over 7 data sets, of the study's data sets measured: 2 \(a, b\)"),
+        (
+            {"datasets": None, "count": 7},
+            r"the study's drop is over 7 data sets, of the study's data sets measured: 2 \(a, b\)",
+        ),
         ({"datasets": None, "count": 1}, "the study's drop is over 1 data sets"),
     ],
 )
@@ -84,7 +105,10 @@ def test_a_study_drop_over_other_data_sets_than_measured_is_refused(changes: dic
 
 def test_a_family_is_judged_by_the_studys_drops(family: Path, tmp_path: Path) -> None:
     study = study_of(family, tmp_path / "study.json", claim(1))
-    good, bad = measure(family, tmp_path / "good.json", {PRUNED: 20}), measure(family, tmp_path / "bad.json", {PRUNED: 100})
+    good, bad = (
+        measure(family, tmp_path / "good.json", {PRUNED: 20}),
+        measure(family, tmp_path / "bad.json", {PRUNED: 100}),
+    )
     assert run(family, "--baseline", study, "--measured", good)[0] == 0
     status, text = run(family, "--baseline", study, "--measured", bad)
     assert status == 1 and "torch float32: mean drop" in text and "  1                3.00           2   5.00 [" in text
@@ -96,15 +120,25 @@ def test_a_family_is_judged_by_the_studys_drops(family: Path, tmp_path: Path) ->
 
 def test_every_engine_and_dtype_is_checked_and_printed_apart(family: Path, tmp_path: Path) -> None:
     study = study_of(family, tmp_path / "study.json", claim(1))
-    path, worse = measure(family, tmp_path / "now.json", {}), measure(family, tmp_path / "int8" / "now.json", {PRUNED: 100})
+    path, worse = (
+        measure(family, tmp_path / "now.json", {}),
+        measure(family, tmp_path / "int8" / "now.json", {PRUNED: 100}),
+    )
     both = read_baseline(path), read_baseline(worse)
-    int8 = [replace(one, engine="onnx", dtype="int8", results=replace(one.results, path=f"int8/{one.results.path}")) for one in both[1].scores]
+    int8 = [
+        replace(one, engine="onnx", dtype="int8", results=replace(one.results, path=f"int8/{one.results.path}"))
+        for one in both[1].scores
+    ]
     float32 = [replace(one, engine="onnx") for one in both[0].scores]
     for order in ((*float32, *int8), (*int8, *float32)):
         path.write_bytes(dump_baseline(replace(both[0], scores=(*both[0].scores, *order))))
         status, text = run(family, "--baseline", study, "--measured", path, "--json")
         verdicts = {(part["engine"], part["dtype"]): part["verdict"] for part in json.loads(text)["parts"]}
-        assert status == 1 and verdicts == {("torch", "float32"): "pass", ("onnx", "float32"): "pass", ("onnx", "int8"): "fail"}
+        assert status == 1 and verdicts == {
+            ("torch", "float32"): "pass",
+            ("onnx", "float32"): "pass",
+            ("onnx", "int8"): "fail",
+        }
 
 
 def test_a_claim_that_cannot_be_checked_stops_no_other(family: Path, tmp_path: Path) -> None:
@@ -118,9 +152,14 @@ def test_a_claim_that_cannot_be_checked_stops_no_other(family: Path, tmp_path: P
 
 
 def test_a_whole_model_that_was_not_measured_is_asked_for(family: Path, tmp_path: Path) -> None:
-    study, path = study_of(family, tmp_path / "study.json", claim(1)), measure(family, tmp_path / "now.json", {}, count=30)
+    study, path = (
+        study_of(family, tmp_path / "study.json", claim(1)),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     measured = read_baseline(path)
-    path.write_bytes(dump_baseline(replace(measured, scores=tuple(one for one in measured.scores if one.variant != WHOLE))))
+    path.write_bytes(
+        dump_baseline(replace(measured, scores=tuple(one for one in measured.scores if one.variant != WHOLE)))
+    )
     status, text = run(family, "--baseline", study, "--measured", path)
     assert status == 3 and "the whole model, b6-k2 (no blocks removed), must be measured by torch float32 too" in text
 
@@ -133,14 +172,22 @@ def test_a_whole_model_that_was_not_measured_is_asked_for(family: Path, tmp_path
         ({"parameters": 7}, "(parameters: 7), this family was cut from another model"),
     ],
 )
-def test_a_family_of_another_model_is_not_judged_by_the_studys_drops(family: Path, tmp_path: Path, changes: dict, message: str) -> None:
-    study, now = study_of(family, tmp_path / "study.json", claim(1), changes=changes), measure(family, tmp_path / "now.json", {}, count=30)
+def test_a_family_of_another_model_is_not_judged_by_the_studys_drops(
+    family: Path, tmp_path: Path, changes: dict, message: str
+) -> None:
+    study, now = (
+        study_of(family, tmp_path / "study.json", claim(1), changes=changes),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     status, text = run(family, "--baseline", study, "--measured", now)
     assert status == 3 and f"the study measured allenai/MolmoE-1B-0924 {message}" in text
 
 
 def test_samples_with_other_ids_are_not_paired(family: Path, tmp_path: Path) -> None:
-    study, path = study_of(family, tmp_path / "study.json", claim(1)), measure(family, tmp_path / "now.json", {}, count=30)
+    study, path = (
+        study_of(family, tmp_path / "study.json", claim(1)),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     measured, scores = read_baseline(path), []
     for one in measured.scores:
         if one.variant == PRUNED:
@@ -164,7 +211,12 @@ def test_samples_with_other_ids_are_not_paired(family: Path, tmp_path: Path) -> 
         (["--power", "0.8"], "--power has no effect here"),
     ],
 )
-def test_options_without_effect_on_the_studys_drops_are_usage_errors(family: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
-    study, now = study_of(family, tmp_path / "study.json", claim(1)), measure(family, tmp_path / "now.json", {}, count=30)
+def test_options_without_effect_on_the_studys_drops_are_usage_errors(
+    family: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    study, now = (
+        study_of(family, tmp_path / "study.json", claim(1)),
+        measure(family, tmp_path / "now.json", {}, count=30),
+    )
     status, text = run(family, "--baseline", study, "--measured", now, *arguments)
     assert status == 2 and message in " ".join(text.split())

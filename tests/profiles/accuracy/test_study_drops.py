@@ -24,7 +24,14 @@ def test_the_studys_drops_are_those_of_its_document() -> None:
     assert drops[2, 10].datasets == ("coco-2014-vqa", "coco-caption") and drops[2, 12].datasets is None
     assert dict(study.metrics)["st-qa"] == "ansl_em"
     types = json.loads(TASK_TYPES.read_text())["task_types"]
-    assert {one["task"] for one in types} == {"vqa", "captioning", "counting", "multiple choice", "document", "scene text"}
+    assert {one["task"] for one in types} == {
+        "vqa",
+        "captioning",
+        "counting",
+        "multiple choice",
+        "document",
+        "scene text",
+    }
     assert next(one for one in types if one["task"] == "vqa")["mean"] == 0.1558
 
 
@@ -40,7 +47,9 @@ def test_the_studys_drops_are_those_of_its_document() -> None:
         (("drops", 6, "datasets"), ["okvqa"], r"drops\[6\].datasets: 1 names for 2 data sets"),
     ],
 )
-def test_wrong_study_documents_are_named_with_their_place(tmp_path: Path, place: tuple, value: object, message: str) -> None:
+def test_wrong_study_documents_are_named_with_their_place(
+    tmp_path: Path, place: tuple, value: object, message: str
+) -> None:
     path = write_changed(STUDY.read_text(), place, value, tmp_path / "study.json")
     with pytest.raises(DocumentError, match=message):
         read_study_drops(path)

@@ -1,4 +1,5 @@
-"""The torch engine: answers as the model alone gives them, whatever the batch; the command on a real tiny family; the gate on it."""
+"""The torch engine: answers as the model alone gives them, whatever the batch; the command on a real tiny family; the
+gate on it."""
 
 import io
 import json
@@ -49,13 +50,18 @@ def picture(seed: int, size: tuple[int, int]) -> bytes:
 def samples(count: int) -> list[Request]:
     sizes = ((24, 24), (48, 20), (20, 60))
     return [
-        Request(prompt="Say " + "word " * (index % 4), sample=Sample(id=str(index), question="", image=picture(index, sizes[index % 3])))
+        Request(
+            prompt="Say " + "word " * (index % 4),
+            sample=Sample(id=str(index), question="", image=picture(index, sizes[index % 3])),
+        )
         for index in range(count)
     ]
 
 
 def export(source: Path, target: Path, top_ks: tuple[int, ...] | None) -> Path:
-    plan = make_plan(open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=REMOVALS), top_ks=top_ks))
+    plan = make_plan(
+        open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=REMOVALS), top_ks=top_ks)
+    )
     export_family(plan, target, logits=None, replace=False, progress=NoProgress())
     return target
 
@@ -96,7 +102,9 @@ def dataset(folder: Path, count: int = 6) -> Path:
     lines = []
     for index in range(count):
         (folder / f"{index}.png").write_bytes(picture(index, (24, 24)))
-        lines.append(json.dumps({"image": f"{index}.png", "question": "What? " * (index % 3 + 1), "answers": ["x", "y", "z"]}))
+        lines.append(
+            json.dumps({"image": f"{index}.png", "question": "What? " * (index % 3 + 1), "answers": ["x", "y", "z"]})
+        )
     path.write_text("\n".join(lines), "utf-8")
     return path
 
@@ -119,7 +127,9 @@ def test_the_commands_measure_a_family_and_judge_it_by_its_own_baseline(molmoe: 
     assert baseline.scores[0].decoding.max_new_tokens == 5
 
     first = manifest.variants[0].id
-    status, text = run(gate, molmoe, "--baseline", out, "--measured", tmp_path / "now.json", "--data", data, "--variant", first)
+    status, text = run(
+        gate, molmoe, "--baseline", out, "--measured", tmp_path / "now.json", "--data", data, "--variant", first
+    )
     assert status == 3
     assert f"{first} (torch float32) against {first}" in text and "not enough samples to tell" in text
     status, text = run(gate, molmoe, "--baseline", out, "--measured", out, "--detect", 90, "--json")
@@ -143,10 +153,15 @@ def test_the_same_command_twice_gives_the_same_bytes(molmoe: Path, tmp_path: Pat
         (["--variant", "b9", "--data", "digits-mc"], "no variant 'b9' in this family"),
         (["--data", "okvqa=/nowhere"], "/nowhere is neither a file nor a folder"),
         (["--data", "digits-mc", "--metric", "digits-mc=accuracy"], "no metric 'accuracy'"),
-        (["--data", "digits-mc", "--metric", "digits-mc=cider/words"], "cider/words needs references, and data set digits-mc: sample '0' has none"),
+        (
+            ["--data", "digits-mc", "--metric", "digits-mc=cider/words"],
+            "cider/words needs references, and data set digits-mc: sample '0' has none",
+        ),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_a_sentence(molmoe: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_measured_is_refused_in_a_sentence(
+    molmoe: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     with pytest.raises(TrimoeError, match=message):
         run(evaluate, molmoe, *arguments, "--out", tmp_path / "b.json")
 
@@ -158,7 +173,10 @@ def test_without_data_the_command_asks_for_it(molmoe: Path) -> None:
     assert result.exit_code == 2 and "'em' is not NAME=VALUE" in result.output
 
 
-@pytest.mark.parametrize(("rows", "threads", "parts"), [(1, 2, 1), (15, 2, 1), (16, 2, 2), (32, 1, 1), (32, 2, 2), (32, 16, 4), (256, 16, 16)])
+@pytest.mark.parametrize(
+    ("rows", "threads", "parts"),
+    [(1, 2, 1), (15, 2, 1), (16, 2, 2), (32, 1, 1), (32, 2, 2), (32, 16, 4), (256, 16, 16)],
+)
 def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, threads: int, parts: int) -> None:
     pytest.importorskip("onnxruntime")
     from profiles.accuracy.onnx_engine import part_count
@@ -173,13 +191,17 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     from profiles.accuracy.onnx_engine import OnnxOpener
 
     write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
-    plan = make_plan(open_checkpoint(tmp_path / "source"), request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1)))
+    plan = make_plan(
+        open_checkpoint(tmp_path / "source"), request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1))
+    )
     graphs = GraphExport(plan, [find_precision("float32")])
     export_family(plan, tmp_path / "family", logits=None, replace=False, progress=NoProgress(), graphs=graphs)
     manifest = read_manifest(tmp_path / "family")
     requests = [*samples(7), Request(prompt="No image", sample=Sample(id="7", question=""))]
     for variant in manifest.variants:
-        expected = TorchOpener(tmp_path / "family", manifest, device="cpu")(variant.id).generate(requests, max_new_tokens=6)
+        expected = TorchOpener(tmp_path / "family", manifest, device="cpu")(variant.id).generate(
+            requests, max_new_tokens=6
+        )
         engine = OnnxOpener(tmp_path / "family", manifest, dtype="float32", threads=1)(variant.id)
         assert engine.generate(requests, max_new_tokens=6) == expected
         assert engine.generate(requests[3:4], max_new_tokens=6) == expected[3:4]
@@ -196,5 +218,7 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
 
 
 def test_a_family_without_graphs_says_how_to_export_them(molmoe: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrimoeError, match="no ONNX graphs in float32; the family has none: export with --format safetensors,onnx"):
+    with pytest.raises(
+        TrimoeError, match="no ONNX graphs in float32; the family has none: export with --format safetensors,onnx"
+    ):
         run(evaluate, molmoe, "--data", "digits-mc", "--engine", "onnx", "--out", tmp_path / "b.json")

@@ -44,7 +44,9 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     manifest = SimpleNamespace(variants=(SimpleNamespace(id="b16-k8"),))
     monkeypatch.setattr(command, "read_manifest", lambda folder: manifest)
-    monkeypatch.setattr(eval_openers, "open_engines", lambda names, *_, **__: ((names[0], lambda variant: EchoEngine(str.upper)),))
+    monkeypatch.setattr(
+        eval_openers, "open_engines", lambda names, *_, **__: ((names[0], lambda variant: EchoEngine(str.upper)),)
+    )
     return tmp_path
 
 
@@ -62,13 +64,23 @@ def test_the_table_has_rates_and_fits_eighty_columns(family: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(("batched_s", "same", "met"), [(2.5, 4, False), (1.0, 3, True)])
-def test_a_low_ratio_and_answers_that_differ_fail(family: Path, monkeypatch: pytest.MonkeyPatch, batched_s: float, same: int, met: bool) -> None:
+def test_a_low_ratio_and_answers_that_differ_fail(
+    family: Path, monkeypatch: pytest.MonkeyPatch, batched_s: float, same: int, met: bool
+) -> None:
     measured(monkeypatch, batched_s=batched_s, same=same)
     result = CliRunner().invoke(command.bench_eval, [str(family), "--data", "digits-vqa", "--json"])
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     assert document["met"] is met
-    figures = {"dataset": "all", "samples": 4, "batch_size": 4, "alone_s": 10.0, "batched_s": batched_s, "ratio": 10 / batched_s, "same": same}
+    figures = {
+        "dataset": "all",
+        "samples": 4,
+        "batch_size": 4,
+        "alone_s": 10.0,
+        "batched_s": batched_s,
+        "ratio": 10 / batched_s,
+        "same": same,
+    }
     assert document["figures"][-1] == figures and document["batch_size"] == 32
 
 

@@ -17,7 +17,9 @@ from tests.support.small_family import small_source
 
 def test_a_round_measures_export_copy_memory_and_disk(tmp_path: Path) -> None:
     source = small_source(tmp_path / "source", blocks=6, experts=8, top_k=8)
-    result = CliRunner().invoke(bench_export, [str(source), "--scratch", str(tmp_path / "scratch"), "--rounds", "1", "--json"])
+    result = CliRunner().invoke(
+        bench_export, [str(source), "--scratch", str(tmp_path / "scratch"), "--rounds", "1", "--json"]
+    )
     document = json.loads(result.stdout)[0]
     assert document["variants"] == 15
     assert document["peak_bytes"] > 0
@@ -73,7 +75,9 @@ def use_script(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr("profiles.benchmarks.export.request_options", lambda _: [])
 
 
-def test_an_export_that_fails_with_a_long_message_is_told_and_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_fails_with_a_long_message_is_told_and_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use_script(monkeypatch, "import sys; sys.stderr.write('x' * 300_000 + 'the end'); sys.exit(3)")
     with pytest.raises(TrimoeError, match=r"failed with status 3: x+the end"):
         run_export(tmp_path / "source", tmp_path / "family")

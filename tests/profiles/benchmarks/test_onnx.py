@@ -23,7 +23,7 @@ TIMINGS = {
 }
 
 
-def test_ratios_are_taken_in_each_round_against_the_best_of_transformers_and_mobius_is_skipped_visibly_where_it_is_missing() -> None:
+def test_ratios_are_taken_in_each_round_and_a_missing_mobius_is_skipped_visibly() -> None:
     figures = {figure.name: (figure.value, figure.met) for figure in _ratios(TIMINGS)}
     assert figures == {
         "decode over transformers, k 8": ("2.00", True),

@@ -36,7 +36,12 @@ def lines(path: Path, *entries: dict) -> Path:
 def test_json_lines_are_read_with_paths_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(bitmap())
     first = {"image": "a.png", "question": "Colour?", "answers": ["black"]}
-    second = {"id": "x", "image_base64": base64.b64encode(bitmap(9)).decode(), "question": "And now?", "answers": ["grey", "gray"]}
+    second = {
+        "id": "x",
+        "image_base64": base64.b64encode(bitmap(9)).decode(),
+        "question": "And now?",
+        "answers": ["grey", "gray"],
+    }
     dataset = load_json_lines("mine", lines(tmp_path / "mine.jsonl", first, second))
     one, two = dataset.samples
     assert (one.id, one.image, one.image_size()) == ("1", tmp_path / "a.png", (3, 2))
@@ -88,7 +93,10 @@ def test_an_empty_file_and_equal_ids_are_refused(tmp_path: Path) -> None:
 
 
 def test_images_that_cannot_be_read_are_named_with_their_sample() -> None:
-    absent, broken = Sample(id="7", question="?", image=Path("/nowhere/a.png")), Sample(id="8", question="?", image=b"nonsense")
+    absent, broken = (
+        Sample(id="7", question="?", image=Path("/nowhere/a.png")),
+        Sample(id="8", question="?", image=b"nonsense"),
+    )
     with pytest.raises(DatasetError, match=r"sample '7': the image /nowhere/a.png cannot be read"):
         digest_samples([absent])
     for call in (broken.open_image, broken.image_size):
@@ -99,7 +107,10 @@ def test_images_that_cannot_be_read_are_named_with_their_sample() -> None:
 
 def test_the_digest_names_content_and_order_but_not_places(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(bitmap())
-    by_path, by_bytes = Sample(id="1", question="?", image=tmp_path / "a.png"), Sample(id="1", question="?", image=bitmap())
+    by_path, by_bytes = (
+        Sample(id="1", question="?", image=tmp_path / "a.png"),
+        Sample(id="1", question="?", image=bitmap()),
+    )
     other = replace(by_bytes, answers=("x",))
     assert digest_samples([by_path]) == digest_samples([by_bytes])
     assert len({digest_samples(found) for found in ([by_bytes], [other], [by_bytes, other], [other, by_bytes])}) == 4
@@ -130,8 +141,16 @@ def test_the_demo_has_five_held_out_data_sets() -> None:
 
 def test_changes_apply_to_the_data_set_they_name(tmp_path: Path) -> None:
     path = lines(tmp_path / "m.jsonl", *({"question": "?", "answers": ["a"]} for _ in range(4)))
-    (dataset,) = load_named([f"mine={path}"], Changes(metrics={"mine": "anls/lmms"}, prompts={"mine": "Say {question}"}, max_new_tokens=5, limit=2))
-    assert (dataset.settings.metric, dataset.settings.prompt, dataset.settings.max_new_tokens, len(dataset.samples)) == (
+    (dataset,) = load_named(
+        [f"mine={path}"],
+        Changes(metrics={"mine": "anls/lmms"}, prompts={"mine": "Say {question}"}, max_new_tokens=5, limit=2),
+    )
+    assert (
+        dataset.settings.metric,
+        dataset.settings.prompt,
+        dataset.settings.max_new_tokens,
+        len(dataset.samples),
+    ) == (
         "anls/lmms",
         "Say {question}",
         5,
@@ -147,7 +166,11 @@ def test_changes_apply_to_the_data_set_they_name(tmp_path: Path) -> None:
         (["mine=/nowhere"], Changes(), "/nowhere is neither a file nor a folder"),
         (["demo=/tmp"], Changes(), "the demo's data sets need no path"),
         (["demo", "digits-mc"], Changes(), "two data sets have the name 'digits-mc'"),
-        (["digits-mc"], Changes(metrics={"okvqa": "em/molmo"}), "--metric okvqa=…: no such data set; those given are digits-mc"),
+        (
+            ["digits-mc"],
+            Changes(metrics={"okvqa": "em/molmo"}),
+            "--metric okvqa=…: no such data set; those given are digits-mc",
+        ),
     ],
 )
 def test_data_that_is_not_there_is_refused(texts: list[str], changes: Changes, message: str) -> None:
@@ -179,7 +202,16 @@ class Rows(list):
 def package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("datasets")
     module.Image = type("Image", (), {"__init__": lambda self, decode=True: None})  # type: ignore[attr-defined]
-    rows = Rows([{"query": "Q?", "label": [{"answer": "a"}, {"answer": "b"}], "picture": {"bytes": bitmap(), "path": None}, "key": 4}])
+    rows = Rows(
+        [
+            {
+                "query": "Q?",
+                "label": [{"answer": "a"}, {"answer": "b"}],
+                "picture": {"bytes": bitmap(), "path": None},
+                "key": 4,
+            }
+        ]
+    )
     module.load_from_disk = lambda folder: {"validation": rows, "train": rows}  # type: ignore[attr-defined]
     module.Dataset = lambda table: rows  # type: ignore[attr-defined]
     module.table = SimpleNamespace(InMemoryTable=lambda table: table)  # type: ignore[attr-defined]
@@ -219,7 +251,10 @@ def test_splits_of_parquet_files_are_what_stands_before_their_numbers_or_their_f
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = {split: [path.relative_to(tmp_path).as_posix() for path in paths] for split, paths in parquet_splits(tmp_path).items()}
+    found = {
+        split: [path.relative_to(tmp_path).as_posix() for path in paths]
+        for split, paths in parquet_splits(tmp_path).items()
+    }
     assert found == {"dev": [names[2]], "train": list(names[:2]), "test": list(names[3:])}
 
 
@@ -254,7 +289,9 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, package: ModuleTy
         ([1, 0, -1], ("cat", "dog"), ("dog", "cat")),
     ],
 )
-def test_cells_hold_texts_in_the_shapes_that_data_sets_have(value: object, names: tuple[str, ...], expected: tuple[str, ...]) -> None:
+def test_cells_hold_texts_in_the_shapes_that_data_sets_have(
+    value: object, names: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     assert read_texts("row 0: answers", value, names) == expected
 
 
@@ -282,7 +319,12 @@ def test_folders_that_the_package_itself_writes_are_read(tmp_path: Path) -> None
             "kind": datasets.ClassLabel(names=["cat", "dog"]),
         }
     )
-    values = {"image": [Image.new("RGB", (3, 2))] * 2, "question": ["a?", "b?"], "answers": [["x"] * 3] * 2, "kind": [1, 0]}
+    values = {
+        "image": [Image.new("RGB", (3, 2))] * 2,
+        "question": ["a?", "b?"],
+        "answers": [["x"] * 3] * 2,
+        "kind": [1, 0],
+    }
     rows = datasets.Dataset.from_dict(values, features=features)
     rows.save_to_disk(tmp_path / "saved")
     (tmp_path / "parquet").mkdir()
@@ -298,7 +340,11 @@ def test_folders_that_the_package_itself_writes_are_read(tmp_path: Path) -> None
     ("text", "mapping", "message"),
     [
         ("mine", MAPPING, "has the splits validation, train; name one as mine:SPLIT="),
-        ("mine:validation", "question:absent", "question is to come from the column 'absent', which .* lacks; it has key, label, picture, query"),
+        (
+            "mine:validation",
+            "question:absent",
+            "question is to come from the column 'absent', which .* lacks; it has key, label, picture, query",
+        ),
         ("mine:validation", "answers:label", "no column for the question"),
         ("mine:validation", "title:query", "no field 'title' to map a column to; the fields are id, image"),
         ("mine:validation", "question:query,answer_index:label", "row 0: answer_index: expected an integer"),
@@ -306,13 +352,17 @@ def test_folders_that_the_package_itself_writes_are_read(tmp_path: Path) -> None
         ("mine:validation", "question", "give field:column pairs"),
     ],
 )
-def test_wrong_columns_and_splits_are_named(tmp_path: Path, package: ModuleType, text: str, mapping: str, message: str) -> None:
+def test_wrong_columns_and_splits_are_named(
+    tmp_path: Path, package: ModuleType, text: str, mapping: str, message: str
+) -> None:
     (tmp_path / "dataset_dict.json").write_text("{}")
     with pytest.raises(DatasetError, match=message):
         load_named([f"{text}={tmp_path}"], Changes(columns={"mine": mapping}))
 
 
-def test_without_the_package_a_hugging_face_folder_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_a_hugging_face_folder_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "state.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingToolError, match="the package datasets is missing: pip install datasets"):

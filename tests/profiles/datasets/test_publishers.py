@@ -13,7 +13,14 @@ from profiles.metrics.catalogue import check_samples, find_metric
 from profiles.metrics.normalisation.cleanups import find_cleanup
 from runtime.errors import DocumentError
 
-COUNTED = {"question_id": 1, "question": "How many?", "answer": 3, "image": "VG_100K/9.jpg", "image_id": 9, "issimple": True}
+COUNTED = {
+    "question_id": 1,
+    "question": "How many?",
+    "answer": 3,
+    "image": "VG_100K/9.jpg",
+    "image_id": 9,
+    "issimple": True,
+}
 QUESTION = {"question_id": 5, "image_id": 42, "question": "What is it?"}
 
 
@@ -41,7 +48,9 @@ def vqa_folder(folder: Path, prefix: str) -> Path:
 
 
 @pytest.mark.parametrize(("name", "prefix", "first"), [("okvqa", "", "raw 0"), ("coco-2014-vqa", "v2_", "a0")])
-def test_visualqa_questions_have_ten_answers_and_a_coco_image(tmp_path: Path, name: str, prefix: str, first: str) -> None:
+def test_visualqa_questions_have_ten_answers_and_a_coco_image(
+    tmp_path: Path, name: str, prefix: str, first: str
+) -> None:
     dataset = load(name, vqa_folder(tmp_path, prefix))
     (sample,) = dataset.samples
     assert (sample.id, sample.question, sample.answers[0], len(sample.answers)) == ("5", "What is it?", first, 10)
@@ -91,7 +100,9 @@ def test_tally_qa_ids_that_come_again_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_missing_folder_of_images_says_what_to_download(tmp_path: Path) -> None:
     write(tmp_path, "test.json", [COUNTED])
-    with pytest.raises(DatasetError, match=r"tally-qa: the folder of images .*VG_100K is missing; download tallyqa.zip from https://"):
+    with pytest.raises(
+        DatasetError, match=r"tally-qa: the folder of images .*VG_100K is missing; download tallyqa.zip from https://"
+    ):
         load("tally-qa", tmp_path)
 
 
@@ -102,7 +113,10 @@ def test_tally_qa_images_stay_inside_the_folder(tmp_path: Path) -> None:
 
 
 def test_scene_text_validation_is_drawn_from_training_as_molmo_draws_it(tmp_path: Path) -> None:
-    entries = [{"question_id": number, "question": "?", "file_path": f"coco-text/{number}.jpg", "answers": ["x"]} for number in range(2000)]
+    entries = [
+        {"question_id": number, "question": "?", "file_path": f"coco-text/{number}.jpg", "answers": ["x"]}
+        for number in range(2000)
+    ]
     write(tmp_path, "train_task_3.json", {"data": entries[::-1]})
     folders(tmp_path, "coco-text")
     expected = list(range(2000))
@@ -113,7 +127,9 @@ def test_scene_text_validation_is_drawn_from_training_as_molmo_draws_it(tmp_path
 
 
 @pytest.mark.parametrize("root", ["", "train", "train_imgs"])
-def test_scene_text_images_lie_beside_the_questions_or_in_the_folder_they_are_unpacked_to(tmp_path: Path, root: str) -> None:
+def test_scene_text_images_lie_beside_the_questions_or_in_the_folder_they_are_unpacked_to(
+    tmp_path: Path, root: str
+) -> None:
     entry = {"question_id": 3, "question": "?", "file_path": "coco-text/a.jpg", "answers": ["x"]}
     write(tmp_path, "train_task_3.json", {"data": [entry]})
     write(tmp_path / root, "coco-text/a.jpg", "image")
@@ -130,7 +146,14 @@ def test_scene_text_images_lie_beside_the_questions_or_in_the_folder_they_are_un
     ],
 )
 def test_doc_qa_in_each_layout_its_challenge_has_had(tmp_path: Path, questions: str, image: str) -> None:
-    entry = {"questionId": 2, "question": "Which date?", "image": "documents/a_1.png", "answers": ["1/8/93"], "question_types": ["form"], "docId": 7}
+    entry = {
+        "questionId": 2,
+        "question": "Which date?",
+        "image": "documents/a_1.png",
+        "answers": ["1/8/93"],
+        "question_types": ["form"],
+        "docId": 7,
+    }
     write(tmp_path, questions, {"dataset_name": "docvqa", "data": [entry]})
     write(tmp_path, image, "image")
     (sample,) = load("doc-qa", tmp_path).samples
@@ -138,7 +161,12 @@ def test_doc_qa_in_each_layout_its_challenge_has_had(tmp_path: Path, questions: 
 
 
 def test_doc_qa(tmp_path: Path) -> None:
-    entry = {"questionId": 2, "question": "Which date?", "image": "documents/a_1.png", "answers": ["1/8/93", "1/8/1993"]}
+    entry = {
+        "questionId": 2,
+        "question": "Which date?",
+        "image": "documents/a_1.png",
+        "answers": ["1/8/93", "1/8/1993"],
+    }
     write(tmp_path, "val_v1.0_withQT.json", {"data": [entry]})
     (tmp_path / "documents").mkdir()
     dataset = load("doc-qa", tmp_path)
@@ -155,11 +183,19 @@ def test_captions_are_gathered_by_image(tmp_path: Path) -> None:
     assert fill_prompt(dataset.settings.prompt, dataset.samples[0]) == "coco_captioning:"
 
 
-@pytest.mark.parametrize(("split", "ids"), [("karpathy-test", ["9"]), ("karpathy-validation", ["3"]), ("karpathy-train", ["7", "8"])])
+@pytest.mark.parametrize(
+    ("split", "ids"), [("karpathy-test", ["9"]), ("karpathy-validation", ["3"]), ("karpathy-train", ["7", "8"])]
+)
 def test_captions_in_karpathys_splits(tmp_path: Path, split: str, ids: list[str]) -> None:
     parts = {9: "test", 3: "val", 7: "train", 8: "restval"}
     images = [
-        {"filepath": "val2014", "filename": f"{number}.jpg", "cocoid": number, "split": part, "sentences": [{"raw": "a cat", "tokens": ["a", "cat"]}]}
+        {
+            "filepath": "val2014",
+            "filename": f"{number}.jpg",
+            "cocoid": number,
+            "split": part,
+            "sentences": [{"raw": "a cat", "tokens": ["a", "cat"]}],
+        }
         for number, part in parts.items()
     ]
     write(tmp_path, "dataset_coco.json", {"images": images, "dataset": "coco"})

@@ -1,4 +1,5 @@
-"""Data sets that cannot be measured as they are: images, options, names and packages, each refused with its own message."""
+"""Data sets that cannot be measured as they are: images, options, names and packages, each refused with its own
+message."""
 
 import io
 import json
@@ -33,10 +34,15 @@ def lines(path: Path, *entries: dict) -> Path:
 
 @pytest.mark.parametrize(("most", "shown"), [(5, 5), (2, 4)])
 def test_an_image_of_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch, most: int, shown: int) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)  # of 3 × 2 pixels: Pillow warns above the limit and refuses above twice of it
+    monkeypatch.setattr(
+        Image, "MAX_IMAGE_PIXELS", most
+    )  # of 3 × 2 pixels: Pillow warns above the limit and refuses above twice of it
     sample = Sample(id="7", question="?", image=bitmap(), dataset="mine")
     for call in (sample.open_image, sample.image_size):
-        with pytest.raises(DatasetError, match=rf"^data set mine: sample '7': the image given as bytes cannot be .* exceeds limit of {shown} pixels"):
+        with pytest.raises(
+            DatasetError,
+            match=rf"^data set mine: sample '7': the image given as bytes cannot be .* exceeds limit of {shown} pixels",
+        ):
             call()
 
 
@@ -48,25 +54,37 @@ def test_an_image_whose_contents_break_the_decoder_is_named() -> None:
 
 
 def test_an_image_path_with_a_zero_byte_is_refused(tmp_path: Path) -> None:
-    (dataset,) = load_named([f"mine={lines(tmp_path / 'm.jsonl', {'question': '?', 'image': 'a' + chr(0) + '.png'})}"], Changes())
+    (dataset,) = load_named(
+        [f"mine={lines(tmp_path / 'm.jsonl', {'question': '?', 'image': 'a' + chr(0) + '.png'})}"], Changes()
+    )
     for call in (dataset.samples[0].image_size, dataset.samples[0].image_bytes, dataset.samples[0].open_image):
-        with pytest.raises(DatasetError, match=r"data set mine: sample '1': the image '.*a\\x00\.png' cannot be read: .*null"):
+        with pytest.raises(
+            DatasetError, match=r"data set mine: sample '1': the image '.*a\\x00\.png' cannot be read: .*null"
+        ):
             call()
 
 
 def test_messages_about_samples_name_the_data_set(tmp_path: Path) -> None:
     path = lines(tmp_path / "m.jsonl", {"question": "?"}, {"question": "?", "image": "nope.png"})
     (dataset,) = load_named([f"mine={path}"], Changes())
-    with pytest.raises(DatasetError, match=r"^data set mine: sample '2': the image .*nope\.png cannot be read: No such file or directory"):
+    with pytest.raises(
+        DatasetError,
+        match=r"^data set mine: sample '2': the image .*nope\.png cannot be read: No such file or directory",
+    ):
         digest_samples(dataset.samples)
     assert digest_samples(dataset.samples[:1]) == digest_samples([Sample(id="1", question="?")])
 
 
 def test_more_options_than_letters_are_refused_only_where_the_prompt_lists_them(tmp_path: Path) -> None:
-    path = lines(tmp_path / "m.jsonl", {"question": "?", "options": [str(number) for number in range(27)], "answer_index": 26})
+    path = lines(
+        tmp_path / "m.jsonl", {"question": "?", "options": [str(number) for number in range(27)], "answer_index": 26}
+    )
     (listed,) = load_named([f"mine={path}"], Changes())
     for call in (fill_prompt, scored_sample):
-        with pytest.raises(DatasetError, match=r"data set mine: sample '1' has 27 options: a prompt that lists them has letters for 26 at most"):
+        with pytest.raises(
+            DatasetError,
+            match=r"data set mine: sample '1' has 27 options: a prompt that lists them has letters for 26 at most",
+        ):
             call(listed.settings.prompt, listed.samples[0])
     (plain,) = load_named([f"mine={path}"], Changes(prompts={"mine": "{question}"}))
     assert fill_prompt(plain.settings.prompt, plain.samples[0]) == "?"
@@ -95,7 +113,8 @@ def test_the_demo_without_scikit_learn_says_what_to_install(monkeypatch: pytest.
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(
-        MissingToolError, match=r"the package sklearn\.datasets is missing: pip install scikit-learn pillow, or trimoe with its extra \["
+        MissingToolError,
+        match=r"the package sklearn\.datasets is missing: pip install scikit-learn pillow, or trimoe with its extra \[",
     ):
         load_named(["demo"], Changes())
 
@@ -104,7 +123,9 @@ def test_more_options_than_letters_are_refused_before_anything_is_opened(tmp_pat
     def opener(variant: str) -> Engine:
         raise AssertionError(f"{variant} was opened")
 
-    path = lines(tmp_path / "m.jsonl", {"question": "?", "options": [str(number) for number in range(27)], "answer_index": 0})
+    path = lines(
+        tmp_path / "m.jsonl", {"question": "?", "options": [str(number) for number in range(27)], "answer_index": 0}
+    )
     request = EvalRequest(
         family=FamilyRecord(name="f", digest="0" * 64, source_digest="0" * 64),
         variants=("v",),

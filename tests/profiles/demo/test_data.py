@@ -38,7 +38,12 @@ def test_every_split_shows_every_digit() -> None:
 def test_a_sample_is_a_function_of_task_split_seed_and_number(task: str) -> None:
     one, again, other = (make_sample(task, "test", 5, seed=seed) for seed in (3, 3, 4))
     assert np.array_equal(one.image, again.image)
-    assert (one.question, one.target, one.answers, one.references) == (again.question, again.target, again.answers, again.references)
+    assert (one.question, one.target, one.answers, one.references) == (
+        again.question,
+        again.target,
+        again.answers,
+        again.references,
+    )
     assert not np.array_equal(one.image, other.image)
     assert one.image.shape == (16, 32, 3)
     assert one.image.dtype == np.uint8
@@ -81,7 +86,9 @@ def test_the_tokenizer_spells_every_word_with_one_token_and_any_text_with_bytes(
 
 def test_the_image_tokens_follow_the_main_embedding() -> None:
     tokenizer = build_tokenizer(EMBEDDING_ROWS)
-    assert tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS)) == [EMBEDDING_ROWS + place for place in range(len(IMAGE_TOKENS))]
+    assert tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS)) == [
+        EMBEDDING_ROWS + place for place in range(len(IMAGE_TOKENS))
+    ]
     assert tokenizer.pad_token_id == 1
 
 
@@ -94,7 +101,9 @@ def test_an_embedding_too_small_for_the_words_is_refused() -> None:
 def test_the_longest_answer_has_room_for_every_right_one(task: str) -> None:
     tokenizer = build_tokenizer(EMBEDDING_ROWS)
     texts = [text for sample in make_samples(task, "test", 200, seed=1) for text in (sample.target, *sample.references)]
-    assert max(len(tokenizer.encode(f" {text}", add_special_tokens=False)) + 1 for text in texts) < LONGEST_ANSWERS[task]
+    assert (
+        max(len(tokenizer.encode(f" {text}", add_special_tokens=False)) + 1 for text in texts) < LONGEST_ANSWERS[task]
+    )
 
 
 def test_a_beam_search_grows_the_best_sets_and_spares_block_0() -> None:
@@ -111,14 +120,21 @@ def test_rank_correlation_shares_the_ranks_of_ties() -> None:
 
 
 def test_importance_is_merged_six_to_four_and_then_averaged() -> None:
-    merged = merged_importance({"one": ({0: 1.0, 1: 0.0}, {0: 0.5, 1: 0.5}), "two": ({0: 0.0, 1: 1.0}, {0: 0.0, 1: 1.0})})
+    merged = merged_importance(
+        {"one": ({0: 1.0, 1: 0.0}, {0: 0.5, 1: 0.5}), "two": ({0: 0.0, 1: 1.0}, {0: 0.0, 1: 1.0})}
+    )
     assert merged["per_dataset_scores"] == {"one": {"0": 0.8, "1": 0.2}, "two": {"0": 0.0, "1": 1.0}}
     assert merged["scores"] == {"0": 0.4, "1": 0.6}
     assert merged["ranking"] == [1, 0]
 
 
 def _search(drops: dict[tuple[int, ...], float]) -> dict:
-    return {"summary": [{"removed_block_indices": list(removed), "accuracy": 0.9 - drop, "accuracy_drop": drop} for removed, drop in drops.items()]}
+    return {
+        "summary": [
+            {"removed_block_indices": list(removed), "accuracy": 0.9 - drop, "accuracy_drop": drop}
+            for removed, drop in drops.items()
+        ]
+    }
 
 
 def test_recommendations_take_the_best_superset_seen_twice_that_gains_nothing() -> None:

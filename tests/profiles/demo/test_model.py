@@ -47,11 +47,16 @@ def model() -> TrimoeMolmoeForCausalLM:
 def exams(model: TrimoeMolmoeForCausalLM) -> dict[str, tuple[tuple[Sample, ...], Examinee]]:
     tokenizer = load_tokenizer(CHECKPOINT)
     samples = {task: make_samples(task, "test", SAMPLES, seed=TEST_SEED) for task in TASKS}
-    return {task: (found, Examinee(model, tokenizer, found, longest=LONGEST_ANSWERS[task])) for task, found in samples.items()}
+    return {
+        task: (found, Examinee(model, tokenizer, found, longest=LONGEST_ANSWERS[task]))
+        for task, found in samples.items()
+    }
 
 
 def _average(exams: dict[str, tuple[tuple[Sample, ...], Examinee]], cut: Cut) -> float:
-    return sum(task_score(task, samples, examinee.answers(cut)) for task, (samples, examinee) in exams.items()) / len(exams)
+    return sum(task_score(task, samples, examinee.answers(cut)) for task, (samples, examinee) in exams.items()) / len(
+        exams
+    )
 
 
 def test_the_weights_are_at_most_16_million_bytes() -> None:
@@ -108,7 +113,9 @@ def test_the_examinee_answers_as_generate_does(task: str, model: TrimoeMolmoeFor
         batch = encode_samples([sample], tokenizer)
         start = batch.prompt_lengths[0]
         images = {"images": batch.images, "image_masks": batch.image_masks, "image_input_idx": batch.image_input_idx}
-        text = model.generate(input_ids=batch.input_ids[:, :start], **images, max_new_tokens=LONGEST_ANSWERS[task], do_sample=False)
+        text = model.generate(
+            input_ids=batch.input_ids[:, :start], **images, max_new_tokens=LONGEST_ANSWERS[task], do_sample=False
+        )
         expected.append(tokenizer.decode(text[0, start:], skip_special_tokens=True).strip())
     assert Examinee(model, tokenizer, samples, longest=LONGEST_ANSWERS[task]).answers() == tuple(expected)
 
@@ -160,7 +167,9 @@ def test_searches_protect_block_0_and_remove_at_most_four(task: str) -> None:
 
 
 def test_conclusions_follow_from_the_measurements() -> None:
-    names = [f"importance/{task}/importance_comparison_{task}.json" for task in TASKS] + [search_name(task) for task in TASKS]
+    names = [f"importance/{task}/importance_comparison_{task}.json" for task in TASKS] + [
+        search_name(task) for task in TASKS
+    ]
     for name, document in conclude({name: _read(name) for name in names}).items():
         assert document == _read(name), name
 

@@ -72,7 +72,12 @@ def script(path: Path, text: str) -> PtbTokenizer:
 
 def test_captions_are_handed_over_line_by_line_and_punctuation_is_dropped(tmp_path: Path) -> None:
     echo = script(tmp_path / "java", "cat")
-    assert ptb_tokenize(["a cat , yes", "", "two\nlines\u2028here .", "''"], echo) == ("a cat yes", "", "two lines here", "")
+    assert ptb_tokenize(["a cat , yes", "", "two\nlines\u2028here .", "''"], echo) == (
+        "a cat yes",
+        "",
+        "two lines here",
+        "",
+    )
     assert ptb_tokenize([], echo) == ()
 
 

@@ -54,7 +54,9 @@ def test_answers_are_normalised_as_vqa_v2_does(text: str, expected: str) -> None
         (["", "x"], "the", 1 / 3),
     ],
 )
-def test_a_short_answer_scores_a_third_for_each_person_who_agrees(answers: list[str], prediction: str, expected: float) -> None:
+def test_a_short_answer_scores_a_third_for_each_person_who_agrees(
+    answers: list[str], prediction: str, expected: float
+) -> None:
     assert vqa_score(answers, prediction) == pytest.approx(expected)
 
 
@@ -73,7 +75,9 @@ def test_a_short_answer_scores_a_third_for_each_person_who_agrees(answers: list[
         (["3"], "", 0.0),
     ],
 )
-def test_anls_is_one_minus_the_distance_until_half_is_wrong(references: list[str], prediction: str, expected: float) -> None:
+def test_anls_is_one_minus_the_distance_until_half_is_wrong(
+    references: list[str], prediction: str, expected: float
+) -> None:
     assert anls(references, prediction) == pytest.approx(expected)
 
 
@@ -98,7 +102,9 @@ def test_exact_match_ignores_case_only(answers: list[str], prediction: str, expe
         ("the answer is b", ["a", "b"], 0),
     ],
 )
-def test_the_option_is_the_equal_one_the_only_one_containing_it_or_the_nearest(prediction: str, options: list[str], expected: int) -> None:
+def test_the_option_is_the_equal_one_the_only_one_containing_it_or_the_nearest(
+    prediction: str, options: list[str], expected: int
+) -> None:
     assert choose_option(prediction, options) == expected
 
 
@@ -120,7 +126,9 @@ def test_multiple_choice_compares_the_chosen_index() -> None:
         ("z a", ["cat", "a dog"], 0),
     ],
 )
-def test_the_studys_choice_is_the_first_letter_standing_alone_if_there_is_such_an_option(prediction: str, options: list[str], expected: int) -> None:
+def test_the_studys_choice_is_the_first_letter_standing_alone_if_there_is_such_an_option(
+    prediction: str, options: list[str], expected: int
+) -> None:
     assert choose_option_study(prediction, options) == expected
 
 
@@ -148,9 +156,12 @@ def test_a_caption_matches_a_reference_whatever_its_case_and_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("same", "same", 0)]
+    ("first", "second", "expected"),
+    [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("same", "same", 0)],
 )
-def test_the_edit_distance_counts_inserted_deleted_and_replaced_characters(first: str, second: str, expected: int) -> None:
+def test_the_edit_distance_counts_inserted_deleted_and_replaced_characters(
+    first: str, second: str, expected: int
+) -> None:
     assert edit_distance(first, second) == expected
     assert edit_distance(second, first) == expected
 

@@ -48,7 +48,9 @@ def test_scores_of_answers_equal_the_reference_implementation(name: str) -> None
 
 
 @pytest.mark.parametrize(("name", "function"), [("mc_molmo", multiple_choice), ("mc_study", multiple_choice_study)])
-def test_scores_of_choices_equal_the_reference_implementation(name: str, function: Callable[[list[str], int, str], float]) -> None:
+def test_scores_of_choices_equal_the_reference_implementation(
+    name: str, function: Callable[[list[str], int, str], float]
+) -> None:
     for case in cases(name):
         assert function(case["options"], case["answer_index"], case["prediction"]) == case["score"], case
 
@@ -70,9 +72,13 @@ def test_cider_of_recorded_ptb_tokens_equals_pycocoevalcap() -> None:
 def test_the_ptb_tokenizer_gives_the_recorded_tokens() -> None:
     (case,) = cases("cider_pycocoevalcap")
     captions = [
-        caption for references, prediction in zip(case["references"], case["predictions"], strict=True) for caption in (*references, prediction)
+        caption
+        for references, prediction in zip(case["references"], case["predictions"], strict=True)
+        for caption in (*references, prediction)
     ]
-    assert list(ptb_tokenize(captions, find_ptb_tokenizer())) == [token for tokens in case["tokens"] for token in tokens]
+    assert list(ptb_tokenize(captions, find_ptb_tokenizer())) == [
+        token for tokens in case["tokens"] for token in tokens
+    ]
 
 
 @given(st.lists(words, min_size=1, max_size=10), words)
@@ -89,8 +95,12 @@ def test_normalising_for_lmms_ignores_case_and_outer_space(text: str) -> None:
         assert normalize(f" {text}\n") == normalize(text)
 
 
-@given(st.lists(st.lists(st.text(alphabet="ab ", max_size=12), min_size=1, max_size=3), min_size=2, max_size=5), st.data())
-def test_cider_lies_between_0_and_10_and_does_not_depend_on_the_order_of_images(references: list[list[str]], data: st.DataObject) -> None:
+@given(
+    st.lists(st.lists(st.text(alphabet="ab ", max_size=12), min_size=1, max_size=3), min_size=2, max_size=5), st.data()
+)
+def test_cider_lies_between_0_and_10_and_does_not_depend_on_the_order_of_images(
+    references: list[list[str]], data: st.DataObject
+) -> None:
     predictions = [data.draw(st.text(alphabet="ab ", max_size=12)) for _ in references]
     scores = cider_scores(references, predictions)
     assert all(0.0 <= score <= 10.0 + 1e-9 for score in scores)
@@ -110,7 +120,9 @@ def test_a_corpus_of_one_image_scores_zero() -> None:
     ("matches", "textvqa", "molmo"),
     [(0, 0.0, 0.0), (1, 0.3, 1 / 3), (2, 0.6, 2 / 3), (3, 0.9, 1.0), (4, 1.0, 1.0), (10, 1.0, 1.0)],
 )
-def test_the_two_definitions_of_the_vqa_score_differ_up_to_three_matches_of_ten(matches: int, textvqa: float, molmo: float) -> None:
+def test_the_two_definitions_of_the_vqa_score_differ_up_to_three_matches_of_ten(
+    matches: int, textvqa: float, molmo: float
+) -> None:
     answers = ["cat"] * matches + ["dog"] * (10 - matches)
     assert vqa_score_textvqa(answers, "cat") == pytest.approx(textvqa)
     assert vqa_score_vqav2(answers, "cat") == pytest.approx(textvqa)

@@ -42,8 +42,16 @@ def test_bad_json_is_refused_with_file_and_place(data: bytes, message: str) -> N
 @pytest.mark.parametrize(
     ("text", "read", "message"),
     [
-        ('{"a": {"b": "3"}}', lambda n: n.require("a").require("b").integer(), 'a.json: a.b: expected an integer, found the string "3"'),
-        ('{"a": [1, true]}', lambda n: n.require("a").elements()[1].integer(), "a.json: a[1]: expected an integer, found true"),
+        (
+            '{"a": {"b": "3"}}',
+            lambda n: n.require("a").require("b").integer(),
+            'a.json: a.b: expected an integer, found the string "3"',
+        ),
+        (
+            '{"a": [1, true]}',
+            lambda n: n.require("a").elements()[1].integer(),
+            "a.json: a[1]: expected an integer, found true",
+        ),
         ('{"a": 2.0}', lambda n: n.require("a").integer(), "a.json: a: expected an integer, found the number 2.0"),
         ('{"a": 16}', lambda n: n.require("a").integer(maximum=15), "a.json: a: 16 is above the greatest allowed, 15"),
         ('{"a": -1}', lambda n: n.require("a").integer(minimum=0), "a.json: a: -1 is below the least allowed, 0"),
@@ -53,7 +61,11 @@ def test_bad_json_is_refused_with_file_and_place(data: bytes, message: str) -> N
         ("[]", lambda n: n.require("b"), "a.json: expected an object, found a list of 0"),
         ("3", lambda n: n.elements(), "a.json: expected a list, found the number 3"),
         ('{"a": 1}', lambda n: n.require("a").boolean(), "a.json: a: expected true or false, found the number 1"),
-        ('{"4": {}}', lambda n: next(n.items())[1].string(), 'a.json: ["4"]: expected a string, found an object of 0 keys'),
+        (
+            '{"4": {}}',
+            lambda n: next(n.items())[1].string(),
+            'a.json: ["4"]: expected a string, found an object of 0 keys',
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_names_its_key_path(text: str, read, message: str) -> None:
@@ -92,7 +104,11 @@ def test_a_long_key_is_cut_in_messages() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
     lambda children: st.lists(children) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), children),
     max_leaves=20,
 )

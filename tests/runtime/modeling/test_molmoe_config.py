@@ -19,13 +19,17 @@ def build(**changes: Any) -> TrimoeMolmoeConfig:
     return TrimoeMolmoeConfig(**(values | changes))
 
 
-def test_the_hubs_config_is_read_without_a_warning_and_every_field_survives_a_round_trip(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_hubs_config_is_read_without_a_warning_and_every_field_survives_a_round_trip(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = TrimoeMolmoeConfig.from_pretrained(MOLMOE_CONFIG.parent)
     config.top_k_per_layer = [8] + [4] * 15
     config.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text("utf-8"))
     ours = {"model_type", "auto_map", "architectures", "transformers_version"}
-    assert {key: saved[key] for key in REAL if key not in ours} == {key: value for key, value in REAL.items() if key not in ours}
+    assert {key: saved[key] for key in REAL if key not in ours} == {
+        key: value for key, value in REAL.items() if key not in ours
+    }
     assert saved["model_type"] == "trimoe_molmoe"
     assert saved["auto_map"] == {"AutoConfig": "configuration_trimoe_molmoe.TrimoeMolmoeConfig"}
     again = TrimoeMolmoeConfig.from_pretrained(tmp_path)
@@ -36,8 +40,18 @@ def test_the_hubs_config_is_read_without_a_warning_and_every_field_survives_a_ro
 
 def test_transformers_names_reach_the_hubs_fields() -> None:
     config = build(n_kv_heads=4)
-    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.num_key_value_heads) == (16, 2048, 16, 4)
-    assert (config.num_experts, config.num_experts_per_tok, config.intermediate_size, config.tie_word_embeddings) == (64, 8, 1024, False)
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.num_key_value_heads) == (
+        16,
+        2048,
+        16,
+        4,
+    )
+    assert (config.num_experts, config.num_experts_per_tok, config.intermediate_size, config.tie_word_embeddings) == (
+        64,
+        8,
+        1024,
+        False,
+    )
 
 
 def test_the_real_model_has_the_real_number_of_tensors_and_parameters() -> None:
@@ -94,7 +108,10 @@ def test_a_wrong_list_of_top_k_names_the_place(values: Any, message: str) -> Non
         ({"moe_interleave": True}, "config.moe_interleave is True; supported: False, None"),
         ({"moe_dropless": False}, "config.moe_dropless is False; supported: True"),
         ({"use_cls_feature": True}, "config.use_cls_feature is True; supported: False"),
-        ({"image_pooling_2d": "attention-2wide"}, "config.image_pooling_2d is 'attention-2wide'; supported: 'attention-meanq'"),
+        (
+            {"image_pooling_2d": "attention-2wide"},
+            "config.image_pooling_2d is 'attention-2wide'; supported: 'attention-meanq'",
+        ),
         ({"image_projector": "2mlp"}, "config.image_projector is '2mlp'; supported: 'mlp', 'linear'"),
         ({"image_padding_embed": "zero"}, "config.image_padding_embed is 'zero'"),
         ({"crop_mode": "patchify-and-resize"}, "config.crop_mode is 'patchify-and-resize'"),
@@ -119,7 +136,9 @@ def test_a_wrong_list_of_top_k_names_the_place(values: Any, message: str) -> Non
         ({"vision_backbone": "clip"}, "config.vision_backbone is 'clip'; supported: null or an object"),
     ],
 )
-def test_a_field_that_is_not_computed_is_refused_by_name_value_and_what_is_supported(changes: dict[str, Any], message: str) -> None:
+def test_a_field_that_is_not_computed_is_refused_by_name_value_and_what_is_supported(
+    changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         build(**changes)
 
@@ -131,10 +150,16 @@ def test_a_field_that_is_not_computed_is_refused_by_name_value_and_what_is_suppo
         ({"resize_mode": "siglip"}, "config.vision_backbone.resize_mode is 'siglip'; supported: 'default'"),
         ({"image_mlp_activations": "swish?"}, "config.vision_backbone.image_mlp_activations is 'swish\\?'"),
         ({"image_num_layers": 0}, "config.vision_backbone.image_num_layers is 0; supported: a positive integer"),
-        ({"image_default_input_size": [336, 330]}, r"config.vision_backbone.image_default_input_size is \[336, 330\], not whole patches of 14"),
+        (
+            {"image_default_input_size": [336, 330]},
+            r"config.vision_backbone.image_default_input_size is \[336, 330\], not whole patches of 14",
+        ),
         ({"image_default_input_size": 336}, "config.vision_backbone.image_default_input_size is 336"),
         ({"image_num_pos": 578}, r"config.vision_backbone.image_num_pos is 578; supported: 1 \+ a square number"),
-        ({"image_num_key_value_heads": 3}, "config.vision_backbone.image_num_key_value_heads is 3, which does not divide image_num_heads 16"),
+        (
+            {"image_num_key_value_heads": 3},
+            "config.vision_backbone.image_num_key_value_heads is 3, which does not divide image_num_heads 16",
+        ),
     ],
 )
 def test_a_vision_field_that_is_not_computed_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -142,7 +167,9 @@ def test_a_vision_field_that_is_not_computed_is_refused(changes: dict[str, Any],
         build(vision_backbone=REAL["vision_backbone"] | changes)
 
 
-@pytest.mark.parametrize("computed", [{"norm_topk_prob": False}, {"norm_topk_prob": None}, {"intermediate_size": 1024, "hidden_act": "silu"}])
+@pytest.mark.parametrize(
+    "computed", [{"norm_topk_prob": False}, {"norm_topk_prob": None}, {"intermediate_size": 1024, "hidden_act": "silu"}]
+)
 def test_a_field_that_follows_from_others_may_be_stated(computed: dict[str, Any], tmp_path: Path) -> None:
     config = build(**computed)
     assert config.norm_topk_prob is False

@@ -122,7 +122,9 @@ def test_a_list_of_top_k_changes_each_layer_as_in_the_reference(folder: Path) ->
     assert error(logits, reference.logits(ids, **inputs)) > 1e-2
 
 
-def test_image_features_enter_where_image_input_idx_says_and_absent_crops_change_nothing(model: TrimoeMolmoeForCausalLM) -> None:
+def test_image_features_enter_where_image_input_idx_says_and_absent_crops_change_nothing(
+    model: TrimoeMolmoeForCausalLM,
+) -> None:
     ids, inputs = row(17), picture(model.config, 17)
     fewer = {name: value[:-1] for name, value in inputs.items()}
     with torch.no_grad():
@@ -138,7 +140,10 @@ def test_a_padded_batch_equals_each_row_alone(model: TrimoeMolmoeForCausalLM, si
     spans = [slice(17 - len(one), 17) if side == "left" else slice(0, len(one)) for one in rows]
     for index, (one, span) in enumerate(zip(rows, spans, strict=True)):
         ids[index, span], mask[index, span] = one, 1
-    images = {name: torch.full((3, *value.shape), -100 if name == "image_input_idx" else -1, dtype=value.dtype) for name, value in inputs.items()}
+    images = {
+        name: torch.full((3, *value.shape), -100 if name == "image_input_idx" else -1, dtype=value.dtype)
+        for name, value in inputs.items()
+    }
     for name, value in inputs.items():
         images[name][1] = value
     index = images["image_input_idx"]
@@ -160,7 +165,9 @@ def test_ids_of_minus_one_are_padding_as_on_the_hub(model: TrimoeMolmoeForCausal
 
 @pytest.mark.parametrize("use_cache", [True, False])
 @pytest.mark.parametrize("top_k", [None, LIST])
-def test_generate_equals_a_decode_without_cache_token_by_token(folder: Path, top_k: list[int] | None, use_cache: bool) -> None:
+def test_generate_equals_a_decode_without_cache_token_by_token(
+    folder: Path, top_k: list[int] | None, use_cache: bool
+) -> None:
     model, reference = load(folder, top_k_per_layer=top_k), MolmoeReference(folder)
     rows, inputs = [row(13), row(6, seed=1)], picture(model.config, 6)
     ids = torch.stack([rows[0], torch.cat([torch.full((7,), 1), rows[1]])])
@@ -206,7 +213,10 @@ def test_sampling_and_beams_take_images(model: TrimoeMolmoeForCausalLM) -> None:
 def test_generate_from_batch_takes_what_the_hubs_method_took(model: TrimoeMolmoeForCausalLM) -> None:
     inputs = picture(model.config, 6)
     batch = {"input_ids": torch.full((2, 13), -1)}
-    batch["input_ids"][0], batch["input_ids"][1, :6] = row(13), row(6, seed=1)  # trailing padding, as the hub's collator leaves it
+    batch["input_ids"][0], batch["input_ids"][1, :6] = (
+        row(13),
+        row(6, seed=1),
+    )  # trailing padding, as the hub's collator leaves it
     batch |= {name: torch.stack([torch.full_like(value, -1), value]) for name, value in inputs.items()}
     settings = GenerationConfig(max_new_tokens=4, do_sample=False)
     output = model.generate_from_batch(batch, settings)
@@ -218,22 +228,33 @@ def test_generate_from_batch_takes_what_the_hubs_method_took(model: TrimoeMolmoe
 
 
 def right_padded(model: TrimoeMolmoeForCausalLM) -> tuple[dict[str, torch.Tensor], list[list[int]]]:
-    """A batch of a text and a shorter row with an image, padded on the right, and the ids that each row alone is followed by."""
+    """A batch of a text and a shorter row with an image, padded on the right, and the ids that each row alone is
+    followed by."""
     inputs = picture(model.config, 6)
     rows = [row(13), row(6, seed=1)]
     ids = torch.stack([rows[0], torch.cat([rows[1], torch.full((7,), 1)])])
     mask = torch.ones_like(ids)
     mask[1, 6:] = 0
-    images = {name: torch.stack([torch.full_like(value, -100 if name == "image_input_idx" else -1), value]) for name, value in inputs.items()}
-    alone = [model.generate(one[None], **more, max_new_tokens=6, do_sample=False) for one, more in zip(rows, ({}, batched(inputs)), strict=True)]
+    images = {
+        name: torch.stack([torch.full_like(value, -100 if name == "image_input_idx" else -1), value])
+        for name, value in inputs.items()
+    }
+    alone = [
+        model.generate(one[None], **more, max_new_tokens=6, do_sample=False)
+        for one, more in zip(rows, ({}, batched(inputs)), strict=True)
+    ]
     follow = [new[0, len(one) :].tolist() for new, one in zip(alone, rows, strict=True)]
     return {"input_ids": ids, "attention_mask": mask, **images}, follow
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"use_cache": False}, {"return_dict_in_generate": True}, {"num_return_sequences": 2, "num_beams": 2}], ids=str
+    "settings",
+    [{}, {"use_cache": False}, {"return_dict_in_generate": True}, {"num_return_sequences": 2, "num_beams": 2}],
+    ids=str,
 )
-def test_rows_padded_on_the_right_are_followed_by_what_each_row_alone_is(folder: Path, settings: dict[str, Any]) -> None:
+def test_rows_padded_on_the_right_are_followed_by_what_each_row_alone_is(
+    folder: Path, settings: dict[str, Any]
+) -> None:
     model = load(folder, top_k_per_layer=LIST)
     batch, follow = right_padded(model)
     before = {name: value.clone() for name, value in batch.items()}
@@ -261,7 +282,9 @@ def test_trailing_padding_that_cannot_be_turned_around_is_refused(model: TrimoeM
     with pytest.raises(ValueError, match=said):
         model.generate(**text, past_key_values=DynamicCache(config=model.config), max_new_tokens=2)
     with pytest.raises(ValueError, match=said):
-        model.generate(text["input_ids"], pad_token_id=1, eos_token_id=2, max_new_tokens=2)  # transformers makes a mask from the padding token
+        model.generate(
+            text["input_ids"], pad_token_id=1, eos_token_id=2, max_new_tokens=2
+        )  # transformers makes a mask from the padding token
     with pytest.raises(ValueError, match="position_ids cannot be given with rows that end in padding: pad on the left"):
         model.generate(**text, position_ids=torch.arange(13).expand(2, -1), max_new_tokens=2)
 
@@ -271,7 +294,9 @@ def test_a_saved_model_keeps_the_list_the_tensors_and_the_logits(tmp_path: Path,
     source = write_tiny_molmoe(tmp_path / "source", shards=shards)
     model, ids = load(source, top_k_per_layer=LIST), row(11)
     model.save_pretrained(tmp_path / "saved")
-    again, info = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", trust_remote_code=True, output_loading_info=True)
+    again, info = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "saved", trust_remote_code=True, output_loading_info=True
+    )
     assert not any(info.values()), info
     assert type(again).__module__.startswith("transformers_modules.")
     assert again.config.top_k_per_layer == LIST
@@ -310,7 +335,9 @@ def test_tied_weights_have_no_head_on_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("implementation", ["eager", "batched_mm", "grouped_mm"])
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_every_implementation_of_experts_and_attention_gives_the_same_logits(folder: Path, implementation: str, attention: str) -> None:
+def test_every_implementation_of_experts_and_attention_gives_the_same_logits(
+    folder: Path, implementation: str, attention: str
+) -> None:
     model, ids = load(folder, top_k_per_layer=LIST), row(11)
     inputs = batched(picture(model.config, 11))
     with torch.no_grad():
@@ -368,13 +395,19 @@ def test_training_reaches_every_parameter_that_the_logits_depend_on(folder: Path
     ids = row(17).clamp(max=127)[None]
     loss = model(ids, **batched(picture(model.config, 17)), labels=ids).loss
     loss.backward()
-    silent = {name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()}
-    unused = {name for name, _ in model.named_parameters() if ".resblocks.9." in name}  # the last layer feeds nothing: vit_layers is [-2, -9]
+    silent = {
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    }
+    unused = {
+        name for name, _ in model.named_parameters() if ".resblocks.9." in name
+    }  # the last layer feeds nothing: vit_layers is [-2, -9]
     # A bias of the keys shifts all scores of a query alike, so its gradient is zero but for rounding.
     assert {name for name in silent - unused if "new_embedding" not in name and ".wk.bias" not in name} == set()
     assert unused <= silent
     with torch.no_grad():
-        assert float(loss) == pytest.approx(float(load(folder)(ids, **batched(picture(model.config, 17)), labels=ids).loss), rel=1e-5)
+        assert float(loss) == pytest.approx(
+            float(load(folder)(ids, **batched(picture(model.config, 17)), labels=ids).loss), rel=1e-5
+        )
 
 
 def test_residual_dropout_acts_in_training_only(folder: Path) -> None:
@@ -424,7 +457,9 @@ def test_logits_to_keep_and_the_hubs_last_logits_only_agree(model: TrimoeMolmoeF
 
 @pytest.mark.parametrize("pooling", ["attention-meanq", "attention", "stack"])
 def test_weights_that_want_gradients_give_the_same_bits_as_those_that_do_not(pooling: str, tmp_path: Path) -> None:
-    model = TrimoeMolmoeForCausalLM.from_pretrained(write_tiny_molmoe(tmp_path, n_layers=2, image_pooling_2d=pooling)).eval()
+    model = TrimoeMolmoeForCausalLM.from_pretrained(
+        write_tiny_molmoe(tmp_path, n_layers=2, image_pooling_2d=pooling)
+    ).eval()
     inputs = make_inputs(tiny_molmoe_config(image_pooling_2d=pooling), vocabulary=100)
     with torch.no_grad():
         expected = model(**inputs).logits
@@ -447,7 +482,11 @@ def test_the_model_class_without_head_loads_from_the_same_folder(folder: Path, m
 
 
 def test_new_models_start_with_finite_logits_and_every_parameter_set() -> None:
-    values = {key: value for key, value in tiny_molmoe_config().items() if key not in ("model_type", "auto_map", "architectures")}
+    values = {
+        key: value
+        for key, value in tiny_molmoe_config().items()
+        if key not in ("model_type", "auto_map", "architectures")
+    }
     model = TrimoeMolmoeForCausalLM(TrimoeMolmoeConfig(**values)).eval()
     assert model.model.transformer.wte.embedding.std().item() == pytest.approx(0.02, rel=0.1)
     assert model.model.vision_backbone.image_vit.positional_embedding.std().item() == pytest.approx(24**-0.5, rel=0.1)
@@ -465,19 +504,33 @@ def test_a_configuration_changed_after_reading_is_checked_before_a_model_is_buil
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_masks": None}, "image_masks is required with images: the model's image_padding_embed is 'pad_and_partial_pad'"),
+        (
+            {"image_masks": None},
+            "image_masks is required with images: the model's image_padding_embed is 'pad_and_partial_pad'",
+        ),
         ({"image_masks": torch.ones(1, 3, 35)}, r"image_masks has shape \(1, 3, 35\); the images need \(1, 3, 36\)"),
-        ({"images": torch.zeros(1, 3, 35, 48)}, r"images has shape \(1, 3, 35, 48\); this model needs \[batch, crops, 36, 48\]"),
+        (
+            {"images": torch.zeros(1, 3, 35, 48)},
+            r"images has shape \(1, 3, 35, 48\); this model needs \[batch, crops, 36, 48\]",
+        ),
         ({"image_input_idx": None}, r"image_input_idx has shape None; the images need \(1, 3, 9\)"),
-        ({"image_input_idx": torch.zeros(1, 3, 8).long()}, r"image_input_idx has shape \(1, 3, 8\); the images need \(1, 3, 9\)"),
+        (
+            {"image_input_idx": torch.zeros(1, 3, 8).long()},
+            r"image_input_idx has shape \(1, 3, 8\); the images need \(1, 3, 9\)",
+        ),
         ({"image_input_idx": torch.full((1, 3, 9), 17)}, "image_input_idx points at position 17, the rows have 17"),
-        ({"input_ids": None, "inputs_embeds": torch.zeros(1, 17, 32)}, "images go with input_ids, not with inputs_embeds"),
+        (
+            {"input_ids": None, "inputs_embeds": torch.zeros(1, 17, 32)},
+            "images go with input_ids, not with inputs_embeds",
+        ),
         ({"inputs_embeds": torch.zeros(1, 17, 32)}, "exactly one of input_ids and inputs_embeds is needed"),
         ({"subsegment_ids": torch.zeros(1, 17)}, "the keyword subsegment_ids is not supported"),
         ({"attention_bias": torch.zeros(1, 1, 17, 17)}, "the keyword attention_bias is not supported"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(model: TrimoeMolmoeForCausalLM, changes: dict[str, Any], message: str) -> None:
+def test_inputs_that_do_not_fit_are_refused(
+    model: TrimoeMolmoeForCausalLM, changes: dict[str, Any], message: str
+) -> None:
     inputs = {"input_ids": row(17)[None], **batched(picture(model.config, 17))} | changes
     with pytest.raises(ValueError, match=message):
         model(**inputs)

@@ -13,7 +13,17 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForCausalLM, AutoProcessor, PreTrainedTokenizerFast
 
 from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
-from runtime.modeling.crops_trimoe_molmoe import COLUMN, END, PATCH, START, cut, resize_and_pad, select_tiling, to_patches, to_rgb
+from runtime.modeling.crops_trimoe_molmoe import (
+    COLUMN,
+    END,
+    PATCH,
+    START,
+    cut,
+    resize_and_pad,
+    select_tiling,
+    to_patches,
+    to_rgb,
+)
 from runtime.modeling.image_processing_trimoe_molmoe import TrimoeMolmoeImageProcessor
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from runtime.modeling.processing_trimoe_molmoe import TrimoeMolmoeProcessor
@@ -22,7 +32,13 @@ from tests.support.paths import MODELING
 from tests.support.tiny_models import write_tiny_molmoe
 from tests.support.tiny_tokenizer import IMAGE_TOKENS, tiny_tokenizer, write_tiny_processor_files
 
-TINY = {"base_image_input_size": (24, 24), "image_patch_size": 4, "image_token_length_h": 3, "image_token_length_w": 3, "overlap_margins": (2, 2)}
+TINY = {
+    "base_image_input_size": (24, 24),
+    "image_patch_size": 4,
+    "image_token_length_h": 3,
+    "image_token_length_w": 3,
+    "overlap_margins": (2, 2),
+}
 GEOMETRIES: list[dict[str, Any]] = [
     {**TINY, "max_crops": 1},
     {**TINY, "max_crops": 6},
@@ -31,7 +47,14 @@ GEOMETRIES: list[dict[str, Any]] = [
     {**TINY, "base_image_input_size": (24, 32), "image_token_length_w": 4, "crop_mode": "resize"},
     {**TINY, "overlap_margins": (0, 2)},
     {**TINY, "base_image_input_size": 28, "image_token_length_h": 4, "image_token_length_w": 4},
-    {**TINY, "base_image_input_size": 72, "image_token_length_h": 6, "image_token_length_w": 9, "overlap_margins": (6, 6), "image_pooling_h": 3},
+    {
+        **TINY,
+        "base_image_input_size": 72,
+        "image_token_length_h": 6,
+        "image_token_length_w": 9,
+        "overlap_margins": (6, 6),
+        "image_pooling_h": 3,
+    },
 ]
 SIZES = [(10, 10), (24, 24), (40, 57), (120, 31), (17, 90)]
 
@@ -78,7 +101,9 @@ def test_a_hub_folder_gives_our_processor_with_the_hubs_settings(processor: Trim
         (10, 1000, 100, 1, (1, 1)),
     ],
 )
-def test_the_tiling_enlarges_least_and_else_shrinks_least(height: int, width: int, crop: int, most: int, tiling: tuple[int, int]) -> None:
+def test_the_tiling_enlarges_least_and_else_shrinks_least(
+    height: int, width: int, crop: int, most: int, tiling: tuple[int, int]
+) -> None:
     assert select_tiling(height, width, crop, most) == tiling
 
 
@@ -98,12 +123,18 @@ def test_patches_run_row_by_row_and_pixels_within_them_too() -> None:
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 @pytest.mark.parametrize("size", SIZES)
-def test_every_image_token_gets_exactly_one_feature_in_reading_order(geometry: dict[str, Any], size: tuple[int, int]) -> None:
+def test_every_image_token_gets_exactly_one_feature_in_reading_order(
+    geometry: dict[str, Any], size: tuple[int, int]
+) -> None:
     processor = TrimoeMolmoeImageProcessor(**geometry)
     settings, crops = processor.settings(), processor.crop(image(*size))
     used = crops.positions[crops.positions >= 0]
     assert sorted(used.tolist()) == np.flatnonzero(crops.layout == PATCH).tolist()
-    assert crops.patches.shape == (len(crops.positions), settings.patch_grid[0] * settings.patch_grid[1], 3 * settings.patch_size**2)
+    assert crops.patches.shape == (
+        len(crops.positions),
+        settings.patch_grid[0] * settings.patch_grid[1],
+        3 * settings.patch_size**2,
+    )
     assert crops.masks.shape == crops.patches.shape[:2]
     assert crops.positions[0].tolist() == sorted(used.tolist())[: crops.positions.shape[1]]
     kinds = crops.layout.tolist()
@@ -112,16 +143,22 @@ def test_every_image_token_gets_exactly_one_feature_in_reading_order(geometry: d
 
 
 def test_neighbouring_features_of_different_crops_are_neighbouring_tokens() -> None:
-    """Paint every patch of the fitted picture with its own colour, and read the colours back in the order of the tokens."""
+    """Paint every patch of the fitted picture with its own colour, and read the colours back in the order of the
+    tokens."""
     single = {"image_pooling_h": 1, "image_pooling_w": 1, "image_token_length_h": 6, "image_token_length_w": 6}
     settings = TrimoeMolmoeImageProcessor(**{**TINY, **single}, max_crops=6, do_normalize=False).settings()
-    height, width = 8 * 2 + 16, 8 * 3 + 16  # the size that 2x3 tiles of 2 inner patches give with margins of 2 + 2 patches
+    height, width = (
+        8 * 2 + 16,
+        8 * 3 + 16,
+    )  # the size that 2x3 tiles of 2 inner patches give with margins of 2 + 2 patches
     rows, columns = height // 4, width // 4
     colours = np.zeros((rows, columns, 3), dtype=np.uint8)
     colours[..., 0], colours[..., 1] = np.arange(rows)[:, None], np.arange(columns)
     crops = cut(np.repeat(np.repeat(colours, 4, axis=0), 4, axis=1), settings)
     seen = {
-        int(place): crop[index, :2] * 255 for crop, row in zip(crops.patches[1:], crops.positions[1:], strict=True) for index, place in enumerate(row)
+        int(place): crop[index, :2] * 255
+        for crop, row in zip(crops.patches[1:], crops.positions[1:], strict=True)
+        for index, place in enumerate(row)
     }
     read = np.stack([seen[place] for place in sorted(seen) if place >= 0]).round().astype(int)
     assert np.array_equal(read.reshape(rows, columns, 2), colours[..., :2])
@@ -164,7 +201,10 @@ def test_the_format_of_the_prompt_can_be_chosen(processor: TrimoeMolmoeProcessor
 def test_a_tokenizer_with_a_bos_token_starts_with_it(processor: TrimoeMolmoeProcessor) -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.bos_token = "<|padding|>"
-    assert TrimoeMolmoeProcessor(processor.image_processor, tokenizer).process(text="hi")["input_ids"][0] == tokenizer.pad_token_id
+    assert (
+        TrimoeMolmoeProcessor(processor.image_processor, tokenizer).process(text="hi")["input_ids"][0]
+        == tokenizer.pad_token_id
+    )
 
 
 def test_images_go_where_the_text_says(processor: TrimoeMolmoeProcessor) -> None:
@@ -186,7 +226,9 @@ def test_images_go_where_the_text_says(processor: TrimoeMolmoeProcessor) -> None
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("geometry", [{}, {"max_crops": 2}, {"crop_mode": "resize"}], ids=str)
-def test_a_batch_holds_the_samples_and_padding(processor: TrimoeMolmoeProcessor, side: str, geometry: dict[str, Any]) -> None:
+def test_a_batch_holds_the_samples_and_padding(
+    processor: TrimoeMolmoeProcessor, side: str, geometry: dict[str, Any]
+) -> None:
     texts, pictures = ["what?", "how many digits?", "a"], [image(40, 57), None, [image(10, 10), image(24, 70)]]
     batch = processor(images=pictures, text=texts, padding=True, padding_side=side, **geometry)
     for index, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
@@ -272,7 +314,10 @@ def test_arrays_of_grey_and_alpha_become_rgb() -> None:
         (np.zeros((0, 4, 3), dtype=np.uint8), r"an image array has shape \(0, 4, 3\)"),
         ("photo.png", r"an image array has shape \(\)"),
         (Image.new("I;16", (4, 4)), "images of mode 'I;16' have no fixed range of values"),
-        (np.zeros((1, 2000, 3), dtype=np.uint8), "an image of 1x2000 px is too narrow: fitted into 24x24 px it would be 0x24"),
+        (
+            np.zeros((1, 2000, 3), dtype=np.uint8),
+            "an image of 1x2000 px is too narrow: fitted into 24x24 px it would be 0x24",
+        ),
     ],
 )
 def test_images_that_cannot_be_read_are_refused(processor: TrimoeMolmoeProcessor, picture: Any, message: str) -> None:
@@ -311,7 +356,10 @@ def test_a_geometry_that_does_not_fit_is_refused(changes: dict[str, Any], messag
         ({"text": ["a", 1], "padding": True}, "a prompt is 1; supported: a string"),
         ({"text": ["a", "b"], "images": [image(9, 9)]}, "1 entries of images for 2 prompts"),
         ({"text": ["a", "bc"]}, "the samples have 20 to 21 tokens; batching them needs padding=True"),
-        ({"text": ["a", "bc"], "padding": "max_length", "max_length": 20}, "with max_length 20, but the longest sample has 21 tokens"),
+        (
+            {"text": ["a", "bc"], "padding": "max_length", "max_length": 20},
+            "with max_length 20, but the longest sample has 21 tokens",
+        ),
         ({"text": "a", "padding": "longer"}, "padding is 'longer' on the 'left'"),
         ({"text": "a", "padding_side": "top"}, "padding is False on the 'top'"),
         ({"text": "a", "return_tensors": "tf"}, "return_tensors is 'tf'; supported: 'pt', 'np'"),
@@ -319,13 +367,17 @@ def test_a_geometry_that_does_not_fit_is_refused(changes: dict[str, Any], messag
         ({"text": "a", "images": image(9, 9), "size": 3}, r"unknown image settings \['size'\]; known: max_crops"),
     ],
 )
-def test_calls_that_make_no_sense_are_refused(processor: TrimoeMolmoeProcessor, arguments: dict[str, Any], message: str) -> None:
+def test_calls_that_make_no_sense_are_refused(
+    processor: TrimoeMolmoeProcessor, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         processor(**arguments)
 
 
 @pytest.mark.parametrize("missing", IMAGE_TOKENS)
-def test_a_tokenizer_without_an_image_token_is_refused(processor: TrimoeMolmoeProcessor, missing: str, tmp_path: Path) -> None:
+def test_a_tokenizer_without_an_image_token_is_refused(
+    processor: TrimoeMolmoeProcessor, missing: str, tmp_path: Path
+) -> None:
     tiny_tokenizer().save_pretrained(tmp_path)
     stored = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
     stored["added_tokens"] = [token for token in stored["added_tokens"] if token["content"] != missing]
@@ -343,8 +395,12 @@ def test_the_image_processor_alone_pads_crops(processor: TrimoeMolmoeProcessor) 
     assert "image_masks" not in processor.image_processor(image(10, 10), image_padding_mask=False)
 
 
-def test_a_saved_processor_loads_through_auto_classes_and_keeps_every_field(processor: TrimoeMolmoeProcessor, tmp_path: Path) -> None:
-    custom = TrimoeMolmoeImageProcessor(**TINY, max_crops=3, use_col_tokens=False, image_mean=0.5, image_std=0.25, image_padding_mask=False)
+def test_a_saved_processor_loads_through_auto_classes_and_keeps_every_field(
+    processor: TrimoeMolmoeProcessor, tmp_path: Path
+) -> None:
+    custom = TrimoeMolmoeImageProcessor(
+        **TINY, max_crops=3, use_col_tokens=False, image_mean=0.5, image_std=0.25, image_padding_mask=False
+    )
     TrimoeMolmoeProcessor(custom, processor.tokenizer).save_pretrained(tmp_path)
     again = AutoProcessor.from_pretrained(tmp_path, trust_remote_code=True)
     assert type(again).__module__.startswith("transformers_modules.")

@@ -14,7 +14,14 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from exporter.architectures.architecture import FAMILIES
 from exporter.reference.threads import using_threads
 from runtime.modeling import modeling_trimoe_per_layer_top_k as modeling
-from tests.support.tiny_transformers import BLOCKS, EXPERT_FAMILIES, EXPERTS, masked_original, write_tiny, write_with_list
+from tests.support.tiny_transformers import (
+    BLOCKS,
+    EXPERT_FAMILIES,
+    EXPERTS,
+    masked_original,
+    write_tiny,
+    write_with_list,
+)
 
 TOP_K = [2, 1, 3, 4, 1]
 INPUTS = torch.arange(3, 27).reshape(2, 12)
@@ -80,7 +87,11 @@ def test_without_trust_the_folder_is_refused(tmp_path: Path) -> None:
     ("values", "said"),
     [
         pytest.param([1, 2], "has 2 values, the model has 5 layers", id="too short"),
-        pytest.param([1, 2, 3, 4, EXPERTS + 1], r"top_k_per_layer\[4\] is 9; allowed are 1 to 8", id="more than there are experts"),
+        pytest.param(
+            [1, 2, 3, 4, EXPERTS + 1],
+            r"top_k_per_layer\[4\] is 9; allowed are 1 to 8",
+            id="more than there are experts",
+        ),
         pytest.param([1, 0, 1, 1, 1], r"top_k_per_layer\[1\] is 0", id="zero"),
         pytest.param([1, 1, 1, 1, "4"], "expected", id="a string"),
         pytest.param([1, 1, 1, 1, 2.0], "expected", id="a float"),
@@ -90,7 +101,13 @@ def test_without_trust_the_folder_is_refused(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["Olmoe", "Mixtral", "Qwen2Moe", "Qwen3Moe"])
 def test_a_list_that_does_not_fit_is_refused(name: str, values: object, said: str) -> None:
-    fields = {"num_hidden_layers": BLOCKS, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2, "vocab_size": 8}
+    fields = {
+        "num_hidden_layers": BLOCKS,
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_attention_heads": 2,
+        "vocab_size": 8,
+    }
     experts = {"num_local_experts" if name == "Mixtral" else "num_experts": EXPERTS}
     with torch.device("meta"), pytest.raises((ValueError, StrictDataclassError)) as caught:
         config = getattr(modeling, f"Trimoe{name}Config")(**fields, **experts, top_k_per_layer=values)

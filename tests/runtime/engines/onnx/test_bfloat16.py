@@ -1,4 +1,5 @@
-"""bfloat16 between numpy and the runtime, against torch; and a decoder whose inputs, outputs and caches are bfloat16."""
+"""bfloat16 between numpy and the runtime, against torch; and a decoder whose inputs, outputs and caches are
+bfloat16."""
 
 from pathlib import Path
 
@@ -18,7 +19,9 @@ FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
 
 def test_rounding_is_torchs() -> None:
     random = np.random.default_rng(0)
-    values = random.standard_normal(100_000).astype(np.float32) * np.exp(20 * random.standard_normal(100_000)).astype(np.float32)
+    values = random.standard_normal(100_000).astype(np.float32) * np.exp(20 * random.standard_normal(100_000)).astype(
+        np.float32
+    )
     values[:7] = [0.0, -0.0, np.inf, -np.inf, 3.4e38, 1.00390625, 1.01171875]  # the last two lie half-way
     expected = torch.from_numpy(values).bfloat16()
     assert np.array_equal(to_bits(values), expected.view(torch.uint16).numpy())

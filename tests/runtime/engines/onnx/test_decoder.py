@@ -1,4 +1,5 @@
-"""Batches whose rows differ in length, over several prefills, against each row alone and without a cache in transformers."""
+"""Batches whose rows differ in length, over several prefills, against each row alone and without a cache in
+transformers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,35 @@ from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_ou
 from runtime.engines.onnx.decoder import Cache, OnnxDecoder
 from runtime.engines.onnx.session import open_session
 from tests.exporter.graphs.test_vision import exported_molmoe, masked_model
-from tests.support.tiny_graphs import CASES, Exported, export_graphs, mask_blocks, quiet_session, reference_logits, write_model
+from tests.support.tiny_graphs import (
+    CASES,
+    Exported,
+    export_graphs,
+    mask_blocks,
+    quiet_session,
+    reference_logits,
+    write_model,
+)
 
-PARTS = ((5, 9, 2), (1, 1, 1), (1, 1, 0), (4, 0, 7), (1, 1, 1), (1, 0, 1), (1, 1, 1), (0, 1, 2))  # tokens of each row in call after call
+PARTS = (
+    (5, 9, 2),
+    (1, 1, 1),
+    (1, 1, 0),
+    (4, 0, 7),
+    (1, 1, 1),
+    (1, 0, 1),
+    (1, 1, 1),
+    (0, 1, 2),
+)  # tokens of each row in call after call
 TOP_K = (4, 2, 3, 1)  # of each source block
 Embed = Callable[[np.ndarray], np.ndarray]
 
 
-def check_parts(cache: Cache, rows: Callable[[list[int]], np.ndarray], *, seed: int, embed: Embed = lambda ids: ids, first: int = 0) -> None:
-    """Feed PARTS of random ids, padded on the right, and compare the logits of each new token with those of the whole row alone."""
+def check_parts(
+    cache: Cache, rows: Callable[[list[int]], np.ndarray], *, seed: int, embed: Embed = lambda ids: ids, first: int = 0
+) -> None:
+    """Feed PARTS of random ids, padded on the right, and compare the logits of each new token with those of the whole
+    row alone."""
     generator = np.random.default_rng(seed)
     texts: list[list[int]] = [[] for _ in PARTS[0]]
     for counts in PARTS:
@@ -45,7 +66,9 @@ def test_rows_of_different_lengths_go_through_prefill_decode_and_prefill_again(c
     variant = exported.plan.variants[0]
     reference, decoder = mask_blocks(model, variant), exported.decoder(variant)
     for seed in range(3):
-        check_parts(decoder.start(batch=3, capacity=32), lambda ids: reference_logits(reference, ids), seed=seed, first=2 * seed)
+        check_parts(
+            decoder.start(batch=3, capacity=32), lambda ids: reference_logits(reference, ids), seed=seed, first=2 * seed
+        )
 
 
 def test_embeddings_of_different_lengths_go_through_prefill_decode_and_prefill_again(tmp_path: Path) -> None:
@@ -58,7 +81,12 @@ def test_embeddings_of_different_lengths_go_through_prefill_decode_and_prefill_a
 
     decoder = exported.decoder(exported.plan.variants[0])
     for seed in range(3):
-        check_parts(decoder.start(batch=3, capacity=32), rows, seed=seed, embed=lambda ids: embeddings.run(None, {"input_ids": ids})[0])
+        check_parts(
+            decoder.start(batch=3, capacity=32),
+            rows,
+            seed=seed,
+            embed=lambda ids: embeddings.run(None, {"input_ids": ids})[0],
+        )
 
 
 def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
@@ -73,12 +101,18 @@ def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
         masks[row, :count] = generator.choice([0.0, 0.5, 1.0], (count, 36))
         places[row, :count, 1:] = generator.permutation(20)[: 8 * count].reshape(count, 8)
     features = sessions[VISION].run(None, {"images": images, "image_masks": masks})[0]
-    model, cache = masked_model(exported), exported.decoder(exported.plan.variants[0]).start(batch=3, capacity=width + 8)
+    model, cache = (
+        masked_model(exported),
+        exported.decoder(exported.plan.variants[0]).start(batch=3, capacity=width + 8),
+    )
     ids = generator.integers(2, 100, (3, width + 8))
     seen = np.zeros(3, np.int64)
     for counts in ((30, 13, 21), (1, 1, 1), (4, 6, 1), (1, 0, 1)):
         step = np.stack(
-            [np.resize(row[begin : begin + count], max(counts)) for row, begin, count in zip(ids, seen, np.maximum(counts, 1), strict=True)]
+            [
+                np.resize(row[begin : begin + count], max(counts))
+                for row, begin, count in zip(ids, seen, np.maximum(counts, 1), strict=True)
+            ]
         )
         used = {"image_features": features, "image_input_idx": places}
         if seen.any():
@@ -89,7 +123,11 @@ def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
             pixels = {"images": images, "image_masks": masks, "image_input_idx": places} if crops[row] else {}
             alone = {name: torch.from_numpy(value[row : row + 1, : crops[row]]) for name, value in pixels.items()}
             with torch.no_grad():
-                expected = model(torch.from_numpy(ids[row : row + 1, : seen[row]]), **alone).logits[0, seen[row] - count :].numpy()
+                expected = (
+                    model(torch.from_numpy(ids[row : row + 1, : seen[row]]), **alone)
+                    .logits[0, seen[row] - count :]
+                    .numpy()
+                )
             np.testing.assert_allclose(logits[row, :count], expected, rtol=0, atol=2e-5 * np.abs(logits).max())
 
 
@@ -107,17 +145,25 @@ def start(exported: Exported, *, batch: int, capacity: int) -> Cache:
 def test_a_second_prefill_gives_hidden_states_and_scores_in_the_layout_of_the_first(small: Exported) -> None:
     graph = small.path(small.plan.variants[0].id)
     names = [hidden_name(1), scores_name(1)]
-    decoder = OnnxDecoder(open_session(with_outputs(graph.read_bytes(), names), data_folder=graph.parent, threads=1, spinning=False))
+    decoder = OnnxDecoder(
+        open_session(with_outputs(graph.read_bytes(), names), data_folder=graph.parent, threads=1, spinning=False)
+    )
     ids = np.random.default_rng(0).integers(2, 128, (2, 9))
     counts, cache = (5, 3), decoder.start(batch=2, capacity=16)
     cache.run(ids[:, :4])
     found = cache.run(ids[:, 4:], counts=counts)
     whole = decoder.start(batch=2, capacity=16).run(ids, counts=(9, 7))
-    assert {name: value.shape for name, value in found.items()} == {"logits": (2, 5, 128), names[0]: (2, 5, 64), names[1]: (10, 8)}
+    assert {name: value.shape for name, value in found.items()} == {
+        "logits": (2, 5, 128),
+        names[0]: (2, 5, 64),
+        names[1]: (10, 8),
+    }
     for name, value in found.items():
         in_rows, expected = value.reshape(2, 5, -1), whole[name].reshape(2, 9, -1)[:, 4:]
         for row, count in enumerate(counts):
-            np.testing.assert_allclose(in_rows[row, :count], expected[row, :count], rtol=0, atol=1e-5 * np.abs(expected).max())
+            np.testing.assert_allclose(
+                in_rows[row, :count], expected[row, :count], rtol=0, atol=1e-5 * np.abs(expected).max()
+            )
 
 
 def test_padding_behind_a_single_row_with_a_past_changes_nothing(small: Exported) -> None:
@@ -125,7 +171,9 @@ def test_padding_behind_a_single_row_with_a_past_changes_nothing(small: Exported
     padded, plain = start(small, batch=1, capacity=9), start(small, batch=1, capacity=9)
     for cache in (padded, plain):
         cache.run(ids[:, :4])
-    np.testing.assert_allclose(padded.run(ids[:, 4:], counts=[3])["logits"][0, :3], plain.run(ids[:, 4:7])["logits"][0], atol=1e-5)
+    np.testing.assert_allclose(
+        padded.run(ids[:, 4:], counts=[3])["logits"][0, :3], plain.run(ids[:, 4:7])["logits"][0], atol=1e-5
+    )
     np.testing.assert_allclose(padded.run(ids[:, 7:8])["logits"], plain.run(ids[:, 7:8])["logits"], atol=1e-5)
 
 
@@ -165,5 +213,7 @@ def test_what_does_not_fit_the_buffers_is_refused_and_leaves_them_as_they_are(
         cache.run(np.ones(shape, np.int64), **options)
     assert cache.lengths.tolist() == [3, 3]
     np.testing.assert_allclose(
-        cache.run(ids, first_logits=-1)["logits"], start(small, batch=2, capacity=8).run(np.full((2, 6), 5), first_logits=-1)["logits"], atol=1e-5
+        cache.run(ids, first_logits=-1)["logits"],
+        start(small, batch=2, capacity=8).run(np.full((2, 6), 5), first_logits=-1)["logits"],
+        atol=1e-5,
     )

@@ -1,4 +1,5 @@
-"""The self-test that a loader runs: what it calls the faults of the graphs in front of a decoder, and of the session it is given."""
+"""The self-test that a loader runs: what it calls the faults of the graphs in front of a decoder, and of the session it
+is given."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,14 +67,18 @@ def test_a_fault_of_the_vision_graph_is_told_from_one_of_the_embeddings(molmoe: 
     edit_graph(molmoe.path(VISION), scale_by(1.01, "image_features"))
     with pytest.raises(
         VerificationError,
-        match=r"\(float32\) fails its self-test: vision\.onnx, row 0: max \|Δ\| of image_features is 0\.01 .*onnxruntime 1\..*CPUExecutionProvider",
+        match=r"\(float32\) fails its self-test: vision\.onnx, row 0: max \|Δ\| of image_features is 0\.01 "
+        r".*onnxruntime 1\..*CPUExecutionProvider",
     ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
 def test_a_fault_of_the_embeddings_graph_is_named_with_its_row(molmoe: Exported) -> None:
     edit_graph(molmoe.path(EMBEDDINGS), scale_by(1.01, "inputs_embeds"))
-    with pytest.raises(VerificationError, match=r"embeddings\.onnx, row 0: max \|Δ\| of inputs_embeds is 0\.01 of the largest, allowed 0\.001"):
+    with pytest.raises(
+        VerificationError,
+        match=r"embeddings\.onnx, row 0: max \|Δ\| of inputs_embeds is 0\.01 of the largest, allowed 0\.001",
+    ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
@@ -92,7 +97,9 @@ def test_features_that_are_not_numbers_are_a_difference(molmoe: Exported) -> Non
 @pytest.mark.parametrize("name", [VISION, EMBEDDINGS])
 def test_a_missing_shared_graph_is_an_error(name: str, molmoe: Exported) -> None:
     molmoe.path(name).unlink()
-    with pytest.raises(VerificationError, match=rf"{name}\.onnx: missing; the golden prompts .*inputs\.safetensors go through it"):
+    with pytest.raises(
+        VerificationError, match=rf"{name}\.onnx: missing; the golden prompts .*inputs\.safetensors go through it"
+    ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
@@ -104,14 +111,25 @@ def test_golden_prompts_with_half_an_image_are_an_error(name: str, molmoe: Expor
 
 
 def test_prompts_without_the_images_that_the_graph_takes_are_an_error(molmoe: Exported) -> None:
-    edit_inputs(molmoe, lambda tensors: [tensors.pop(name) for name in ("images", "image_masks", "image_features", "image_input_idx")])
-    with pytest.raises(VerificationError, match=r"embeddings\.onnx takes input_ids, image_features, image_input_idx; golden prompts have input_ids"):
+    edit_inputs(
+        molmoe,
+        lambda tensors: [tensors.pop(name) for name in ("images", "image_masks", "image_features", "image_input_idx")],
+    )
+    with pytest.raises(
+        VerificationError,
+        match=r"embeddings\.onnx takes input_ids, image_features, image_input_idx; golden prompts have input_ids",
+    ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
 def test_a_vision_graph_of_another_model_is_told_by_its_shape(molmoe: Exported) -> None:
-    edit_inputs(molmoe, lambda tensors: tensors.update(image_features=np.ascontiguousarray(tensors["image_features"][:, :, :32])))
-    with pytest.raises(VerificationError, match=r"vision\.onnx gives image_features of shape \[2, 18, 64\], golden is \[2, 18, 32\]"):
+    edit_inputs(
+        molmoe,
+        lambda tensors: tensors.update(image_features=np.ascontiguousarray(tensors["image_features"][:, :, :32])),
+    )
+    with pytest.raises(
+        VerificationError, match=r"vision\.onnx gives image_features of shape \[2, 18, 64\], golden is \[2, 18, 32\]"
+    ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
@@ -134,8 +152,13 @@ def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(tmp_pa
     check(exported)
     golden = exported.folder / golden_path("float32", VARIANT)
     decoder = exported.decoder(exported.plan.variants[0])
-    with pytest.raises(VerificationError, match="variant b3-k2: asked to test CUDAExecutionProvider, but the session runs on CPUExecutionProvider"):
-        self_test(exported.path(VARIANT), golden, inputs_path(exported), provider="CUDAExecutionProvider", decoder=decoder)
+    with pytest.raises(
+        VerificationError,
+        match="variant b3-k2: asked to test CUDAExecutionProvider, but the session runs on CPUExecutionProvider",
+    ):
+        self_test(
+            exported.path(VARIANT), golden, inputs_path(exported), provider="CUDAExecutionProvider", decoder=decoder
+        )
 
 
 def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path, monkeypatch: Any) -> None:
@@ -146,10 +169,19 @@ def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path,
     def wrong(self: OnnxDecoder, binding: Any, values: np.ndarray, seen: np.ndarray, total: int, first: int) -> Arrays:
         """As a kernel that forgets the past of several tokens."""
         several = values.shape[1] > 1
-        return feed(self, binding, values, np.minimum(seen, values.shape[1]) if several else seen, values.shape[1] if several else total, first)
+        return feed(
+            self,
+            binding,
+            values,
+            np.minimum(seen, values.shape[1]) if several else seen,
+            values.shape[1] if several else total,
+            first,
+        )
 
     monkeypatch.setattr(OnnxDecoder, "feed", wrong)
-    with pytest.raises(VerificationError, match=r"fails its self-test: a second prefill over a first: max \|Δ\| of the logits is"):
+    with pytest.raises(
+        VerificationError, match=r"fails its self-test: a second prefill over a first: max \|Δ\| of the logits is"
+    ):
         run_self_test(exported, golden_of=exported)
 
 
@@ -173,7 +205,9 @@ def say(path: Path, key: str, value: str | None) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("opened", [False, True])
-def test_another_variants_graph_is_refused_before_anything_runs(precision: str, opened: bool, tmp_path: Path, monkeypatch: Any) -> None:
+def test_another_variants_graph_is_refused_before_anything_runs(
+    precision: str, opened: bool, tmp_path: Path, monkeypatch: Any
+) -> None:
     """Its outputs may be within the limit of a half precision, where a variant has fewer experts in one layer."""
     exported = exported_olmoe(tmp_path, precision=precision)
     check(exported)
@@ -181,7 +215,9 @@ def test_another_variants_graph_is_refused_before_anything_runs(precision: str, 
     graph = other.path("b3-k3")
     decoder = other.decoder(other.plan.variants[0]) if opened else None
     monkeypatch.setattr(OnnxDecoder, "feed", None)
-    with pytest.raises(VerificationError, match=r"b3-k3\.onnx: metadata trimoe\.variant is 'b3-k3', .*b3-k2\.safetensors says 'b3-k2'"):
+    with pytest.raises(
+        VerificationError, match=r"b3-k3\.onnx: metadata trimoe\.variant is 'b3-k3', .*b3-k2\.safetensors says 'b3-k2'"
+    ):
         self_test(graph, golden_file(exported), inputs_path(exported), threads=1, decoder=decoder)
 
 
@@ -189,10 +225,14 @@ def test_a_graph_of_another_type_is_refused(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
     say(exported.path(VARIANT), PRECISION, "int8")
-    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is 'int8', .* says 'float32'"):
+    with pytest.raises(
+        VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is 'int8', .* says 'float32'"
+    ):
         run_self_test(exported, golden_of=exported)
     say(exported.path(VARIANT), PRECISION, None)
-    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is missing, .* says 'float32'"):
+    with pytest.raises(
+        VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is missing, .* says 'float32'"
+    ):
         run_self_test(exported, golden_of=exported)
 
 
@@ -202,7 +242,9 @@ def test_a_graph_of_another_family_is_refused_where_both_know_theirs(name: str, 
     assert read_graph_golden(golden_file(molmoe)).family_digest is None
     assert run_self_test(molmoe, golden_of=molmoe).difference == 0
     edit_golden(molmoe, lambda golden: replace(golden, family_digest="other"))
-    with pytest.raises(VerificationError, match=rf"{name}\.onnx: metadata trimoe\.family_digest is 'one', .* says 'other'"):
+    with pytest.raises(
+        VerificationError, match=rf"{name}\.onnx: metadata trimoe\.family_digest is 'one', .* says 'other'"
+    ):
         run_self_test(molmoe, golden_of=molmoe)
 
 
@@ -217,13 +259,27 @@ def test_golden_outputs_of_another_depth_are_told_before_anything_runs(tmp_path:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda golden: replace(golden, positions=golden.positions + 10**6), "the golden outputs do not fit the graph's logits of shape"),
-        (lambda golden: replace(golden, greedy=golden.greedy + 10**6), "the golden outputs do not fit the graph's logits of shape"),
-        (lambda golden: replace(golden, logits=golden.logits[..., :-1]), "the golden outputs do not fit the graph's logits of shape"),
-        (lambda golden: replace(golden, logits=0 * golden.logits), "the largest golden logit is 0, so that nothing can be compared"),
+        (
+            lambda golden: replace(golden, positions=golden.positions + 10**6),
+            "the golden outputs do not fit the graph's logits of shape",
+        ),
+        (
+            lambda golden: replace(golden, greedy=golden.greedy + 10**6),
+            "the golden outputs do not fit the graph's logits of shape",
+        ),
+        (
+            lambda golden: replace(golden, logits=golden.logits[..., :-1]),
+            "the golden outputs do not fit the graph's logits of shape",
+        ),
+        (
+            lambda golden: replace(golden, logits=0 * golden.logits),
+            "the largest golden logit is 0, so that nothing can be compared",
+        ),
     ],
 )
-def test_damaged_golden_outputs_are_a_failure_and_no_traceback(edit: Callable[[GraphGolden], GraphGolden], message: str, tmp_path: Path) -> None:
+def test_damaged_golden_outputs_are_a_failure_and_no_traceback(
+    edit: Callable[[GraphGolden], GraphGolden], message: str, tmp_path: Path
+) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
     edit_golden(exported, edit)
@@ -235,7 +291,9 @@ def test_what_the_runtime_refuses_while_it_runs_names_the_graph_and_the_runtime(
     exported = exported_olmoe(tmp_path)
     check(exported)
     edit_inputs(exported, lambda tensors: tensors.update(input_ids=tensors["input_ids"] + 10**6))
-    with pytest.raises(VerificationError, match=r"b3-k2\.onnx: self-test: onnxruntime 1\.\S+: .*indices element out of data bounds"):
+    with pytest.raises(
+        VerificationError, match=r"b3-k2\.onnx: self-test: onnxruntime 1\.\S+: .*indices element out of data bounds"
+    ):
         run_self_test(exported, golden_of=exported)
 
 
@@ -243,6 +301,9 @@ def test_a_head_that_differs_is_told_with_the_layer_that_differs_most(tmp_path: 
     exported = exported_olmoe(tmp_path)
     check(exported)
     edit_graph(exported.path(VARIANT), scale_by(1.01, "logits"))
-    message = r"no layer differs by more than is allowed .* most does layer 0, by 0 of its largest value: .* or the head is wrong"
+    message = (
+        r"no layer differs by more than is allowed .* most does layer 0, by 0 of its largest value: .* or "
+        r"the head is wrong"
+    )
     with pytest.raises(VerificationError, match=message):
         run_self_test(exported, golden_of=exported)
