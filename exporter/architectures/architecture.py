@@ -1,4 +1,4 @@
-"""Families of source models as data: a row each; no other file knows a model type."""
+"""Architectures of source models as data: a row each; no other file knows a model type."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from runtime.errors import CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Family:
+class Architecture:
     """How the checkpoints of one architecture are laid out, and what a variant of it is called.
 
     Layout: `block_prefix` + index + "." begins every tensor name of a block; `layers_attribute` is the path of the
     module list in the model object; `other_stacks` are prefixes of numbered modules that are not decoder blocks.
-    `experts_prefix` follows the block's prefix and is followed by an expert's index; `expert_projections` are its gate,
-    up and down matrices; `module_renames` map on-disk module names to those in memory where they differ. Dense families
-    have no experts_prefix.
+    `experts_prefix` follows the block's prefix and is followed by an expert's index; `expert_projections` are its
+    gate, up and down matrices; `module_renames` map on-disk module names to those in memory where they differ. Dense
+    architectures have no experts_prefix.
 
     Config: `experts_keys` are spellings of one field (the first is today's); `layer_list_keys` hold one entry per
     block; `sparse_pattern` says that mlp_only_layers and decoder_sparse_step decide which blocks have experts;
@@ -70,7 +70,7 @@ class Family:
     @property
     def expert_pattern(self) -> re.Pattern[str] | None:
         """Matches what follows the block's prefix when the tensor belongs to one expert (group 1); None for dense
-        families."""
+        architectures."""
         return (
             None
             if self.experts_prefix is None
@@ -95,7 +95,7 @@ PER_LAYER_TOP_K = "modeling_trimoe_per_layer_top_k"
 
 
 def _with_list(model: str) -> dict[str, Any]:
-    """The variant fields of a transformers family: remote code only where top_k differs between layers."""
+    """The variant fields of a transformers architecture: remote code only where top_k differs between layers."""
     return {
         "variant_model_type": f"trimoe_{model.lower()}",
         "variant_architecture": f"Trimoe{model.replace('_', '')}ForCausalLM",
@@ -109,8 +109,8 @@ def _with_list(model: str) -> dict[str, Any]:
 
 def _qwen_moe(
     name: str, model: str, decoder: DecoderLayout, experts_keys: tuple[str, ...], *, alternating_windows: bool
-) -> Family:
-    return Family(
+) -> Architecture:
+    return Architecture(
         name=name,
         decoder=decoder,
         model_type=name,
@@ -126,7 +126,7 @@ def _qwen_moe(
     )
 
 
-MOLMOE = Family(
+MOLMOE = Architecture(
     name="molmoe",
     decoder=decoder_layout.MOLMOE,
     model_type="molmo",
@@ -169,7 +169,7 @@ MOLMOE = Family(
     ),
 )
 
-OLMOE = Family(
+OLMOE = Architecture(
     name="olmoe",
     decoder=decoder_layout.OLMOE,
     model_type="olmoe",
@@ -182,7 +182,7 @@ OLMOE = Family(
     **_with_list("Olmoe"),
 )
 
-MIXTRAL = Family(
+MIXTRAL = Architecture(
     name="mixtral",
     decoder=decoder_layout.MIXTRAL,
     model_type="mixtral",
@@ -204,7 +204,7 @@ QWEN3_MOE = _qwen_moe(
     "qwen3_moe", "Qwen3_Moe", decoder_layout.QWEN3_MOE, ("num_local_experts", "num_experts"), alternating_windows=False
 )
 
-LLAMA = Family(
+LLAMA = Architecture(
     name="llama",
     decoder=decoder_layout.LLAMA,
     model_type="llama",
@@ -213,13 +213,13 @@ LLAMA = Family(
     depth_key="num_hidden_layers",
 )
 
-FAMILIES: tuple[Family, ...] = (MOLMOE, OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE, LLAMA)
+ARCHITECTURES: tuple[Architecture, ...] = (MOLMOE, OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE, LLAMA)
 
 NESTED_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config")
 
 
-def find_family(config: Mapping[str, Any], *, file: str) -> Family:
-    """The family of a source config, by its model_type.
+def find_architecture(config: Mapping[str, Any], *, file: str) -> Architecture:
+    """The architecture of a source config, by its model_type.
 
     Raises CheckpointError for nested multimodal configs, for unknown model types (naming the known ones), and for a
     field that must have a certain value and has not; DocumentError when model_type is missing or no string. `file`
@@ -228,25 +228,29 @@ def find_family(config: Mapping[str, Any], *, file: str) -> Family:
     for key in NESTED_CONFIGS:
         if isinstance(config.get(key), Mapping):
             raise CheckpointError(
-                f"{file}: {key}: the language model's config is nested, which no family here supports"
+                f"{file}: {key}: the language model's config is nested, which no architecture here supports"
             )
     model_type = Node(value=dict(config), file=file).require("model_type").string()
-    for family in FAMILIES:
-        if family.model_type == model_type:
-            _check_required(family, config, file)
-            return family
+    for architecture in ARCHITECTURES:
+        if architecture.model_type == model_type:
+            _check_required(architecture, config, file)
+            return architecture
     known = ", ".join(
-        f"{family.model_type} ({family.name})" if family.model_type != family.name else family.name
-        for family in FAMILIES
+        f"{architecture.model_type} ({architecture.name})"
+        if architecture.model_type != architecture.name
+        else architecture.name
+        for architecture in ARCHITECTURES
     )
-    raise CheckpointError(f'{file}: model_type: unknown family "{model_type}"; known model types: {known}')
+    raise CheckpointError(f'{file}: model_type: unknown architecture "{model_type}"; known model types: {known}')
 
 
-def _check_required(family: Family, config: Mapping[str, Any], file: str) -> None:
-    for key, wanted in family.required_values:
+def _check_required(architecture: Architecture, config: Mapping[str, Any], file: str) -> None:
+    for key, wanted in architecture.required_values:
         if key not in config:
-            raise CheckpointError(f'{file}: the key "{key}" is missing; family {family.name} needs "{wanted}"')
+            raise CheckpointError(
+                f'{file}: the key "{key}" is missing; architecture {architecture.name} needs "{wanted}"'
+            )
         if config[key] != wanted:
             raise CheckpointError(
-                f'{file}: {key}: family {family.name} needs "{wanted}", found {describe(config[key])}'
+                f'{file}: {key}: architecture {architecture.name} needs "{wanted}", found {describe(config[key])}'
             )

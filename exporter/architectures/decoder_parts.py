@@ -1,5 +1,6 @@
-"""How a family's decoder is built, as data: what its tensors are called inside a block and which kind of each part it
-has."""
+"""How an architecture's decoder is built, as data: what its tensors are called inside a block and which kind of each
+part it has.
+"""
 
 from dataclasses import dataclass
 

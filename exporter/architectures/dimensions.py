@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from runtime.documents.checked_json import Node
 
 MAX_BLOCKS = 10_000
@@ -13,8 +13,10 @@ MAX_EXPERTS = 65_536
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceShape:
-    """Depth in blocks; experts and top_k (None for a dense family); `sparse[b]` is true where block b has experts."""
+class ModelDimensions:
+    """Depth in blocks; experts and top_k (None for a dense architecture); `sparse[b]` is true where block b has
+    experts.
+    """
 
     blocks: int
     experts: int | None
@@ -22,29 +24,29 @@ class SourceShape:
     sparse: tuple[bool, ...]
 
 
-def read_shape(family: Family, config: Mapping[str, Any], *, file: str) -> SourceShape:
+def read_dimensions(architecture: Architecture, config: Mapping[str, Any], *, file: str) -> ModelDimensions:
     """Read and check the fields of a config that give the model's shape; `file` names it in errors.
 
     Raises DocumentError when a field is missing, no integer or out of range, when top_k exceeds the experts, or when
     two spellings of the number of experts disagree.
     """
     node = Node(value=dict(config), file=file)
-    blocks = node.require(family.depth_key).integer(minimum=1, maximum=MAX_BLOCKS)
-    if family.top_k_key is None:
-        return SourceShape(blocks=blocks, experts=None, top_k=None, sparse=(False,) * blocks)
-    experts = _experts(family, node)
-    top_k = node.require(family.top_k_key)
+    blocks = node.require(architecture.depth_key).integer(minimum=1, maximum=MAX_BLOCKS)
+    if architecture.top_k_key is None:
+        return ModelDimensions(blocks=blocks, experts=None, top_k=None, sparse=(False,) * blocks)
+    experts = _experts(architecture, node)
+    top_k = node.require(architecture.top_k_key)
     if top_k.integer(minimum=1) > experts:
         top_k.fail(f"{top_k.value} experts per token, but there are only {experts} experts")
-    return SourceShape(
-        blocks=blocks, experts=experts, top_k=top_k.integer(), sparse=_sparse_blocks(family, node, blocks)
+    return ModelDimensions(
+        blocks=blocks, experts=experts, top_k=top_k.integer(), sparse=_sparse_blocks(architecture, node, blocks)
     )
 
 
-def _experts(family: Family, node: Node) -> int:
-    given = [found for key in family.experts_keys if (found := node.get(key)) is not None]
+def _experts(architecture: Architecture, node: Node) -> int:
+    given = [found for key in architecture.experts_keys if (found := node.get(key)) is not None]
     if not given:
-        node.fail(f'the key "{family.experts_keys[0]}" is missing')
+        node.fail(f'the key "{architecture.experts_keys[0]}" is missing')
     experts = given[0].integer(minimum=1, maximum=MAX_EXPERTS)
     for other in given[1:]:
         if other.integer() != experts:
@@ -52,8 +54,8 @@ def _experts(family: Family, node: Node) -> int:
     return experts
 
 
-def _sparse_blocks(family: Family, node: Node, blocks: int) -> tuple[bool, ...]:
-    if not family.sparse_pattern:
+def _sparse_blocks(architecture: Architecture, node: Node, blocks: int) -> tuple[bool, ...]:
+    if not architecture.sparse_pattern:
         return (True,) * blocks
     step_node, dense_node = node.get("decoder_sparse_step"), node.get("mlp_only_layers")
     step = 1 if step_node is None else step_node.integer(minimum=1)

@@ -1,11 +1,12 @@
-"""Fields of a config that speak of single blocks: found and, where no row of the families explains them, refused by
-name."""
+"""Fields of a config that speak of single blocks: found and, where no row of the architectures explains them,
+refused by name.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from runtime.documents.checked_json import describe
 from runtime.errors import PlanError
 
@@ -26,7 +27,8 @@ PLAIN_LISTS = (
 )
 # Fields that are replaced, that are free text, or whose keys are classes and not blocks.
 PLAIN_FIELDS = ("auto_map", "_name_or_path", "id2label", "label2id")
-# Fields of other families that say which blocks are special; copied as they are, they would speak of the wrong layers.
+# Fields of other architectures that say which blocks are special; copied as they are, they would speak of the wrong
+# layers.
 LAYER_PATTERNS = (
     "attn_layer_indices",
     "attn_layer_offset",
@@ -62,24 +64,26 @@ LAYER_PATTERNS = (
 SPARSE_KEYS = ("decoder_sparse_step", "mlp_only_layers")
 
 
-def check_layer_fields(family: Family, config: Mapping[str, Any], *, blocks: int, file: str) -> None:
-    """Raise PlanError, naming the field, for anything in the config that depends on block indices and that the family's
-    row does not explain.
+def check_layer_fields(architecture: Architecture, config: Mapping[str, Any], *, blocks: int, file: str) -> None:
+    """Raise PlanError, naming the field, for anything in the config that depends on block indices and that the
+    architecture's row does not explain.
 
     That is: a per-block list of the wrong length; any other list as long as the depth; an object keyed by the block
     indices; a field that gives a pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
     """
-    for key in family.layer_list_keys:
+    for key in architecture.layer_list_keys:
         _check_layer_list(config, key, blocks, file)
     for key in LAYER_PATTERNS:
-        if not (family.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
+        if not (architecture.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
             raise PlanError(
-                f"{file}: {key}: {describe(config[key])} says which blocks are special; family {family.name} has "
-                "no rule for it"
+                f"{file}: {key}: {describe(config[key])} says which blocks are special; architecture "
+                f"{architecture.name} has no rule for it"
             )
-    _check_windows(family, config, file)
-    for place, key, value in _walk(config, skip=(*family.other_subtrees, *family.layer_list_keys, *PLAIN_FIELDS)):
-        _check_value(family, place, key, value, blocks, file)
+    _check_windows(architecture, config, file)
+    for place, key, value in _walk(
+        config, skip=(*architecture.other_subtrees, *architecture.layer_list_keys, *PLAIN_FIELDS)
+    ):
+        _check_value(architecture, place, key, value, blocks, file)
 
 
 def _check_layer_list(config: Mapping[str, Any], key: str, blocks: int, file: str) -> None:
@@ -95,15 +99,15 @@ def _is_neutral(key: str, value: Any) -> bool:
     return not value or (key in ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_freq") and value == 1)
 
 
-def _check_windows(family: Family, config: Mapping[str, Any], file: str) -> None:
+def _check_windows(architecture: Architecture, config: Mapping[str, Any], file: str) -> None:
     if (
         config.get("use_sliding_window")
         and config.get("max_window_layers") is not None
-        and not family.alternating_windows
+        and not architecture.alternating_windows
     ):
         raise PlanError(
-            f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; family "
-            f"{family.name} has no rule for it"
+            f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; architecture "
+            f"{architecture.name} has no rule for it"
         )
 
 
@@ -125,22 +129,22 @@ def _walk(value: Mapping[str, Any], *, skip: tuple[str, ...], place: str = "") -
                     stack.append((f"{at}[{i}]", element))
 
 
-def _check_value(family: Family, place: str, key: str, value: Any, blocks: int, file: str) -> None:
-    explained = (*PLAIN_LISTS, *family.plain_list_keys, *(SPARSE_KEYS if family.sparse_pattern else ()))
+def _check_value(architecture: Architecture, place: str, key: str, value: Any, blocks: int, file: str) -> None:
+    explained = (*PLAIN_LISTS, *architecture.plain_list_keys, *(SPARSE_KEYS if architecture.sparse_pattern else ()))
     if isinstance(value, list) and len(value) == blocks and key not in explained:
         raise PlanError(
-            f"{file}: {place}: a list of {blocks}, as long as the model is deep; family {family.name} does not "
-            "know what it is"
+            f"{file}: {place}: a list of {blocks}, as long as the model is deep; architecture "
+            f"{architecture.name} does not know what it is"
         )
     if isinstance(value, dict) and value and set(value) == {str(block) for block in range(blocks)}:
         raise PlanError(
             f"{file}: {place}: an object keyed by the {blocks} "
-            f"block indices; family {family.name} does not know what it is"
+            f"block indices; architecture {architecture.name} does not know what it is"
         )
     texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
     for text in (*texts, key):
         if re.search(r"(layers|blocks)(\\?\.)[0-9]", text):
             raise PlanError(
-                f'{file}: {place}: "{text}" names a block by its index; family {family.name} has no rule for '
-                "renumbering it"
+                f'{file}: {place}: "{text}" names a block by its index; architecture '
+                f"{architecture.name} has no rule for renumbering it"
             )

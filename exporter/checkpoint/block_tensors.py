@@ -1,11 +1,11 @@
-"""Which tensors of a checkpoint belong to which block, checked against the family's rules and the config."""
+"""Which tensors of a checkpoint belong to which block, checked against the architecture's rules and the config."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.architectures.architecture import Family
-from exporter.architectures.dimensions import SourceShape
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.dimensions import ModelDimensions
 from exporter.checkpoint.safetensors_header import TensorRecord
 from runtime.documents.checked_json import quote
 from runtime.errors import CheckpointError
@@ -21,7 +21,9 @@ class BlockTensors:
     rest: tuple[TensorRecord, ...]
 
 
-def split_blocks(family: Family, shape: SourceShape, tensors: Iterable[TensorRecord], *, place: str) -> BlockTensors:
+def split_blocks(
+    architecture: Architecture, shape: ModelDimensions, tensors: Iterable[TensorRecord], *, place: str
+) -> BlockTensors:
     """Sort tensors by block.
 
     Raises CheckpointError naming the tensor: a numbered name that no rule covers, an index beyond the depth, a block
@@ -35,47 +37,50 @@ def split_blocks(family: Family, shape: SourceShape, tensors: Iterable[TensorRec
             raise CheckpointError(
                 f"{place}: tensor {quote(tensor.name)}: a number of more than {MAX_DIGITS} digits is no index"
             )
-        split = family.split_name(tensor.name)
+        split = architecture.split_name(tensor.name)
         if split is None:
-            _check_rest(family, tensor, place)
+            _check_rest(architecture, tensor, place)
             rest.append(tensor)
         elif split[0] >= shape.blocks:
-            limit = f"{family.depth_key} says {shape.blocks}, so the blocks are 0–{shape.blocks - 1}"
+            limit = f"{architecture.depth_key} says {shape.blocks}, so the blocks are 0–{shape.blocks - 1}"
             raise CheckpointError(f'{place}: tensor "{tensor.name}" belongs to block {split[0]}, but {limit}')
         else:
             blocks[split[0]][split[1]] = tensor
     for block, found in enumerate(blocks):
         if not found:
             raise CheckpointError(
-                f'{place}: no tensor of block {block} ("{family.layer_name(block, "…")}"); {family.depth_key} is '
-                f"{shape.blocks}"
+                f'{place}: no tensor of block {block} ("{architecture.layer_name(block, "…")}"); '
+                f"{architecture.depth_key} is {shape.blocks}"
             )
-        _check_experts(family, shape, block, found, place)
+        _check_experts(architecture, shape, block, found, place)
     for sparse in (True, False):
         _check_alike(
-            family, [(block, blocks[block]) for block in range(shape.blocks) if shape.sparse[block] is sparse], place
+            architecture,
+            [(block, blocks[block]) for block in range(shape.blocks) if shape.sparse[block] is sparse],
+            place,
         )
     return BlockTensors(blocks=tuple(blocks), rest=tuple(rest))
 
 
-def _check_rest(family: Family, tensor: TensorRecord, place: str) -> None:
+def _check_rest(architecture: Architecture, tensor: TensorRecord, place: str) -> None:
     name = tensor.name
-    for stack in family.other_stacks:
+    for stack in architecture.other_stacks:
         name = re.sub(rf"^{re.escape(stack)}[0-9]+\.", "", name)
     if any(part.isdigit() for part in name.split(".")):
         raise CheckpointError(
-            f'{place}: tensor "{tensor.name}": a numbered module that no rule of family {family.name} covers'
+            f'{place}: tensor "{tensor.name}": a numbered module that '
+            f"no rule of architecture {architecture.name} covers"
         )
 
 
 def _check_experts(
-    family: Family, shape: SourceShape, block: int, found: Mapping[str, TensorRecord], place: str
+    architecture: Architecture, shape: ModelDimensions, block: int, found: Mapping[str, TensorRecord], place: str
 ) -> None:
-    if family.expert_pattern is None:
+    if architecture.expert_pattern is None:
         return
-    indices = {int(match[1]) for rest in found if (match := family.expert_pattern.match(rest))}
+    indices = {int(match[1]) for rest in found if (match := architecture.expert_pattern.match(rest))}
     wanted = (shape.experts or 0) if shape.sparse[block] else 0
-    name = f"{family.block_prefix}{block}.{family.experts_prefix}"
+    name = f"{architecture.block_prefix}{block}.{architecture.experts_prefix}"
     lacking = next((expert for expert in range(wanted) if expert not in indices), None)
     if lacking is not None:
         raise CheckpointError(f'{place}: block {block} lacks expert {lacking} ("{name}{lacking}.…"); it needs {wanted}')
@@ -85,7 +90,7 @@ def _check_experts(
         raise CheckpointError(f'{place}: block {block} has an expert {last} ("{name}{last}.…"), but {allowed}')
 
 
-def _check_alike(family: Family, blocks: list[tuple[int, dict[str, TensorRecord]]], place: str) -> None:
+def _check_alike(architecture: Architecture, blocks: list[tuple[int, dict[str, TensorRecord]]], place: str) -> None:
     every: dict[str, tuple[int, TensorRecord]] = {}
     for block, found in blocks:
         for rest, tensor in found.items():
@@ -94,14 +99,14 @@ def _check_alike(family: Family, blocks: list[tuple[int, dict[str, TensorRecord]
         for rest, (other, like) in every.items():
             if rest not in found:
                 raise CheckpointError(
-                    f'{place}: tensor "{family.layer_name(block, rest)}" is missing; block {other} has it'
+                    f'{place}: tensor "{architecture.layer_name(block, rest)}" is missing; block {other} has it'
                 )
             if found[rest].shape != like.shape:
                 shapes = f"{list(found[rest].shape)}, but {list(like.shape)} in block {other}"
                 raise CheckpointError(f'{place}: tensor "{found[rest].name}" has shape {shapes}')
 
 
-def expert_parameters(family: Family, found: Mapping[str, TensorRecord]) -> int:
+def expert_parameters(architecture: Architecture, found: Mapping[str, TensorRecord]) -> int:
     """The elements of all experts of one block together."""
-    pattern = family.expert_pattern
+    pattern = architecture.expert_pattern
     return 0 if pattern is None else sum(tensor.parameters for rest, tensor in found.items() if pattern.match(rest))

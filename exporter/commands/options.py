@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from exporter.architectures.architecture import find_family
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.architecture import find_architecture
+from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence.evidence import (
@@ -125,8 +125,8 @@ def read_request(folder: Path, options: PlanOptions) -> tuple[Checkpoint, PlanRe
     check_options(options)
     checkpoint = open_checkpoint(folder)
     file = str(folder / "config.json")
-    family = find_family(checkpoint.config, file=file)
-    blocks = read_shape(family, checkpoint.config, file=file).blocks
+    architecture = find_architecture(checkpoint.config, file=file)
+    blocks = read_dimensions(architecture, checkpoint.config, file=file).blocks
     chosen, also = _read_evidence(options, blocks)
     request = PlanRequest(
         chosen=chosen,

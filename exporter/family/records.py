@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
 from exporter.plan.plan import Plan, PlannedVariant
 from runtime.documents.checked_json import as_json
@@ -21,10 +21,10 @@ SYNTHETIC_KEY = "trimoe_synthetic"
 def source_record(plan: Plan) -> SourceRecord:
     """The source as the manifest names it."""
     checkpoint = plan.checkpoint
-    shape = read_shape(plan.family, checkpoint.config, file=str(checkpoint.folder / "config.json"))
+    shape = read_dimensions(plan.architecture, checkpoint.config, file=str(checkpoint.folder / "config.json"))
     return SourceRecord(
         name=checkpoint.folder.resolve().name,
-        family=plan.family.name,
+        family=plan.architecture.name,
         digest=source_digest(checkpoint),
         blocks=shape.blocks,
         experts=shape.experts,
@@ -59,7 +59,7 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
         "files": [
             [file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files
         ],
-        "family": plan.family.name,
+        "family": plan.architecture.name,
         "choice": asdict(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],
         "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],

@@ -22,7 +22,7 @@ def check_tied_head(plan: Plan) -> None:
     What such a checkpoint computes depends on who loads it: transformers 5 keeps both and warns, earlier ones and the
     graphs use the embeddings twice. Reads the two tensors, and only where both are there and the config ties them.
     """
-    checkpoint, layout = plan.checkpoint, plan.family.decoder
+    checkpoint, layout = plan.checkpoint, plan.architecture.decoder
     names = (*layout.embeddings, layout.head)
     if (
         checkpoint.config.get(TIED) is not True
@@ -66,7 +66,7 @@ def check_small_files(plan: Plan, small: Mapping[str, bytes]) -> None:
     for name in checkpoint.carried:
         path = checkpoint.folder / name
         try:
-            same = edit_carried(plan.family, name, _read_again(path)) == small[name]
+            same = edit_carried(plan.architecture, name, _read_again(path)) == small[name]
         except DocumentError:
             same = False
         if not same:

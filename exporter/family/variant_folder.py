@@ -29,7 +29,7 @@ def small_files(plan: Plan) -> dict[str, bytes]:
     Raises DocumentError when a carried file cannot be read or edited.
     """
     files = {
-        name: edit_carried(plan.family, name, read_bytes(plan.checkpoint.folder / name))
+        name: edit_carried(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
         for name in plan.checkpoint.carried
     }
     modeling = resources.files("runtime.modeling")

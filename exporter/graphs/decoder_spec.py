@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.architectures.decoder_parts import DecoderLayout
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from runtime.errors import PlanError
@@ -51,7 +51,7 @@ class DecoderSpec:
 
 
 def read_decoder(
-    family: Family, checkpoint: Checkpoint, config: Any, *, layers: Sequence[int] | None = None
+    architecture: Architecture, checkpoint: Checkpoint, config: Any, *, layers: Sequence[int] | None = None
 ) -> DecoderSpec:
     """The decoder of a source checkpoint. `config` is the transformers configuration object that computes it, or that
     of a variant whose layer i is the source block `layers[i]`.
@@ -59,7 +59,7 @@ def read_decoder(
     Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the
     length.
     """
-    layout = family.decoder
+    layout = architecture.decoder
     activation = getattr(config, "hidden_act", "silu")
     if activation not in ("silu", "swish"):
         raise PlanError(
@@ -70,7 +70,7 @@ def read_decoder(
     }
     by_block: dict[int, dict[str, TensorRecord]] = {block: {} for block in layer_of}
     for name, record in checkpoint.tensors.items():
-        split = family.split_name(name)
+        split = architecture.split_name(name)
         if split is not None:
             by_block.setdefault(split[0], {})[split[1]] = record
     heads = config.num_attention_heads

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, source_digest
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.embeddings import build_embeddings
@@ -34,7 +34,7 @@ class GraphSource:
     computes."""
 
     checkpoint: Checkpoint
-    family: Family
+    architecture: Architecture
     config: Any
     spec: DecoderSpec
 
@@ -47,15 +47,20 @@ class GraphSource:
 def read_source(plan: Plan) -> GraphSource:
     """Read what the graphs of a plan need. Raises CheckpointError for a config that is refused, PlanError for what
     graphs cannot compute."""
-    checkpoint, family = plan.checkpoint, plan.family
+    checkpoint, architecture = plan.checkpoint, plan.architecture
     if "quantization_config" in checkpoint.config:
         place = f"{checkpoint.folder / 'config.json'}: quantization_config"
         raise CheckpointError(
             f"{place}: graphs are made from unquantised checkpoints; export this one as safetensors only"
         )
-    _, config = read_model_config(checkpoint.folder, checkpoint.config, family=family, error=CheckpointError)
+    _, config = read_model_config(
+        checkpoint.folder, checkpoint.config, architecture=architecture, error=CheckpointError
+    )
     return GraphSource(
-        checkpoint=checkpoint, family=family, config=config, spec=read_decoder(family, checkpoint, config)
+        checkpoint=checkpoint,
+        architecture=architecture,
+        config=config,
+        spec=read_decoder(architecture, checkpoint, config),
     )
 
 
@@ -63,7 +68,7 @@ def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple
     """The tensors of the precision's data file, with offsets: each source block that a variant keeps, once. Raises
     PlanError, CheckpointError."""
     blocks = frozenset(block for variant in plan.variants for block in variant.layers)
-    tensors = list(decoder_tensors(source.family, source.checkpoint, source.spec, precision, blocks=blocks))
+    tensors = list(decoder_tensors(source.architecture, source.checkpoint, source.spec, precision, blocks=blocks))
     if source.has_vision:
         tensors += vision_tensors(source.checkpoint, source.config, precision.dtype)
     return lay_out(tensors)
@@ -95,7 +100,7 @@ def build_graphs(
     weights = {tensor.name: tensor for tensor in tensors}
     metadata = _metadata(source, precision, digest)
     shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": metadata}
-    if source.family.decoder.inputs == "inputs_embeds":
+    if source.architecture.decoder.inputs == "inputs_embeds":
         yield (
             graph_path(precision, EMBEDDINGS),
             build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared),
@@ -115,7 +120,7 @@ def build_variant(
 ) -> ir.Model:
     """The decoder graph of one variant; `shared` is the metadata that all graphs have."""
     return build_decoder(
-        source.family,
+        source.architecture,
         source.spec,
         weights,
         layers=variant.layers,
@@ -140,7 +145,7 @@ def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> 
     return {
         **({} if digest is None else {FAMILY_DIGEST: digest}),
         "trimoe.version": importlib.metadata.version("trimoe"),
-        "trimoe.family": source.family.name,
+        "trimoe.family": source.architecture.name,
         "trimoe.source_digest": source_digest(source.checkpoint),
         PRECISION: precision.name,
     }

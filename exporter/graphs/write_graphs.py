@@ -45,7 +45,7 @@ def write_graphs(
     """
     for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=digest):
         files.write(path, to_bytes(model))
-    if source.family.decoder.inputs == "inputs_embeds":
+    if source.architecture.decoder.inputs == "inputs_embeds":
         return
     for variant in plan.variants:
         folder = f"{FOLDER}/{precision.name}/{variant.id}"

@@ -5,8 +5,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.architectures.architecture import Family
-from exporter.architectures.dimensions import SourceShape, read_shape
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.dimensions import ModelDimensions, read_dimensions
 from exporter.architectures.layer_fields import SPARSE_KEYS, check_layer_fields
 from exporter.checkpoint.auxiliary_files import PROCESSOR_FILES
 from runtime.documents.checked_json import describe, dump_document, parse_document
@@ -17,7 +17,7 @@ MODEL_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
 
 
 def edit_config(
-    family: Family,
+    architecture: Architecture,
     config: Mapping[str, Any],
     *,
     layers: tuple[int, ...],
@@ -25,43 +25,45 @@ def edit_config(
     file: str = "config.json",
 ) -> dict[str, Any]:
     """The config of a variant whose layer i is the source's block `layers[i]` with `top_k[i]` experts per token (None:
-    dense family).
+    dense architecture).
 
-    The depth and every per-block list follow the layers; the source's own top_k field keeps its value. Where top_k is
-    the source's at all layers, a transformers family keeps its model_type and needs no remote code; elsewhere the
-    variant gets the family's own model_type, `top_k_per_layer`, and the modeling file's classes. Remote code of the
-    source is never named: it does not travel.
+    The depth and every per-block list follow the layers; the source's own top_k field keeps its value. Where top_k
+    is the source's at all layers, a transformers architecture keeps its model_type and needs no remote code;
+    elsewhere the variant gets the architecture's own model_type, `top_k_per_layer`, and the modeling file's classes.
+    Remote code of the source is never named: it does not travel.
 
     Raises PlanError for fields that depend on block indices and that nobody understands (`check_layer_fields`) and for
     a source that already has `top_k_per_layer`, DocumentError for a depth, number of experts or top_k that is missing
     or out of range.
     """
-    shape = read_shape(family, config, file=file)
+    shape = read_dimensions(architecture, config, file=file)
     if config.get(LIST_KEY) is not None:
         raise PlanError(
             f"{file}: {LIST_KEY}: a key of trimoe's variants; with {describe(config[LIST_KEY])} this is no source "
             "to cut from"
         )
-    check_layer_fields(family, config, blocks=shape.blocks, file=file)
+    check_layer_fields(architecture, config, blocks=shape.blocks, file=file)
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
-    edited[family.depth_key] = len(layers)
-    _slice_lists(family, edited, shape, layers)
-    _check_divisor(family, edited, file)
-    if family.has_own_type(top_k, shape.top_k):
-        _own_type(family, edited)
+    edited[architecture.depth_key] = len(layers)
+    _slice_lists(architecture, edited, shape, layers)
+    _check_divisor(architecture, edited, file)
+    if architecture.has_own_type(top_k, shape.top_k):
+        _own_type(architecture, edited)
     if top_k is not None and any(k != shape.top_k for k in top_k):
         edited[LIST_KEY] = list(top_k)
     return edited
 
 
-def _slice_lists(family: Family, edited: dict[str, Any], shape: SourceShape, layers: tuple[int, ...]) -> None:
-    if family.alternating_windows and edited.get("layer_types") is None and edited.get("use_sliding_window"):
+def _slice_lists(
+    architecture: Architecture, edited: dict[str, Any], shape: ModelDimensions, layers: tuple[int, ...]
+) -> None:
+    if architecture.alternating_windows and edited.get("layer_types") is None and edited.get("use_sliding_window"):
         edited["layer_types"] = _window_types(edited, shape.blocks)
-    for key in family.layer_list_keys:
+    for key in architecture.layer_list_keys:
         if edited.get(key) is not None:
             edited[key] = [edited[key][block] for block in layers]
-    if family.sparse_pattern and not all(shape.sparse):
+    if architecture.sparse_pattern and not all(shape.sparse):
         edited[SPARSE_KEYS[0]] = 1
         edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not shape.sparse[block]]
 
@@ -73,49 +75,51 @@ def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:
     return ["sliding_attention" if block % 2 == 0 and block < limit else "full_attention" for block in range(blocks)]
 
 
-def _check_divisor(family: Family, edited: Mapping[str, Any], file: str) -> None:
-    if family.depth_divisor_key is None or edited.get(family.depth_divisor_key) is None:
+def _check_divisor(architecture: Architecture, edited: Mapping[str, Any], file: str) -> None:
+    if architecture.depth_divisor_key is None or edited.get(architecture.depth_divisor_key) is None:
         return
-    size = edited[family.depth_divisor_key]
-    depth = edited[family.depth_key]
+    size = edited[architecture.depth_divisor_key]
+    depth = edited[architecture.depth_key]
     if not isinstance(size, int) or size < 1 or depth % size:
         raise PlanError(
-            f"{file}: {family.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a multiple of {size}"
+            f"{file}: {architecture.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a "
+            f"multiple of {size}"
         )
 
 
-def _own_type(family: Family, edited: dict[str, Any]) -> None:
-    edited["model_type"] = family.variant_model_type
-    edited["architectures"] = [family.variant_architecture]
-    edited["auto_map"] = dict(family.variant_auto_map)
+def _own_type(architecture: Architecture, edited: dict[str, Any]) -> None:
+    edited["model_type"] = architecture.variant_model_type
+    edited["architectures"] = [architecture.variant_architecture]
+    edited["auto_map"] = dict(architecture.variant_auto_map)
 
 
-def edit_carried(family: Family, name: str, data: bytes) -> bytes:
+def edit_carried(architecture: Architecture, name: str, data: bytes) -> bytes:
     """The bytes of a carried file (tokenizer, processor, …) as they stand in a variant.
 
-    Processor files that name the source's remote code get the family's own classes instead, or lose the reference where
-    the family has none, because the source's code does not travel. Every other file, and a processor file without such
-    a reference, is returned as it is. Raises DocumentError when a processor file is not a JSON object.
+    Processor files that name the source's remote code get the architecture's own classes instead, or lose the
+    reference where the architecture has none, because the source's code does not travel. Every other file, and a
+    processor file without such a reference, is returned as it is. Raises DocumentError when a processor file is not
+    a JSON object.
     """
     if name not in PROCESSOR_FILES:
         return data
     document = {key: node.value for key, node in parse_document(data, file=name).items()}
-    edited = _edit_classes(family, document)
+    edited = _edit_classes(architecture, document)
     return data if edited == document else dump_document(edited)
 
 
-def _edit_classes(family: Family, document: dict[str, Any]) -> dict[str, Any]:
+def _edit_classes(architecture: Architecture, document: dict[str, Any]) -> dict[str, Any]:
     """A processor's fields, and those of processors nested in it, with class names that mean something beside the
     variant's files."""
-    classes = {key: value for key, value in family.variant_auto_map if key not in MODEL_CLASSES}
+    classes = {key: value for key, value in architecture.variant_auto_map if key not in MODEL_CLASSES}
     edited: dict[str, Any] = {}
     for key, value in document.items():
         if key == "auto_map" and isinstance(value, dict):
             edited[key] = {name: classes[name] for name in value if name in classes}
         elif key.endswith("processor") and isinstance(value, dict):
-            edited[key] = _edit_classes(family, value)
+            edited[key] = _edit_classes(architecture, value)
         else:
-            edited[key] = dict(family.processor_values).get(key, value)
+            edited[key] = dict(architecture.processor_values).get(key, value)
     if "auto_map" in edited and not edited["auto_map"]:
         del edited["auto_map"]
     return edited

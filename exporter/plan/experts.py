@@ -3,14 +3,14 @@
 import hashlib
 from dataclasses import dataclass
 
-from exporter.architectures.architecture import Family
-from exporter.architectures.dimensions import SourceShape
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.dimensions import ModelDimensions
 from runtime.errors import PlanError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpertChoice:
-    """`per_block[b]` experts per token at source block b (None: a dense family).
+    """`per_block[b]` experts per token at source block b (None: a dense architecture).
 
     `label` is the part of a variant's id: "k4", "kmix" for a list, "" for dense; `digest` the short digest of a list,
     "" otherwise.
@@ -22,7 +22,11 @@ class ExpertChoice:
 
 
 def choose_experts(
-    family: Family, shape: SourceShape, *, top_ks: tuple[int, ...] | None, top_k_list: tuple[int, ...] | None
+    architecture: Architecture,
+    shape: ModelDimensions,
+    *,
+    top_ks: tuple[int, ...] | None,
+    top_k_list: tuple[int, ...] | None,
 ) -> tuple[ExpertChoice, ...]:
     """One choice per value of `top_ks` in the order given, or the one of `top_k_list`; without either, the source's own
     value.
@@ -30,12 +34,12 @@ def choose_experts(
     A value applies to the blocks after block 0 that have experts; block 0 and blocks without experts keep the source's.
     The digest of a list is the first 8 hexadecimal digits of the sha256 of its values joined by commas.
 
-    Raises PlanError: any value for a dense family, both kinds at once, values out of 1–experts, a value twice, a list
-    of the wrong length, a list that changes block 0 or a block without experts.
+    Raises PlanError: any value for a dense architecture, both kinds at once, values out of 1–experts, a value twice,
+    a list of the wrong length, a list that changes block 0 or a block without experts.
     """
     if shape.top_k is None or shape.experts is None:
         if top_ks is not None or top_k_list is not None:
-            raise PlanError(f"family {family.name} has no experts: top_k cannot be set")
+            raise PlanError(f"architecture {architecture.name} has no experts: top_k cannot be set")
         return (ExpertChoice(label="", digest="", per_block=None),)
     if top_ks is not None and top_k_list is not None:
         raise PlanError("top_k values and a top_k list cannot both be given")
@@ -50,12 +54,12 @@ def choose_experts(
     return tuple(_from_value(shape, value, shape.top_k) for value in top_ks or (shape.top_k,))
 
 
-def _from_value(shape: SourceShape, value: int, source: int) -> ExpertChoice:
+def _from_value(shape: ModelDimensions, value: int, source: int) -> ExpertChoice:
     per_block = tuple(value if block > 0 and shape.sparse[block] else source for block in range(shape.blocks))
     return ExpertChoice(label=f"k{value}", digest="", per_block=per_block)
 
 
-def _from_list(shape: SourceShape, values: tuple[int, ...], source: int) -> ExpertChoice:
+def _from_list(shape: ModelDimensions, values: tuple[int, ...], source: int) -> ExpertChoice:
     if len(values) != shape.blocks:
         raise PlanError(
             f"the top_k list has {len(values)} values: the model has {shape.blocks} blocks, block 0 included"

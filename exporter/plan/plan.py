@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.architectures.architecture import Family, find_family
-from exporter.architectures.dimensions import SourceShape, read_shape
+from exporter.architectures.architecture import Architecture, find_architecture
+from exporter.architectures.dimensions import ModelDimensions, read_dimensions
 from exporter.checkpoint.block_tensors import BlockTensors, expert_parameters, split_blocks
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations
@@ -64,10 +64,10 @@ class PlannedShard:
 class PlannedVariant:
     """One member of the family.
 
-    `layers[i]` is the source block that becomes layer i; `top_k[i]` that layer's number of experts per token (None for
-    a dense family). `config` is the edited config.json; `modeling_files` the names of files of runtime/modeling that
-    travel with the variant (may be empty). `bytes` counts the variant's tensors, `shared_bytes` those of them that
-    stand in shards which another variant uses too.
+    `layers[i]` is the source block that becomes layer i; `top_k[i]` that layer's number of experts per token (None
+    for a dense architecture). `config` is the edited config.json; `modeling_files` the names of files of
+    runtime/modeling that travel with the variant (may be empty). `bytes` counts the variant's tensors,
+    `shared_bytes` those of them that stand in shards which another variant uses too.
     """
 
     id: str
@@ -89,7 +89,7 @@ class Plan:
     """Everything an export will do. `shards` are the unique files under weights/, in writing order; `bytes` their
     tensor bytes."""
 
-    family: Family
+    architecture: Architecture
     checkpoint: Checkpoint
     choice: ChoiceRecord
     variants: tuple[PlannedVariant, ...]
@@ -107,27 +107,27 @@ NON_BLOCK = "weights/non-block.safetensors"
 def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     """Plan the family that a request asks for: every depth of the chosen evidence × every top_k.
 
-    Ids are `b14-k4`, `b14` for a dense family, `b14-k4-r4.13` where two variants of one shape remove different blocks,
-    and `b14-kmix-1a2b3c4d` (with `-r4.13` before the digest where needed) for a top_k list. Variants with the same
-    layers and the same top_k at every layer are one variant, under the first id.
+    Ids are `b14-k4`, `b14` for a dense architecture, `b14-k4-r4.13` where two variants of one shape remove different
+    blocks, and `b14-kmix-1a2b3c4d` (with `-r4.13` before the digest where needed) for a top_k list. Variants with
+    the same layers and the same top_k at every layer are one variant, under the first id.
 
     Raises PlanError, CheckpointError or DocumentError: see `find_family`, `read_shape`, `split_blocks`,
     `choose_blocks`, `choose_experts` and `edit_config` for what is refused.
     """
     file = str(checkpoint.folder / "config.json")
-    family = find_family(checkpoint.config, file=file)
-    shape = read_shape(family, checkpoint.config, file=file)
-    tensors = split_blocks(family, shape, checkpoint.tensors.values(), place=str(checkpoint.folder))
+    architecture = find_architecture(checkpoint.config, file=file)
+    shape = read_dimensions(architecture, checkpoint.config, file=file)
+    tensors = split_blocks(architecture, shape, checkpoint.tensors.values(), place=str(checkpoint.folder))
     protected = _protected(request.protected, shape.blocks)
     selection = choose_blocks(request.chosen, blocks=shape.blocks, protected=protected, depths=request.depths)
-    experts = choose_experts(family, shape, top_ks=request.top_ks, top_k_list=request.top_k_list)
+    experts = choose_experts(architecture, shape, top_ks=request.top_ks, top_k_list=request.top_k_list)
     drafts = _drafts(selection.removals, experts, shape.blocks)
-    shards = _shards(family, checkpoint, tensors, drafts)
+    shards = _shards(architecture, checkpoint, tensors, drafts)
     users = Counter(path for draft in drafts for path in draft.shards)
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
-    variants = tuple(_variant(family, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
-    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(family, checkpoint.config))
-    return Plan(family=family, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
+    variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
+    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint.config))
+    return Plan(architecture=architecture, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
 
 
 def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
@@ -167,7 +167,7 @@ def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], bl
 
 
 def _shards(
-    family: Family, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]
+    architecture: Architecture, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]
 ) -> tuple[PlannedShard, ...]:
     """All unique shards, by block and layer, the non-block tensors last; inside a shard by place in the source, to read
     it in order."""
@@ -179,7 +179,7 @@ def _shards(
     shards = []
     for block, layer in sorted({(block, layer) for draft in drafts for layer, block in enumerate(draft.layers)}):
         moved = [
-            PlannedTensor(source=record, name=family.layer_name(layer, rest))
+            PlannedTensor(source=record, name=architecture.layer_name(layer, rest))
             for rest, record in tensors.blocks[block].items()
         ]
         shards.append(
@@ -192,9 +192,9 @@ def _shards(
 
 
 def _variant(
-    family: Family,
+    architecture: Architecture,
     checkpoint: Checkpoint,
-    shape: SourceShape,
+    shape: ModelDimensions,
     tensors: BlockTensors,
     draft: _Draft,
     users: Mapping[str, int],
@@ -205,7 +205,7 @@ def _variant(
     parameters, active = rest, rest
     for layer, block in enumerate(draft.layers):
         count = sum(record.parameters for record in tensors.blocks[block].values())
-        experts = expert_parameters(family, tensors.blocks[block])
+        experts = expert_parameters(architecture, tensors.blocks[block])
         parameters += count
         active += count - experts
         if draft.top_k is not None and shape.experts is not None:
@@ -216,8 +216,8 @@ def _variant(
         removed=draft.removal.removed,
         top_k=draft.top_k,
         drop=draft.removal.drop,
-        config=edit_config(family, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
-        modeling_files=family.modeling_files if family.has_own_type(draft.top_k, shape.top_k) else (),
+        config=edit_config(architecture, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
+        modeling_files=architecture.modeling_files if architecture.has_own_type(draft.top_k, shape.top_k) else (),
         shards=draft.shards,
         parameters=parameters,
         active_parameters=active,
@@ -226,11 +226,12 @@ def _variant(
     )
 
 
-def _source_notes(family: Family, config: Mapping[str, Any]) -> tuple[str, ...]:
+def _source_notes(architecture: Architecture, config: Mapping[str, Any]) -> tuple[str, ...]:
     notes = []
-    if config.get("auto_map") and not family.always_own_type:
+    if config.get("auto_map") and not architecture.always_own_type:
         notes.append(
-            f"the source names remote code (auto_map), which does not travel: variants are plain {family.model_type}"
+            "the source names remote code (auto_map), which does not travel: variants are plain "
+            f"{architecture.model_type}"
         )
     if config.get("quantization_config"):
         notes.append(

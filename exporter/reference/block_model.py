@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.reference.block_weights import BlockWeights, Places, dtype_on_disk, stored
 from exporter.reference.load_probe import use_runnable_experts
 from exporter.reference.model_class import REFUSALS, explain, read_model_config
@@ -62,22 +62,22 @@ class BlockModel:
         *,
         folder: Path,
         config: Mapping[str, Any],
-        family: Family,
+        architecture: Architecture,
         places: Places,
         error: type[TrimoeError],
         dtype: torch.dtype | None = None,
     ) -> None:
         """Build the model without weights. `config` is the folder's config.json, `places` the file of each tensor,
         `dtype` overrides theirs."""
-        self.weights = BlockWeights(family=family, places=places, error=error)
+        self.weights = BlockWeights(architecture=architecture, places=places, error=error)
         self._folder, self._error = folder, error
-        model_class, self.config = read_model_config(folder, config, family=family, error=error)
+        model_class, self.config = read_model_config(folder, config, architecture=architecture, error=error)
         try:
             self._model = _build_without_weights(model_class, self.config, dtype or _dtype(self.config, places, error))
         except REFUSALS as cause:
             raise error(f"{folder / 'config.json'}: no model can be built from it: {explain(cause)}") from cause
         use_runnable_experts(self._model)
-        blocks = self._model.get_submodule(family.layers_attribute)
+        blocks = self._model.get_submodule(architecture.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
         self._stand_ins = tuple(_PassThrough() for _ in self._blocks)
         for index, stand_in in enumerate(self._stand_ins):

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import INDEX
 from runtime.documents.checked_json import read_document
 from runtime.errors import TrimoeError
@@ -22,13 +22,13 @@ FUSED = ("gate_up_proj", "down_proj")
 class BlockWeights:
     """Reads the tensors of one checkpoint folder; `error` is the class of the errors raised for what is wrong in it."""
 
-    def __init__(self, *, family: Family, places: Places, error: type[TrimoeError]) -> None:
-        self._family = family
+    def __init__(self, *, architecture: Architecture, places: Places, error: type[TrimoeError]) -> None:
+        self._architecture = architecture
         self._places = places
         self._error = error
         self._by_layer: dict[int | None, dict[str, Path]] = {}
         for name, path in places.items():
-            split = family.split_name(name)
+            split = architecture.split_name(name)
             self._by_layer.setdefault(None if split is None else split[0], {})[name] = path
 
     @property
@@ -97,14 +97,14 @@ class BlockWeights:
         missing = set(self._disk_names(loaded))
         targets = {}
         for name in self.places_of(layer):
-            rest = name[len(self._family.layer_name(layer, "")) :]
+            rest = name[len(self._architecture.layer_name(layer, "")) :]
             if rest in missing:
                 missing.discard(rest)
                 targets[name] = self._target(rest, loaded)
             else:
                 self._ignored(name, ignore)
         if missing:
-            first = self._family.layer_name(layer, min(missing))
+            first = self._architecture.layer_name(layer, min(missing))
             raise self._error(
                 f'{self._folder()}: {counted(len(missing), "tensor")} of layer {layer} missing, first "{first}"'
             )
@@ -124,23 +124,23 @@ class BlockWeights:
         fused = self._fused_prefix()
         for name, tensor in expected.items():
             if fused is not None and name.startswith(fused) and name[len(fused) :] in FUSED:
-                gate, up, down = self._family.expert_projections
+                gate, up, down = self._architecture.expert_projections
                 for expert in range(tensor.shape[0]):
                     for projection in (down,) if name.endswith("down_proj") else (gate, up):
-                        yield f"{self._family.experts_prefix}{expert}.{projection}.weight"
+                        yield f"{self._architecture.experts_prefix}{expert}.{projection}.weight"
             else:
                 yield self._renamed(name)
 
     def _fused_prefix(self) -> str | None:
         """What the names of the fused expert parameters begin with, in memory."""
-        prefix = self._family.experts_prefix
-        for disk, memory in self._family.module_renames:
+        prefix = self._architecture.experts_prefix
+        for disk, memory in self._architecture.module_renames:
             if prefix is not None and prefix.startswith(disk):
                 return memory + prefix[len(disk) :]
         return prefix
 
     def _renamed(self, name: str) -> str:
-        for disk, memory in self._family.module_renames:
+        for disk, memory in self._architecture.module_renames:
             if name.startswith(memory):
                 return disk + name[len(memory) :]
         return name
@@ -148,15 +148,15 @@ class BlockWeights:
     def _target(self, rest: str, loaded: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Where the tensor called `rest` on disk goes: a parameter, or the part of a fused one that belongs to an
         expert."""
-        pattern = self._family.expert_pattern
+        pattern = self._architecture.expert_pattern
         found = None if pattern is None else pattern.match(rest)
         if found is None:
-            for disk, memory in self._family.module_renames:
+            for disk, memory in self._architecture.module_renames:
                 if rest.startswith(disk):
                     return loaded[memory + rest[len(disk) :]]
             return loaded[rest]
         expert, projection = int(found[1]), rest[found.end() :].removesuffix(".weight")
-        gate, up, down = self._family.expert_projections
+        gate, up, down = self._architecture.expert_projections
         if projection == down:
             return loaded[f"{self._fused_prefix()}down_proj"][expert]
         both = loaded[f"{self._fused_prefix()}gate_up_proj"][expert]

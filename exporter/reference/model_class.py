@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from runtime.errors import TrimoeError
 
 # What the config and model classes of transformers raise for values they cannot take.
@@ -23,30 +23,34 @@ def explain(cause: Exception) -> str:
 
 
 def read_model_config(
-    folder: Path, config: Mapping[str, Any], *, family: Family, error: type[TrimoeError]
+    folder: Path, config: Mapping[str, Any], *, architecture: Architecture, error: type[TrimoeError]
 ) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
     """The model class for `folder` and its config as an object; `config` is its config.json, already read. Nothing is
     read from disk.
 
-    A model type of transformers uses its classes; one of trimoe uses the package's modeling files, which the folder's
-    must equal; the source of a family that transformers does not know is run by the family's own classes. Raises
-    `error` naming the file for a config that the classes refuse.
+    A model type of transformers uses its classes; one of trimoe uses the package's modeling files, which the
+    folder's must equal; the source of an architecture that transformers does not know is run by the architecture's
+    own classes. Raises `error` naming the file for a config that the classes refuse.
     """
     file = folder / "config.json"
     model_type = config.get("model_type")
-    if model_type not in (family.model_type, family.variant_model_type):
-        known = " or ".join(f'"{name}"' for name in (family.model_type, family.variant_model_type) if name is not None)
-        raise error(f'{file}: model_type is "{model_type}"; family {family.name} has {known}')
+    if model_type not in (architecture.model_type, architecture.variant_model_type):
+        known = " or ".join(
+            f'"{name}"' for name in (architecture.model_type, architecture.variant_model_type) if name is not None
+        )
+        raise error(f'{file}: model_type is "{model_type}"; architecture {architecture.name} has {known}')
     values = copy.deepcopy(dict(config))
     try:
-        if model_type == family.variant_model_type or family.always_own_type:
-            if model_type == family.model_type:  # the source's own code and type do not apply to the family's classes
+        if model_type == architecture.variant_model_type or architecture.always_own_type:
+            if (
+                model_type == architecture.model_type
+            ):  # the source's own code and type do not apply to the architecture's classes
                 values = {
                     key: value
                     for key, value in values.items()
                     if key not in ("model_type", "auto_map", "architectures")
                 }
-            names = dict(family.variant_auto_map)
+            names = dict(architecture.variant_auto_map)
             config_class: type[PreTrainedConfig] = _packaged(names["AutoConfig"])
             model_class: type[PreTrainedModel] = _packaged(names["AutoModelForCausalLM"])
             return model_class, config_class.from_dict(values)

@@ -76,7 +76,7 @@ def show_totals(plan: Plan) -> str:
     apart = sum(variant.bytes for variant in plan.variants)
     variants = f"{len(plan.variants)} variant{'' if len(plan.variants) == 1 else 's'}"
     sizes = f"{show_bytes(plan.bytes)} on disk, {show_bytes(apart)} if kept apart"
-    total = f"{variants} of {plan.family.name} in {len(plan.shards)} weight files: {sizes}."
+    total = f"{variants} of {plan.architecture.name} in {len(plan.shards)} weight files: {sizes}."
     protected = f"never removed: {', '.join(map(str, plan.choice.protected))}."
     return "\n".join(textwrap.wrap(total, WIDTH) + textwrap.wrap(f"{_show_choice(plan)}; {protected}", WIDTH))
 
@@ -101,8 +101,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "version": VERSION,
         "source": {
             "folder": str(plan.checkpoint.folder),
-            "family": plan.family.name,
-            "blocks": plan.checkpoint.config[plan.family.depth_key],
+            "family": plan.architecture.name,
+            "blocks": plan.checkpoint.config[plan.architecture.depth_key],
             "files": [
                 {"name": file.name, "size": file.size, "header_sha256": file.header_sha256}
                 for file in plan.checkpoint.files

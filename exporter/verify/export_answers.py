@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.block_model import BlockModel, Tensors
@@ -30,7 +30,7 @@ class LogitResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VariantShape:
+class VariantFolder:
     """What a variant folder should hold: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token
     (None: dense)."""
 
@@ -51,13 +51,13 @@ def check_logits(
     source cannot be run.
     """
     shapes = [
-        VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        VariantFolder(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
         for v in plan.variants
     ]
     inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
     write_inputs(folder, inputs)
     with using_threads(threads_for(sum(record.bytes for record in checkpoint.tensors.values()))):
-        outputs = compare_with_source(checkpoint, plan.family, shapes, inputs=inputs, progress=progress)
+        outputs = compare_with_source(checkpoint, plan.architecture, shapes, inputs=inputs, progress=progress)
         golden = {shape.id: make_golden(shape.id, outputs[shape.id], inputs) for shape in shapes}
         paths = {variant: write_golden(folder, value) for variant, value in golden.items()}
         loads = check_loads(
@@ -77,7 +77,7 @@ def check_buildable(*, plan: Plan) -> None:
     a variant, and DocumentError when the config does not give the vocabulary.
     """
     checkpoint = plan.checkpoint
-    source = open_source(checkpoint, plan.family)
+    source = open_source(checkpoint, plan.architecture)
     source.check_tensors({name: record.shape for name, record in checkpoint.tensors.items()})
     make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
     checked: list[object] = []
@@ -96,7 +96,7 @@ def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> N
     model = BlockModel(
         folder=folder,
         config=as_json(variant.config),
-        family=plan.family,
+        architecture=plan.architecture,
         places=places,
         error=VerificationError,
         dtype=source.dtype,
@@ -106,19 +106,19 @@ def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> N
 
 def compare_with_source(
     checkpoint: Checkpoint,
-    family: Family,
-    shapes: Sequence[VariantShape],
+    architecture: Architecture,
+    shapes: Sequence[VariantFolder],
     *,
     inputs: Tensors,
     progress: Callable[[int], None],
 ) -> dict[str, Outputs]:
     """Run the variants and the masked original side by side; see `run_variants` for what is compared and raised."""
-    source = open_source(checkpoint, family)
-    variants = [open_variant(family, shape) for shape in shapes]
+    source = open_source(checkpoint, architecture)
+    variants = [open_variant(architecture, shape) for shape in shapes]
     return run_variants(variants, source=source, inputs=inputs, progress=progress)
 
 
-def open_source(checkpoint: Checkpoint, family: Family) -> BlockModel:
+def open_source(checkpoint: Checkpoint, architecture: Architecture) -> BlockModel:
     """The source as a model whose blocks are streamed. Raises CheckpointError when it is quantised or its config is
     refused."""
     if "quantization_config" in checkpoint.config:
@@ -129,11 +129,15 @@ def open_source(checkpoint: Checkpoint, family: Family) -> BlockModel:
     paths = {file.name: checkpoint.folder / file.name for file in checkpoint.files}
     places = {name: paths[record.file] for name, record in checkpoint.tensors.items()}
     return BlockModel(
-        folder=checkpoint.folder, config=checkpoint.config, family=family, places=places, error=CheckpointError
+        folder=checkpoint.folder,
+        config=checkpoint.config,
+        architecture=architecture,
+        places=places,
+        error=CheckpointError,
     )
 
 
-def open_variant(family: Family, shape: VariantShape) -> RunVariant:
+def open_variant(architecture: Architecture, shape: VariantFolder) -> RunVariant:
     """A variant to be run from its own files by its own config. Raises VerificationError."""
     place = shape.folder
     try:
@@ -141,7 +145,7 @@ def open_variant(family: Family, shape: VariantShape) -> RunVariant:
         places = read_places(place)
     except DocumentError as error:
         raise VerificationError(str(error)) from error
-    model = BlockModel(folder=place, config=config, family=family, places=places, error=VerificationError)
+    model = BlockModel(folder=place, config=config, architecture=architecture, places=places, error=VerificationError)
     return RunVariant(id=shape.id, layers=shape.layers, top_k=shape.top_k, model=model)
 
 

@@ -12,8 +12,8 @@ from exporter.reference.golden import Golden, compare_golden, read_golden, read_
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import threads_for, using_threads
-from exporter.verify.export_answers import VariantShape, compare_with_source, open_variant
-from exporter.verify.family_structure import manifest_family
+from exporter.verify.export_answers import VariantFolder, compare_with_source, open_variant
+from exporter.verify.family_structure import manifest_architecture
 from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import TrimoeError, VerificationError
@@ -38,7 +38,8 @@ def verify_answers(
     included. `progress` is told bytes of weights.
     """
     shapes = [
-        VariantShape(id=v.id, folder=folder / v.folder, layers=v.layers, top_k=v.top_k, bytes=v.bytes) for v in variants
+        VariantFolder(id=v.id, folder=folder / v.folder, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        for v in variants
     ]
     try:
         golden = {variant.id: _read(folder, variant) for variant in variants if variant.golden is not None}
@@ -77,7 +78,7 @@ def _read(folder: Path, variant: VariantRecord) -> Golden:
     return golden
 
 
-def _threads(golden: Mapping[str, Golden], shapes: Sequence[VariantShape]) -> int:
+def _threads(golden: Mapping[str, Golden], shapes: Sequence[VariantFolder]) -> int:
     """As many threads as the golden files name, where this machine has them: results are then equal to the last bit."""
     recorded = [value.machine.threads for value in golden.values()]
     return min(recorded[0], os.cpu_count() or 1) if recorded else threads_for(max(shape.bytes for shape in shapes))
@@ -85,20 +86,20 @@ def _threads(golden: Mapping[str, Golden], shapes: Sequence[VariantShape]) -> in
 
 def _run(
     manifest: Manifest,
-    shapes: Sequence[VariantShape],
+    shapes: Sequence[VariantFolder],
     checkpoint: Checkpoint | None,
     inputs: Tensors,
     progress: Callable[[int], None],
 ) -> dict[str, Outputs]:
-    family = manifest_family(manifest)
+    architecture = manifest_architecture(manifest)
     if checkpoint is not None:
-        return compare_with_source(checkpoint, family, shapes, inputs=inputs, progress=progress)
+        return compare_with_source(checkpoint, architecture, shapes, inputs=inputs, progress=progress)
     return run_variants(
-        [open_variant(family, shape) for shape in shapes], source=None, inputs=inputs, progress=progress
+        [open_variant(architecture, shape) for shape in shapes], source=None, inputs=inputs, progress=progress
     )
 
 
-def _with_source(shapes: Sequence[VariantShape], outputs: Mapping[str, Outputs]) -> list[Check]:
+def _with_source(shapes: Sequence[VariantFolder], outputs: Mapping[str, Outputs]) -> list[Check]:
     """The checks of a comparison with the source, which raises where one fails."""
     detail = "every layer and the logits bitwise equal to the source with the same blocks skipped"
     return [

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.dimensions import read_dimensions
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_run import Prompts, read_prompts, run_decoder
 from exporter.graphs.check.graph_verifier import judge, repeat
@@ -20,7 +20,7 @@ from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path, variant_me
 from exporter.graphs.weights.precision import Precision, find_precision
 from exporter.reference.block_weights import read_places
 from exporter.reference.threads import threads_for, using_threads
-from exporter.verify.family_structure import manifest_family
+from exporter.verify.family_structure import manifest_architecture
 from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_digest import family_digest
@@ -54,8 +54,8 @@ def verify_graphs(
 class _Verification:
     def __init__(self, folder: Path, manifest: Manifest, precision: Precision) -> None:
         self.folder, self.manifest, self.precision = folder, manifest, precision
-        self.family = manifest_family(manifest)
-        self.rebuilt = RebuiltGraphs(folder, manifest, self.family, precision)
+        self.architecture = manifest_architecture(manifest)
+        self.rebuilt = RebuiltGraphs(folder, manifest, self.architecture, precision)
         listed = {record.path for record in manifest.files}
         self.shared = {
             name: self._graph(name) for name in (EMBEDDINGS, VISION) if graph_path(precision, name) in listed
@@ -100,7 +100,7 @@ class _Verification:
         """Check the graph; returns the number of positions it has."""
         config, path = self.folder / variant.folder / "config.json", self._graph(variant.id)
         document = {key: node.value for key, node in read_document(config).items()}
-        sparse = read_shape(self.family, document, file=str(config)).sparse
+        sparse = read_dimensions(self.architecture, document, file=str(config)).sparse
         if len(sparse) != len(variant.layers):
             raise VerificationError(f"{config}: {len(sparse)} layers, the manifest says {len(variant.layers)}")
         planned = [
@@ -168,9 +168,14 @@ class _Verification:
         config = {key: node.value for key, node in read_document(place / "config.json").items()}
         places = read_places(place)
         reference = open_reference(
-            self.precision, folder=place, config=config, family=self.family, places=places, error=VerificationError
+            self.precision,
+            folder=place,
+            config=config,
+            architecture=self.architecture,
+            places=places,
+            error=VerificationError,
         )
-        sparse = read_shape(self.family, config, file=str(place / "config.json")).sparse
+        sparse = read_dimensions(self.architecture, config, file=str(place / "config.json")).sparse
         with naming(str(self._graph(variant.id))):
             answer = run_decoder(
                 self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads

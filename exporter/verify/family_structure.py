@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from exporter.architectures.architecture import FAMILIES, Family
+from exporter.architectures.architecture import ARCHITECTURES, Architecture
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.family.records import SYNTHETIC_KEY
@@ -17,27 +17,29 @@ from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import CheckpointError, DocumentError, VerificationError
 
 
-def manifest_family(manifest: Manifest) -> Family:
-    """The family row the manifest names. Raises VerificationError when this trimoe does not know it."""
-    for family in FAMILIES:
-        if family.name == manifest.source.family:
-            return family
-    known = ", ".join(family.name for family in FAMILIES)
-    raise VerificationError(f'the manifest names the family "{manifest.source.family}"; this trimoe knows {known}')
+def manifest_architecture(manifest: Manifest) -> Architecture:
+    """The architecture that the manifest names. Raises VerificationError when this trimoe does not know it."""
+    for architecture in ARCHITECTURES:
+        if architecture.name == manifest.source.family:
+            return architecture
+    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
+    raise VerificationError(
+        f'the manifest names the architecture "{manifest.source.family}"; this trimoe knows {known}'
+    )
 
 
 def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord]) -> str:
     """Check the folders of `variants`; returns a sentence. Raises VerificationError naming the file and the key or
     tensor that is wrong."""
-    family = manifest_family(manifest)
+    architecture = manifest_architecture(manifest)
     try:
         shards = {shard.sha256: shard for shard in read_tensor_digests(folder)}
         digests = {record.path: record.sha256 for record in manifest.files}
         files = {path: shards[digest] for path, digest in digests.items() if digest in shards}
         _check_folders(folder, manifest)
         for variant in variants:
-            _check_config(folder / variant.folder, manifest, family, variant)
-            _check_tensors(folder, family, variant, files)
+            _check_config(folder / variant.folder, manifest, architecture, variant)
+            _check_tensors(folder, architecture, variant, files)
         _check_bytes(folder, manifest, variants, files)
     except (DocumentError, CheckpointError) as error:
         raise VerificationError(str(error)) from error
@@ -71,14 +73,14 @@ def _check_bytes(
                 )
 
 
-def _check_config(folder: Path, manifest: Manifest, family: Family, variant: VariantRecord) -> None:
+def _check_config(folder: Path, manifest: Manifest, architecture: Architecture, variant: VariantRecord) -> None:
     config = read_document(folder / "config.json")
-    own = family.has_own_type(variant.top_k, manifest.source.top_k)
-    _expect(config, family.depth_key, len(variant.layers))
-    _expect(config, "model_type", family.variant_model_type if own else family.model_type)
-    _expect(config, "auto_map", dict(family.variant_auto_map) if own else None)
-    if family.top_k_key is not None:
-        _expect(config, family.top_k_key, manifest.source.top_k)
+    own = architecture.has_own_type(variant.top_k, manifest.source.top_k)
+    _expect(config, architecture.depth_key, len(variant.layers))
+    _expect(config, "model_type", architecture.variant_model_type if own else architecture.model_type)
+    _expect(config, "auto_map", dict(architecture.variant_auto_map) if own else None)
+    if architecture.top_k_key is not None:
+        _expect(config, architecture.top_k_key, manifest.source.top_k)
     synthetic = config.get(SYNTHETIC_KEY)
     if (synthetic is not None and synthetic.value is True) != manifest.source.synthetic:
         raise VerificationError(
@@ -86,7 +88,7 @@ def _check_config(folder: Path, manifest: Manifest, family: Family, variant: Var
         )
     mixed = variant.top_k is not None and any(k != manifest.source.top_k for k in variant.top_k)
     _expect(config, LIST_KEY, list(variant.top_k) if mixed and variant.top_k is not None else None)
-    for key in family.layer_list_keys:
+    for key in architecture.layer_list_keys:
         entries = config.get(key)
         if entries is not None and entries.value is not None and len(entries.elements()) != len(variant.layers):
             entries.fail(f"{len(entries.elements())} entries for {len(variant.layers)} layers")
@@ -99,7 +101,9 @@ def _expect(config: Node, key: str, wanted: object) -> None:
         raise VerificationError(f"{config.file}: {key} is {found!r}, the manifest implies {wanted!r}")
 
 
-def _check_tensors(folder: Path, family: Family, variant: VariantRecord, shards: Mapping[str, ShardDigests]) -> None:
+def _check_tensors(
+    folder: Path, architecture: Architecture, variant: VariantRecord, shards: Mapping[str, ShardDigests]
+) -> None:
     """Compare index, headers and tensors.json: every layer holds exactly the tensors of its source block, under its own
     index."""
     place = folder / variant.folder
@@ -123,13 +127,13 @@ def _check_tensors(folder: Path, family: Family, variant: VariantRecord, shards:
         if weight_map.get(name) != found.get(name):
             says, has = weight_map.get(name, "no file"), found.get(name, "no file")
             raise VerificationError(f"{place / INDEX}: tensor {name} is in {has}, the index says {says}")
-    _check_blocks(place, family, variant, sources)
+    _check_blocks(place, architecture, variant, sources)
 
 
-def _check_blocks(place: Path, family: Family, variant: VariantRecord, sources: Mapping[str, str]) -> None:
+def _check_blocks(place: Path, architecture: Architecture, variant: VariantRecord, sources: Mapping[str, str]) -> None:
     layers: set[int] = set()
     for name, source in sources.items():
-        here, there = family.split_name(name), family.split_name(source)
+        here, there = architecture.split_name(name), architecture.split_name(source)
         if here is None or there is None:
             if name != source:
                 raise VerificationError(f"{place}: tensor {name} was cut from {source}")
@@ -155,12 +159,12 @@ def check_code(folder: Path, manifest: Manifest, variants: Sequence[VariantRecor
     code. Files of another version that are as recorded are "skipped": they cannot be compared, so nothing of theirs may
     be run.
     """
-    family = manifest_family(manifest)
+    architecture = manifest_architecture(manifest)
     package = resources.files("runtime.modeling")
     count = 0
     for variant in variants:
         place = folder / variant.folder
-        wanted = family.modeling_files if family.has_own_type(variant.top_k, manifest.source.top_k) else ()
+        wanted = architecture.modeling_files if architecture.has_own_type(variant.top_k, manifest.source.top_k) else ()
         present = {path.name for path in place.rglob("*.py")}
         if present != set(wanted):
             raise VerificationError(f"{place}: Python files {sorted(present)}, expected are {sorted(wanted)}")

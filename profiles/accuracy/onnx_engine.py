@@ -13,10 +13,10 @@ from typing import Any
 
 import onnxruntime
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from profiles.accuracy.engine import Request
 from profiles.accuracy.onnx_answers import OnnxAnswerer
-from profiles.accuracy.prompts import PromptReader, find_named_family
+from profiles.accuracy.prompts import PromptReader, find_named_architecture
 from runtime.documents.checked_json import Node, read_document
 from runtime.documents.golden_outputs import golden_path
 from runtime.documents.manifest import Manifest, VariantRecord
@@ -38,12 +38,20 @@ class OnnxEngine:
     """
 
     def __init__(
-        self, folder: Path, graphs: Path, variant: str, family: Family, *, precision: str, provider: str, threads: int
+        self,
+        folder: Path,
+        graphs: Path,
+        variant: str,
+        architecture: Architecture,
+        *,
+        precision: str,
+        provider: str,
+        threads: int,
     ) -> None:
         """Open the decoder and, for models that take images, the shared graphs in front of it. Raises
         VerificationError as sessions do."""
         self._precision, self._provider, self._threads = precision, provider, threads
-        self._prompts = PromptReader(folder, family)
+        self._prompts = PromptReader(folder, architecture)
         self._open = partial(
             OnnxAnswerer, graphs, variant, _end_ids(folder, self._prompts.tokenizer.eos_token_id), provider=provider
         )
@@ -132,7 +140,7 @@ class OnnxOpener:
         self._threads = threads or os.cpu_count() or 1
         self._folder, self._dtype, self._provider = folder, dtype, provider
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
-        self._family = find_named_family(manifest.source.family, folder)
+        self._architecture = find_named_architecture(manifest.source.family, folder)
         self._graphs = folder / "onnx" / dtype
         self._shared_tested = False
         if not self._graphs.is_dir():
@@ -151,7 +159,7 @@ class OnnxOpener:
             folder,
             self._graphs,
             variant,
-            self._family,
+            self._architecture,
             precision=self._dtype,
             provider=self._provider,
             threads=self._threads,

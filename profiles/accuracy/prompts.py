@@ -8,30 +8,30 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedConfig
 
-from exporter.architectures.architecture import FAMILIES, Family
+from exporter.architectures.architecture import ARCHITECTURES, Architecture
 from profiles.accuracy.engine import Request
 from runtime.errors import DocumentError
 
 _PROCESSOR = "AutoProcessor"
 
 
-def find_named_family(name: str, folder: Path) -> Family:
-    """The family row a manifest names. Raises DocumentError when there is none."""
-    for family in FAMILIES:
-        if family.name == name:
-            return family
+def find_named_architecture(name: str, folder: Path) -> Architecture:
+    """The architecture a manifest names. Raises DocumentError when there is none."""
+    for architecture in ARCHITECTURES:
+        if architecture.name == name:
+            return architecture
     raise DocumentError(
-        f"{folder / 'manifest.json'}: source.family: no family {name!r}; there are "
-        f"{', '.join(one.name for one in FAMILIES)}"
+        f"{folder / 'manifest.json'}: source.family: no architecture {name!r}; there are "
+        f"{', '.join(one.name for one in ARCHITECTURES)}"
     )
 
 
 class PromptReader:
     """Turns requests into a padded batch, and token ids into text."""
 
-    def __init__(self, folder: Path, family: Family) -> None:
+    def __init__(self, folder: Path, architecture: Architecture) -> None:
         """Read the processor or tokenizer files in `folder`."""
-        name = dict(family.variant_auto_map).get(_PROCESSOR)
+        name = dict(architecture.variant_auto_map).get(_PROCESSOR)
         self._processor: Any = None
         if name is not None:
             module, _, attribute = name.partition(".")

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.reference.model_class import read_model_config
 from profiles.accuracy.engine import Request
-from profiles.accuracy.prompts import PromptReader, find_named_family
+from profiles.accuracy.prompts import PromptReader, find_named_architecture
 from runtime.documents.checked_json import read_document
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import VerificationError
@@ -21,16 +21,16 @@ _FAST_EXPERTS = "grouped_mm"
 class TorchEngine:
     """One variant on one device."""
 
-    def __init__(self, folder: Path, family: Family, *, device: str) -> None:
+    def __init__(self, folder: Path, architecture: Architecture, *, device: str) -> None:
         """Load the variant in `folder`. Raises VerificationError when its config is not what the family's classes
         read."""
         config = read_document(folder / "config.json").value
-        model_class, settings = read_model_config(folder, config, family=family, error=VerificationError)
+        model_class, settings = read_model_config(folder, config, architecture=architecture, error=VerificationError)
         options = {"experts_implementation": _FAST_EXPERTS} if model_class._can_set_experts_implementation() else {}
         model = model_class.from_pretrained(folder, config=settings, dtype="auto", local_files_only=True, **options)
         self._model = model.eval().to(device)
         self._device = device
-        self._prompts = PromptReader(folder, family)
+        self._prompts = PromptReader(folder, architecture)
 
     @property
     def dtype(self) -> str:
@@ -80,10 +80,10 @@ class TorchOpener:
             torch.set_num_threads(threads)
         self._folder = folder
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
-        self._family = find_named_family(manifest.source.family, folder)
+        self._architecture = find_named_architecture(manifest.source.family, folder)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         transformers_logging.disable_progress_bar()  # a bar for each variant would break up our own line
 
     def __call__(self, variant: str) -> TorchEngine:
         """The engine of a variant."""
-        return TorchEngine(self._folder / self._variants[variant].folder, self._family, device=self._device)
+        return TorchEngine(self._folder / self._variants[variant].folder, self._architecture, device=self._device)

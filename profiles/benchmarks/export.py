@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.architectures.architecture import find_family
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.architecture import find_architecture
+from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.memory import available_bytes
 from runtime.documents.checked_json import Node, read_document
@@ -102,19 +102,19 @@ def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[
     found = []
     try:
         for number in range(1, rounds + 1):
-            family = folder / "family"
+            architecture = folder / "family"
             if warm:
                 read_files(checkpoint / file.name for file in source.files)
-            seconds, peak, document = _run_export(checkpoint, family)
-            weights = sorted((family / "weights").iterdir())
+            seconds, peak, document = _run_export(checkpoint, architecture)
+            weights = sorted((architecture / "weights").iterdir())
             copy_s, digest_s = _copy_and_digest(weights, folder / "copy")
             found.append(Round(export_s=seconds, copy_s=copy_s, digest_s=digest_s, peak_bytes=peak))
             say(
                 f"round {number} of {rounds}: export {seconds:.1f} s, cp {copy_s:.1f} s + sha256sum {digest_s:.1f} "
                 f"s, peak {peak / 1e6:.0f} MB"
             )
-            disk = disk_bytes(family)
-            shutil.rmtree(family)
+            disk = disk_bytes(architecture)
+            shutil.rmtree(architecture)
     finally:
         shutil.rmtree(folder)
     return ExportBench(
@@ -132,7 +132,7 @@ def request_options(checkpoint: Path) -> list[str]:
     """The command-line options that ask for 5 depths × 3 top_k of this checkpoint (one top_k for a dense one)."""
     config = open_checkpoint(checkpoint).config
     file = str(checkpoint / "config.json")
-    shape = read_shape(find_family(config, file=file), config, file=file)
+    shape = read_dimensions(find_architecture(config, file=file), config, file=file)
     order = [block for block in (*_REMOVAL_ORDER, *range(1, shape.blocks)) if block < shape.blocks]
     order = list(dict.fromkeys(order))[: _DEPTHS - 1]
     if len(order) < _DEPTHS - 1:
@@ -150,18 +150,18 @@ def request_options(checkpoint: Path) -> list[str]:
     return options
 
 
-def _run_export(checkpoint: Path, family: Path) -> tuple[float, int, Node]:
+def _run_export(checkpoint: Path, architecture: Path) -> tuple[float, int, Node]:
     arguments = [
         *_TRIMOE,
         "export",
         str(checkpoint),
         "--out",
-        str(family),
+        str(architecture),
         "--no-logits",
         "--json",
         *request_options(checkpoint),
     ]
-    output = family.with_suffix(".json")
+    output = architecture.with_suffix(".json")
     # Its messages go to a file: a pipe that is read after the end would fill up and stop the export for ever.
     with output.open("wb") as stream, tempfile.TemporaryFile() as messages:
         began = time.monotonic()

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from exporter.architectures.architecture import find_family
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.architecture import find_architecture
+from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.family.variant_folder import FamilyFiles
@@ -72,7 +72,7 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
     torch.set_num_threads(threads)
     precision, opened = find_precision("float32"), open_checkpoint(checkpoint)
     config = str(checkpoint / "config.json")
-    blocks = read_shape(find_family(opened.config, file=config), opened.config, file=config).blocks
+    blocks = read_dimensions(find_architecture(opened.config, file=config), opened.config, file=config).blocks
     removals = tuple(removed for removed in REMOVALS if all(block < blocks for block in removed))
     plan = make_plan(opened, request=PlanRequest(chosen=ExplicitRemovals(sets=removals), top_ks=TOP_KS))
     source, files = read_source(plan), FamilyFiles(scratch)

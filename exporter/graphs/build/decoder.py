@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.graphs.build.attention import BATCH, SEQUENCE, TOTAL, Lengths, add_attention, add_lengths, add_norm
 from exporter.graphs.build.feed_forward import add_dense, add_experts
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
@@ -16,7 +16,7 @@ FIRST_LOGITS = "first_logits_position"
 
 
 def build_decoder(
-    family: Family,
+    architecture: Architecture,
     spec: DecoderSpec,
     weights: Mapping[str, StoredTensor],
     *,
@@ -34,12 +34,12 @@ def build_decoder(
     optional input FIRST_LOGITS, int64 [1], is the first position of `sequence` whose logits are wanted (default 0: all;
     −1: the last). Weights come from `data_file`, beside the graph.
     """
-    return _Decoder(family, spec, GraphBuilder(weights, data_file, dtype)).build(layers, top_k, metadata)
+    return _Decoder(architecture, spec, GraphBuilder(weights, data_file, dtype)).build(layers, top_k, metadata)
 
 
 class _Decoder:
-    def __init__(self, family: Family, spec: DecoderSpec, graph: GraphBuilder) -> None:
-        self.layout, self.spec, self.graph = family.decoder, spec, graph
+    def __init__(self, architecture: Architecture, spec: DecoderSpec, graph: GraphBuilder) -> None:
+        self.layout, self.spec, self.graph = architecture.decoder, spec, graph
 
     def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
         hidden = self._inputs()

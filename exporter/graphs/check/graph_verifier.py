@@ -111,7 +111,7 @@ def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Pr
 
 
 def _shared(source: GraphSource) -> tuple[str, ...]:
-    embeddings = (EMBEDDINGS,) if source.family.decoder.inputs == "inputs_embeds" else ()
+    embeddings = (EMBEDDINGS,) if source.architecture.decoder.inputs == "inputs_embeds" else ()
     return (*embeddings, VISION) if source.has_vision else embeddings
 
 
@@ -120,7 +120,7 @@ class _Runner:
 
     def __init__(self, source: GraphSource, precision: Precision, folder: Path, threads: int) -> None:
         self.source, self.precision, self.folder, self.threads = source, precision, folder, threads
-        self.reference = source_reference(source.checkpoint, source.family, precision)
+        self.reference = source_reference(source.checkpoint, source.architecture, precision)
         self.inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
         shared = {name: folder / graph_path(precision, name) for name in _shared(source)}
         arrays = {name: tensor.numpy() for name, tensor in self.inputs.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.graphs.build.decoder import build_decoder
@@ -27,9 +27,9 @@ from runtime.errors import CheckpointError, DocumentError, PlanError, Verificati
 class RebuiltGraphs:
     """The graphs of a family in one precision, as this version of trimoe plans them."""
 
-    def __init__(self, folder: Path, manifest: Manifest, family: Family, precision: Precision) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, architecture: Architecture, precision: Precision) -> None:
         """The family below `folder`; what it holds is read when it is first needed."""
-        self._folder, self._manifest, self._family, self._precision = folder, manifest, family, precision
+        self._folder, self._manifest, self._architecture, self._precision = folder, manifest, architecture, precision
         self._tensors: Mapping[str, TensorRecord] | None = None
         self._weights: dict[str, StoredTensor] = {}
 
@@ -42,10 +42,10 @@ class RebuiltGraphs:
         place = self._folder / variant.folder
         try:
             checkpoint, config = self._model(variant)
-            spec = read_decoder(self._family, checkpoint, config, layers=variant.layers)
+            spec = read_decoder(self._architecture, checkpoint, config, layers=variant.layers)
             if not self._weights:
                 blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
-                tensors = decoder_tensors(self._family, checkpoint, spec, self._precision, blocks=blocks)
+                tensors = decoder_tensors(self._architecture, checkpoint, spec, self._precision, blocks=blocks)
                 self._weights = {tensor.name: tensor for tensor in lay_out(tensors)}
         except (DocumentError, CheckpointError, PlanError) as error:
             raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
@@ -57,7 +57,7 @@ class RebuiltGraphs:
 
     def _graph(self, variant: VariantRecord, spec: DecoderSpec) -> ir.Model:
         return build_decoder(
-            self._family,
+            self._architecture,
             spec,
             self._weights,
             layers=variant.layers,
@@ -71,7 +71,7 @@ class RebuiltGraphs:
         """The source's tensors as far as the family has them, and the variant's config as transformers reads it."""
         place = self._folder / variant.folder
         document = {key: node.value for key, node in read_document(place / "config.json").items()}
-        _, config = read_model_config(place, document, family=self._family, error=VerificationError)
+        _, config = read_model_config(place, document, architecture=self._architecture, error=VerificationError)
         if self._tensors is None:
             self._tensors = _source_tensors(self._folder)
         tensors = self._tensors

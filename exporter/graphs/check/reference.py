@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.graphs.check.rounded_model import RoundedModel
 from exporter.graphs.weights.precision import Precision, block_size
@@ -33,14 +33,14 @@ class Expected:
     experts: tuple[torch.Tensor | None, ...]
 
 
-def source_reference(checkpoint: Checkpoint, family: Family, precision: Precision) -> "Reference":
+def source_reference(checkpoint: Checkpoint, architecture: Architecture, precision: Precision) -> "Reference":
     """The source as a reference. Raises CheckpointError."""
     places = {name: checkpoint.folder / record.file for name, record in checkpoint.tensors.items()}
     return open_reference(
         precision,
         folder=checkpoint.folder,
         config=checkpoint.config,
-        family=family,
+        architecture=architecture,
         places=places,
         error=CheckpointError,
     )
@@ -51,7 +51,7 @@ def open_reference(
     *,
     folder: Path,
     config: Mapping[str, Any],
-    family: Family,
+    architecture: Architecture,
     places: Places,
     error: type[TrimoeError],
 ) -> "Reference":
@@ -59,10 +59,15 @@ def open_reference(
     if precision.half:
         kind = getattr(torch, precision.dtype)
         return Reference(
-            RoundedModel(folder=folder, config=config, family=family, places=places, error=error, kind=kind), precision
+            RoundedModel(
+                folder=folder, config=config, architecture=architecture, places=places, error=error, kind=kind
+            ),
+            precision,
         )
     return Reference(
-        BlockModel(folder=folder, config=config, family=family, places=places, error=error, dtype=torch.float32),
+        BlockModel(
+            folder=folder, config=config, architecture=architecture, places=places, error=error, dtype=torch.float32
+        ),
         precision,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.reference.block_model import BlockModel, Tensors
 from exporter.reference.block_weights import Places
 from runtime.errors import TrimoeError
@@ -23,7 +23,7 @@ class RoundedModel(BlockModel):
         *,
         folder: Path,
         config: Mapping[str, Any],
-        family: Family,
+        architecture: Architecture,
         places: Places,
         error: type[TrimoeError],
         kind: torch.dtype,
@@ -32,7 +32,9 @@ class RoundedModel(BlockModel):
         self._kind = kind
         limit = config.get(CLIP)
         rounded = config if limit is None else {**config, CLIP: float(torch.tensor(limit).to(kind))}
-        super().__init__(folder=folder, config=rounded, family=family, places=places, error=error, dtype=torch.float32)
+        super().__init__(
+            folder=folder, config=rounded, architecture=architecture, places=places, error=error, dtype=torch.float32
+        )
 
     def read_rest(self) -> dict[str, torch.Tensor]:
         """Read every tensor that belongs to no block."""

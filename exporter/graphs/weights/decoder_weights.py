@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from exporter.architectures.architecture import Family
+from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from exporter.graphs.weights.precision import Precision, block_size
@@ -19,14 +19,19 @@ SLICE_WIDTH = 64  # the least: calling the kernel for narrower slices costs more
 
 
 def decoder_tensors(
-    family: Family, checkpoint: Checkpoint, spec: DecoderSpec, precision: Precision, *, blocks: frozenset[int]
+    architecture: Architecture,
+    checkpoint: Checkpoint,
+    spec: DecoderSpec,
+    precision: Precision,
+    *,
+    blocks: frozenset[int],
 ) -> Iterator[StoredTensor]:
     """Every tensor of the given source blocks, of embeddings and head, without offsets.
 
     A quantised matrix `x` becomes `x.packed` and `x.scales`; embeddings, also as a tied head, and routers never are.
     Raises PlanError for widths that cannot be quantised.
     """
-    layout, dtype = family.decoder, precision.dtype
+    layout, dtype = architecture.decoder, precision.dtype
     yield StoredTensor(name="rotary.cos", dtype=dtype, shape=spec.cos.shape, values=spec.cos)
     yield StoredTensor(name="rotary.sin", dtype=dtype, shape=spec.sin.shape, values=spec.sin)
     if spec.clip is not None:
@@ -35,7 +40,7 @@ def decoder_tensors(
     embeddings = tuple(checkpoint.tensors[name] for name in layout.embeddings)
     yield stacked("embeddings", embeddings, dtype)
     for block in (spec.blocks[number] for number in sorted(blocks)):
-        yield from _Block(family, block, precision).tensors()
+        yield from _Block(architecture, block, precision).tensors()
     yield stacked("final_norm", (checkpoint.tensors[layout.final_norm],), dtype)
     if not spec.tied_head:
         yield from matrix("head.weight", (checkpoint.tensors[layout.head],), precision)
@@ -104,12 +109,12 @@ def _row_slice(record: TensorRecord, part: int, parts: int) -> TensorRecord:
 class _Block:
     """The tensors of one source block, named `blocks.<block>.…`."""
 
-    def __init__(self, family: Family, block: BlockSpec, precision: Precision) -> None:
-        self.family, self.block, self.precision = family, block, precision
+    def __init__(self, architecture: Architecture, block: BlockSpec, precision: Precision) -> None:
+        self.architecture, self.block, self.precision = architecture, block, precision
         self.prefix = f"blocks.{block.block}."
 
     def tensors(self) -> Iterator[StoredTensor]:
-        layout, tensors = self.family.decoder, self.block.tensors
+        layout, tensors = self.architecture.decoder, self.block.tensors
         yield self._take("attention_norm", layout.attention_norm)
         yield from self._linear("qkv", *layout.query_key_value)
         if layout.query_norm is not None and layout.key_norm is not None:
@@ -153,7 +158,7 @@ class _Block:
         """
         gates, ups, downs = (
             [self._expert(expert, projection) for expert in range(count)]
-            for projection in self.family.expert_projections
+            for projection in self.architecture.expert_projections
         )
         hidden, width = downs[0].shape
         slices = _slices(width) if self.precision.cpu_layout else 1
@@ -187,8 +192,8 @@ class _Block:
         """One block size for both matrices of the experts: the node has one."""
         return min(
             block_size(self._expert(0, projection).shape[1], tensor=source)
-            for projection in self.family.expert_projections
+            for projection in self.architecture.expert_projections
         )
 
     def _expert(self, expert: int, projection: str) -> TensorRecord:
-        return self.block.tensors[f"{self.family.experts_prefix}{expert}.{projection}.weight"]
+        return self.block.tensors[f"{self.architecture.experts_prefix}{expert}.{projection}.weight"]

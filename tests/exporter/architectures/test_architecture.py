@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.architectures.architecture import FAMILIES, LLAMA, MIXTRAL, MOLMOE, OLMOE, find_family
+from exporter.architectures.architecture import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE, find_architecture
 from runtime.errors import CheckpointError, DocumentError
 from tests.support.paths import MODELING, TEST_DATA
 
@@ -13,13 +13,13 @@ REAL_CONFIG = TEST_DATA / "molmoe-1b" / "config.json"
 
 
 def test_the_real_molmoe_config_is_a_molmoe() -> None:
-    assert find_family(json.loads(REAL_CONFIG.read_text("utf-8")), file="config.json") is MOLMOE
+    assert find_architecture(json.loads(REAL_CONFIG.read_text("utf-8")), file="config.json") is MOLMOE
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_each_model_type_finds_its_row(family: Any) -> None:
-    config = {"model_type": family.model_type, **dict(family.required_values)}
-    assert find_family(config, file="config.json") is family
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)
+def test_each_model_type_finds_its_row(architecture: Any) -> None:
+    config = {"model_type": architecture.model_type, **dict(architecture.required_values)}
+    assert find_architecture(config, file="config.json") is architecture
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_a_block_is_known_by_the_whole_beginning_of_a_name(name: str, expected: 
 
 
 def test_a_layer_name_is_the_inverse_of_splitting() -> None:
-    for family in FAMILIES:
-        assert family.split_name(family.layer_name(7, "mlp.gate.weight")) == (7, "mlp.gate.weight")
+    for architecture in ARCHITECTURES:
+        assert architecture.split_name(architecture.layer_name(7, "mlp.gate.weight")) == (7, "mlp.gate.weight")
 
 
 def test_experts_are_told_from_shared_experts() -> None:
@@ -55,12 +55,13 @@ def test_experts_are_told_from_shared_experts() -> None:
     [
         (
             {"model_type": "gpt2"},
-            'unknown family "gpt2"; known model types: molmo (molmoe), olmoe, mixtral, qwen2_moe, qwen3_moe, llama',
+            'unknown architecture "gpt2"; known model types: molmo '
+            "(molmoe), olmoe, mixtral, qwen2_moe, qwen3_moe, llama",
         ),
-        ({"model_type": "molmo"}, 'the key "block_type" is missing; family molmoe needs "moe"'),
+        ({"model_type": "molmo"}, 'the key "block_type" is missing; architecture molmoe needs "moe"'),
         (
             {"model_type": "molmo", "block_type": "sequential"},
-            'block_type: family molmoe needs "moe", found the string "sequential"',
+            'block_type: architecture molmoe needs "moe", found the string "sequential"',
         ),
         (
             {"model_type": "llava", "text_config": {"model_type": "llama"}},
@@ -70,7 +71,7 @@ def test_experts_are_told_from_shared_experts() -> None:
 )
 def test_a_config_of_no_known_family_is_refused_by_name(config: dict[str, Any], phrase: str) -> None:
     with pytest.raises(CheckpointError) as caught:
-        find_family(config, file="x/config.json")
+        find_architecture(config, file="x/config.json")
     assert phrase in str(caught.value)
     assert str(caught.value).startswith("x/config.json: ")
 
@@ -78,20 +79,22 @@ def test_a_config_of_no_known_family_is_refused_by_name(config: dict[str, Any], 
 @pytest.mark.parametrize("config", [{}, {"model_type": 3}, {"model_type": None}])
 def test_a_model_type_must_be_a_text(config: dict[str, Any]) -> None:
     with pytest.raises(DocumentError, match="model_type"):
-        find_family(config, file="config.json")
+        find_architecture(config, file="config.json")
 
 
 def test_modeling_files_exist_and_their_relative_imports_travel_along() -> None:
-    for family in FAMILIES:
-        for name in family.modeling_files:
+    for architecture in ARCHITECTURES:
+        for name in architecture.modeling_files:
             text = (MODELING / name).read_text("utf-8")
             imported = {f"{line.split()[1][1:]}.py" for line in text.splitlines() if line.startswith("from .")}
-            assert imported <= set(family.modeling_files), f"{name} imports {imported - set(family.modeling_files)}"
+            assert imported <= set(architecture.modeling_files), (
+                f"{name} imports {imported - set(architecture.modeling_files)}"
+            )
 
 
 def test_each_class_of_an_auto_map_is_defined_in_a_file_that_travels() -> None:
-    for family in FAMILIES:
-        for _, reference in family.variant_auto_map:
+    for architecture in ARCHITECTURES:
+        for _, reference in architecture.variant_auto_map:
             module, name = reference.split(".")
-            assert f"{module}.py" in family.modeling_files
+            assert f"{module}.py" in architecture.modeling_files
             assert f"class {name}(" in (MODELING / f"{module}.py").read_text("utf-8")

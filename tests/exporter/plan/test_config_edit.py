@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from exporter.architectures.architecture import (
-    FAMILIES,
+    ARCHITECTURES,
     LLAMA,
     MIXTRAL,
     MOLMOE,
     OLMOE,
     QWEN2_MOE,
     QWEN3_MOE,
-    Family,
-    find_family,
+    Architecture,
+    find_architecture,
 )
-from exporter.architectures.dimensions import read_shape
+from exporter.architectures.dimensions import read_dimensions
 from exporter.plan.config_edit import edit_carried, edit_config
 from runtime.documents.checked_json import parse_document
 from runtime.errors import DocumentError, PlanError
@@ -52,17 +52,21 @@ def test_a_list_of_top_k_is_written_only_when_it_differs_and_the_source_field_st
     assert edited["moe_top_k"] == 8
 
 
-@pytest.mark.parametrize("family", [OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE], ids=lambda family: family.name)
-def test_a_transformers_family_needs_no_code_while_top_k_is_the_sources(family: Family) -> None:
-    config = tiny_config(family.name)
-    edited = edit_config(family, config, layers=(0, 1, 3, 5), top_k=(2, 2, 2, 2))
+@pytest.mark.parametrize(
+    "architecture", [OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE], ids=lambda architecture: architecture.name
+)
+def test_a_transformers_family_needs_no_code_while_top_k_is_the_sources(architecture: Architecture) -> None:
+    config = tiny_config(architecture.name)
+    edited = edit_config(architecture, config, layers=(0, 1, 3, 5), top_k=(2, 2, 2, 2))
     assert edited == config | {"num_hidden_layers": 4}
 
 
-@pytest.mark.parametrize("family", [OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE], ids=lambda family: family.name)
-def test_another_top_k_gives_the_variant_its_own_type(family: Family) -> None:
-    edited = edit_config(family, tiny_config(family.name), layers=(0, 1, 3, 5), top_k=(2, 1, 1, 1))
-    assert edited["model_type"] == f"trimoe_{family.name}"
+@pytest.mark.parametrize(
+    "architecture", [OLMOE, MIXTRAL, QWEN2_MOE, QWEN3_MOE], ids=lambda architecture: architecture.name
+)
+def test_another_top_k_gives_the_variant_its_own_type(architecture: Architecture) -> None:
+    edited = edit_config(architecture, tiny_config(architecture.name), layers=(0, 1, 3, 5), top_k=(2, 1, 1, 1))
+    assert edited["model_type"] == f"trimoe_{architecture.name}"
     assert edited["top_k_per_layer"] == [2, 1, 1, 1]
     assert edited["num_experts_per_tok"] == 2
     assert set(edited["auto_map"]) == {"AutoConfig", "AutoModelForCausalLM"}
@@ -105,7 +109,7 @@ def test_dense_blocks_are_named_by_their_new_layers(
     config = tiny_config("qwen3_moe", decoder_sparse_step=step, mlp_only_layers=dense)
     edited = edit_config(QWEN3_MOE, config, layers=layers, top_k=(2,) * len(layers))
     assert (edited["decoder_sparse_step"], edited["mlp_only_layers"]) == (1, expected)
-    source, variant = read_shape(QWEN3_MOE, config, file="c"), read_shape(QWEN3_MOE, edited, file="c")
+    source, variant = read_dimensions(QWEN3_MOE, config, file="c"), read_dimensions(QWEN3_MOE, edited, file="c")
     assert variant.sparse == tuple(source.sparse[block] for block in layers)
 
 
@@ -145,12 +149,14 @@ def test_a_field_that_speaks_of_single_blocks_is_refused_by_name(
     name: str, fields: dict[str, Any], phrase: str
 ) -> None:
     config = tiny_config(name, **fields)
-    family = find_family(config, file="c")
+    architecture = find_architecture(config, file="c")
     with pytest.raises(PlanError) as caught:
-        edit_config(family, config, layers=(0, 1), top_k=None if name == "llama" else (2, 2), file="x/config.json")
+        edit_config(
+            architecture, config, layers=(0, 1), top_k=None if name == "llama" else (2, 2), file="x/config.json"
+        )
     assert phrase in str(caught.value)
     assert str(caught.value).startswith("x/config.json: ")
-    assert f"family {name}" in str(caught.value) or "one entry per block" in str(caught.value)
+    assert f"architecture {name}" in str(caught.value) or "one entry per block" in str(caught.value)
 
 
 def test_neutral_values_and_lists_of_other_parts_are_left_alone() -> None:
@@ -195,7 +201,7 @@ def test_the_depth_must_fit_the_group_size_of_blocks() -> None:
 )
 def test_the_shape_of_the_model_must_be_stated_soundly(fields: dict[str, Any], phrase: str) -> None:
     with pytest.raises(DocumentError) as caught:
-        read_shape(OLMOE, tiny_config(**fields), file="x/config.json")
+        read_dimensions(OLMOE, tiny_config(**fields), file="x/config.json")
     assert phrase in str(caught.value)
 
 
@@ -203,12 +209,12 @@ def test_the_shape_of_the_model_must_be_stated_soundly(fields: dict[str, Any], p
 def test_a_missing_field_is_named(key: str) -> None:
     config = {name: value for name, value in tiny_config().items() if name != key}
     with pytest.raises(DocumentError, match=f'the key "{key}" is missing'):
-        read_shape(OLMOE, config, file="config.json")
+        read_dimensions(OLMOE, config, file="config.json")
 
 
 def test_blocks_that_are_not_there_cannot_be_dense() -> None:
     with pytest.raises(DocumentError, match=r"mlp_only_layers\[0\]: 6 is above the greatest allowed, 5"):
-        read_shape(QWEN3_MOE, tiny_config("qwen3_moe", mlp_only_layers=[6]), file="config.json")
+        read_dimensions(QWEN3_MOE, tiny_config("qwen3_moe", mlp_only_layers=[6]), file="config.json")
 
 
 HUB_PROCESSOR = {
@@ -241,9 +247,9 @@ def test_an_image_processor_nested_in_a_processor_is_edited_too() -> None:
 
 def test_other_files_are_carried_byte_for_byte() -> None:
     odd = b'{ "a":1 }\n\n'
-    for family in FAMILIES:
-        assert edit_carried(family, "tokenizer.json", b"\xff not even JSON") == b"\xff not even JSON"
-        assert edit_carried(family, "tokenizer_config.json", odd) == odd
+    for architecture in ARCHITECTURES:
+        assert edit_carried(architecture, "tokenizer.json", b"\xff not even JSON") == b"\xff not even JSON"
+        assert edit_carried(architecture, "tokenizer_config.json", odd) == odd
 
 
 def test_a_reference_to_code_that_does_not_travel_is_dropped() -> None:

@@ -194,8 +194,8 @@ def test_blocks_without_experts_keep_the_sources_top_k() -> None:
         ("olmoe", {"top_k_list": (2,) * 5}, "the top_k list has 5 values: the model has 6 blocks, block 0 included"),
         ("olmoe", {"top_k_list": (1,) * 6}, "gives block 0 the value 1: block 0 keeps the source's top_k, 2"),
         ("olmoe", {"top_k_list": (2, 9, 2, 2, 2, 2)}, "cannot use 9 experts per token"),
-        ("llama", {"top_ks": (2,)}, "family llama has no experts: top_k cannot be set"),
-        ("llama", {"top_k_list": (2,) * 6}, "family llama has no experts"),
+        ("llama", {"top_ks": (2,)}, "architecture llama has no experts: top_k cannot be set"),
+        ("llama", {"top_k_list": (2,) * 6}, "architecture llama has no experts"),
         ("olmoe", {"protected": (6,)}, r"cannot protect blocks \[6\]: the model has blocks 0–5"),
     ],
 )
@@ -248,7 +248,7 @@ DAMAGED: list[tuple[str, list[tuple[str, tuple[int, ...]]], str]] = [
     (
         "another stack",
         [*olmoe(), ("model.vision.layers.0.weight", (1,))],
-        "a numbered module that no rule of family olmoe covers",
+        "a numbered module that no rule of architecture olmoe covers",
     ),
     (
         "names without prefix",

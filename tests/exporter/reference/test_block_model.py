@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from exporter.architectures.architecture import find_family
+from exporter.architectures.architecture import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.block_model import BlockModel
 from exporter.reference.golden_inputs import make_inputs, vocabulary
@@ -29,11 +29,11 @@ def one_thread() -> Iterator[None]:
 
 def open_tiny(folder: Path) -> BlockModel:
     checkpoint = open_checkpoint(folder)
-    return open_source(checkpoint, find_family(checkpoint.config, file="config.json"))
+    return open_source(checkpoint, find_architecture(checkpoint.config, file="config.json"))
 
 
-def whole_model(family: str, folder: Path) -> PreTrainedModel:
-    if family == "molmoe":
+def whole_model(architecture: str, folder: Path) -> PreTrainedModel:
+    if architecture == "molmoe":
         return TrimoeMolmoeForCausalLM.from_pretrained(folder, config=TrimoeMolmoeConfig.from_pretrained(folder))
     return AutoModelForCausalLM.from_pretrained(folder)
 
@@ -50,17 +50,17 @@ def run(
     return model.finish(hidden, inputs)
 
 
-@pytest.mark.parametrize("family", SOURCES)
-def test_it_equals_the_whole_model_with_blocks_taken_out(family: str, tmp_path: Path) -> None:
-    source = write_source(family, tmp_path / "source")
-    layers, top_k = (0, 2, 4), (2, 1, 3) if family != "llama" else None
+@pytest.mark.parametrize("architecture", SOURCES)
+def test_it_equals_the_whole_model_with_blocks_taken_out(architecture: str, tmp_path: Path) -> None:
+    source = write_source(architecture, tmp_path / "source")
+    layers, top_k = (0, 2, 4), (2, 1, 3) if architecture != "llama" else None
     model = open_tiny(source)
     assert model.depth == BLOCKS
     checkpoint = open_checkpoint(source)
     inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
-    path = "model.transformer.blocks" if family == "molmoe" else "model.layers"
+    path = "model.transformer.blocks" if architecture == "molmoe" else "model.layers"
     with torch.no_grad():
-        expected = masked_original(whole_model(family, source), layers, top_k, path=path)(
+        expected = masked_original(whole_model(architecture, source), layers, top_k, path=path)(
             **inputs, use_cache=False
         ).logits
     assert torch.equal(run(model, inputs, layers, top_k), expected)

@@ -17,7 +17,7 @@ from exporter.reference.golden import make_golden, pick, read_golden, read_input
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import using_threads
-from exporter.verify.export_answers import VariantShape, check_buildable, compare_with_source
+from exporter.verify.export_answers import VariantFolder, check_buildable, compare_with_source
 from runtime.documents.manifest import CheckRecord, read_manifest
 from runtime.errors import CheckpointError, DocumentError, TrimoeError, VerificationError
 from tests.exporter.reference.test_block_model import whole_model
@@ -32,17 +32,19 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("family", SOURCES)
+@pytest.mark.parametrize("architecture", SOURCES)
 def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_last_bit(
-    family: str, tmp_path: Path
+    architecture: str, tmp_path: Path
 ) -> None:
-    plan, folder = export_tiny(family, tmp_path)
+    plan, folder = export_tiny(architecture, tmp_path)
     inputs = read_inputs(folder)
-    path = "model.transformer.blocks" if family == "molmoe" else "model.layers"
-    assert len(plan.variants) == (3 if family == "llama" else 6)
+    path = "model.transformer.blocks" if architecture == "molmoe" else "model.layers"
+    assert len(plan.variants) == (3 if architecture == "llama" else 6)
     for variant in plan.variants:
         golden = read_golden(folder / f"golden/{variant.id}.safetensors")
-        masked = masked_original(whole_model(family, tmp_path / "source"), variant.layers, variant.top_k, path=path)
+        masked = masked_original(
+            whole_model(architecture, tmp_path / "source"), variant.layers, variant.top_k, path=path
+        )
         loaded, info = AutoModelForCausalLM.from_pretrained(
             folder / "variants" / variant.id, trust_remote_code=bool(variant.modeling_files), output_loading_info=True
         )
@@ -52,16 +54,16 @@ def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_las
                 assert torch.equal(pick(model(**inputs, use_cache=False).logits, golden.positions), golden.logits)
     checks = {check.name: check.outcome for variant in read_manifest(folder).variants for check in variant.checks}
     assert checks["logits"] == "passed"
-    assert ("experts" in checks) == (family != "llama")
+    assert ("experts" in checks) == (architecture != "llama")
 
 
-@pytest.mark.parametrize("family", ["molmoe", "olmoe"])
-def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(family: str, tmp_path: Path) -> None:
-    source = write_source(family, tmp_path / "source")
+@pytest.mark.parametrize("architecture", ["molmoe", "olmoe"])
+def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(architecture: str, tmp_path: Path) -> None:
+    source = write_source(architecture, tmp_path / "source")
     for path in source.glob("*.safetensors"):
         save_file({name: tensor.double() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
     edit_config(source, dtype="float64")
-    plan = tiny_plan(family, source, removals=((1, 2),))
+    plan = tiny_plan(architecture, source, removals=((1, 2),))
     check_buildable(plan=plan)
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
@@ -112,7 +114,7 @@ def staged(plan: Plan, tmp_path: Path) -> Path:
 
 def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
     shapes = [
-        VariantShape(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        VariantFolder(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
         for v in plan.variants
     ]
     told = 0
@@ -122,7 +124,7 @@ def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
         told += count
 
     inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
-    return compare_with_source(plan.checkpoint, plan.family, shapes, inputs=inputs, progress=progress), told
+    return compare_with_source(plan.checkpoint, plan.architecture, shapes, inputs=inputs, progress=progress), told
 
 
 def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, Any]) -> CheckRecord:
@@ -200,7 +202,7 @@ def drop_tensor(folder: Path) -> None:
         ),
         pytest.param(
             lambda place: edit_config(place, model_type="gpt2"),
-            r'config.json: model_type is "gpt2"; family olmoe has "olmoe" or "trimoe_olmoe"',
+            r'config.json: model_type is "gpt2"; architecture olmoe has "olmoe" or "trimoe_olmoe"',
             id="another model type",
         ),
         pytest.param(
@@ -267,7 +269,7 @@ def test_a_quantised_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrimoeError, match="quantization_config"):
         compare_with_source(
             plan_source,
-            tiny_plan("llama", write_source("llama", tmp_path / "other")).family,
+            tiny_plan("llama", write_source("llama", tmp_path / "other")).architecture,
             [],
             inputs={},
             progress=print,
@@ -332,15 +334,15 @@ def with_tensors(source: Path, change: dict[str, torch.Tensor | None]) -> Path:
     return source
 
 
-@pytest.mark.parametrize("family", ["llama", "mixtral"])
-def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(family: str, tmp_path: Path) -> None:
-    source = write_tiny(family, tmp_path / "source", max_shard_size="1GB")
+@pytest.mark.parametrize("architecture", ["llama", "mixtral"])
+def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(architecture: str, tmp_path: Path) -> None:
+    source = write_tiny(architecture, tmp_path / "source", max_shard_size="1GB")
     names = [
         *(f"model.layers.{block}.self_attn.rotary_emb.inv_freq" for block in range(5)),
         "model.rotary_emb.inv_freq",
     ]
     with_tensors(source, {name: torch.full((4,), 7.0) for name in names})
-    plan = tiny_plan(family, source, removals=((1, 3),))
+    plan = tiny_plan(architecture, source, removals=((1, 3),))
     check_buildable(plan=plan)
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
@@ -366,9 +368,9 @@ def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: to
     )
 
 
-@pytest.mark.parametrize("family", SOURCES)
-def test_what_can_be_run_is_found_buildable_in_advance(family: str, tmp_path: Path) -> None:
-    check_buildable(plan=tiny_plan(family, write_source(family, tmp_path / "source")))
+@pytest.mark.parametrize("architecture", SOURCES)
+def test_what_can_be_run_is_found_buildable_in_advance(architecture: str, tmp_path: Path) -> None:
+    check_buildable(plan=tiny_plan(architecture, write_source(architecture, tmp_path / "source")))
 
 
 @pytest.mark.parametrize(

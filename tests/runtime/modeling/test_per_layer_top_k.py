@@ -11,7 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from exporter.architectures.architecture import FAMILIES
+from exporter.architectures.architecture import ARCHITECTURES
 from exporter.reference.threads import using_threads
 from runtime.modeling import modeling_trimoe_per_layer_top_k as modeling
 from tests.support.tiny_transformers import (
@@ -45,13 +45,15 @@ def tensor_names(folder: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("family", EXPERT_FAMILIES)
+@pytest.mark.parametrize("architecture", EXPERT_FAMILIES)
 @torch.no_grad()
-def test_it_equals_the_model_whose_routers_were_set_by_hand(family: str, tmp_path: Path) -> None:
-    source = write_tiny(family, tmp_path / "source")
+def test_it_equals_the_model_whose_routers_were_set_by_hand(architecture: str, tmp_path: Path) -> None:
+    source = write_tiny(architecture, tmp_path / "source")
     expected = masked_original(AutoModelForCausalLM.from_pretrained(source), range(BLOCKS), TOP_K)
     model, info = AutoModelForCausalLM.from_pretrained(
-        write_with_list(source, tmp_path / "variant", family, TOP_K), trust_remote_code=True, output_loading_info=True
+        write_with_list(source, tmp_path / "variant", architecture, TOP_K),
+        trust_remote_code=True,
+        output_loading_info=True,
     )
     assert not any(info.values())
     assert type(model).__module__.startswith("transformers_modules.")
@@ -65,11 +67,11 @@ def test_it_equals_the_model_whose_routers_were_set_by_hand(family: str, tmp_pat
     assert torch.equal(*generated)
 
 
-@pytest.mark.parametrize("family", EXPERT_FAMILIES)
+@pytest.mark.parametrize("architecture", EXPERT_FAMILIES)
 @torch.no_grad()
-def test_saving_and_loading_again_keeps_the_list_and_the_names_on_disk(family: str, tmp_path: Path) -> None:
-    source = write_tiny(family, tmp_path / "source")
-    model = load(write_with_list(source, tmp_path / "variant", family, TOP_K))
+def test_saving_and_loading_again_keeps_the_list_and_the_names_on_disk(architecture: str, tmp_path: Path) -> None:
+    source = write_tiny(architecture, tmp_path / "source")
+    model = load(write_with_list(source, tmp_path / "variant", architecture, TOP_K))
     model.save_pretrained(tmp_path / "again")
     again = load(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "config.json").read_text("utf-8"))["top_k_per_layer"] == TOP_K
@@ -116,8 +118,8 @@ def test_a_list_that_does_not_fit_is_refused(name: str, values: object, said: st
 
 
 def test_the_families_name_classes_that_exist() -> None:
-    for family in FAMILIES:
-        for _, target in family.variant_auto_map:
+    for architecture in ARCHITECTURES:
+        for _, target in architecture.variant_auto_map:
             module, name = target.split(".")
             if module == "modeling_trimoe_per_layer_top_k":
                 assert isinstance(getattr(modeling, name), type)
