@@ -102,19 +102,19 @@ def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[
     found = []
     try:
         for number in range(1, rounds + 1):
-            architecture = folder / "family"
+            family = folder / "family"
             if warm:
                 read_files(checkpoint / file.name for file in source.files)
-            seconds, peak, document = _run_export(checkpoint, architecture)
-            weights = sorted((architecture / "weights").iterdir())
+            seconds, peak, document = _run_export(checkpoint, family)
+            weights = sorted((family / "weights").iterdir())
             copy_s, digest_s = _copy_and_digest(weights, folder / "copy")
             found.append(Round(export_s=seconds, copy_s=copy_s, digest_s=digest_s, peak_bytes=peak))
             say(
                 f"round {number} of {rounds}: export {seconds:.1f} s, cp {copy_s:.1f} s + sha256sum {digest_s:.1f} "
                 f"s, peak {peak / 1e6:.0f} MB"
             )
-            disk = disk_bytes(architecture)
-            shutil.rmtree(architecture)
+            disk = disk_bytes(family)
+            shutil.rmtree(family)
     finally:
         shutil.rmtree(folder)
     return ExportBench(
@@ -150,18 +150,18 @@ def request_options(checkpoint: Path) -> list[str]:
     return options
 
 
-def _run_export(checkpoint: Path, architecture: Path) -> tuple[float, int, Node]:
+def _run_export(checkpoint: Path, family: Path) -> tuple[float, int, Node]:
     arguments = [
         *_TRIMOE,
         "export",
         str(checkpoint),
         "--out",
-        str(architecture),
+        str(family),
         "--no-logits",
         "--json",
         *request_options(checkpoint),
     ]
-    output = architecture.with_suffix(".json")
+    output = family.with_suffix(".json")
     # Its messages go to a file: a pipe that is read after the end would fill up and stop the export for ever.
     with output.open("wb") as stream, tempfile.TemporaryFile() as messages:
         began = time.monotonic()

@@ -1,11 +1,19 @@
-"""What a graph says of itself in its metadata: keys, and the comparison with what is expected of it."""
+"""What the graphs of a family and those who run them agree on: names of inputs and outputs, and metadata."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.errors import VerificationError
 
+# Inputs and outputs, as onnxruntime-genai names them.
+INPUT_IDS, INPUTS_EMBEDS, ATTENTION_MASK, LOGITS = "input_ids", "inputs_embeds", "attention_mask", "logits"
+PAST, PRESENT = "past_key_values.", "present."  # followed by "<layer>.key" or "<layer>.value"
+IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
+
+# Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
+LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"
+TRIMOE_VERSION, ARCHITECTURE, SOURCE_DIGEST = "trimoe.version", "trimoe.family", "trimoe.source_digest"
 
 
 def check_metadata(graph: Path, found: Mapping[str, str], expected: Mapping[str, str | None], *, source: str) -> None:

@@ -233,7 +233,11 @@ TABLE: dict[str, tuple[Build, int, tuple[str, ...]]] = {
     ),
     # configs
     "no model type": (config(model_type=None), 1, (CONFIG, '"model_type" is missing')),
-    "an unknown architecture": (config(model_type="gpt_neox"), 1, (CONFIG, 'unknown architecture "gpt_neox"', "qwen3_moe")),
+    "an unknown architecture": (
+        config(model_type="gpt_neox"),
+        1,
+        (CONFIG, 'unknown architecture "gpt_neox"', "qwen3_moe"),
+    ),
     "the wrong family": (config(model_type="mixtral", num_local_experts=2), 1, ("lacks expert 0", "block_sparse_moe")),
     "a dense molmo": (config(model_type="molmo", block_type="sequential"), 1, (CONFIG, "block_type", '"sequential"')),
     "a variant as source": (config(model_type="trimoe_olmoe"), 1, (CONFIG, "already a trimoe variant")),
@@ -243,7 +247,11 @@ TABLE: dict[str, tuple[Build, int, tuple[str, ...]]] = {
     "a depth that the weights lack": (config(num_hidden_layers=17), 1, ("no tensor of block 16",)),
     "more experts than the weights hold": (config(num_experts=3), 1, ("block 0 lacks expert 2",)),
     "a top_k beyond the experts": (config(num_experts_per_tok=3), 1, (CONFIG, "num_experts_per_tok", "only 2 experts")),
-    "a list nobody understands": (config(gates=[0.5] * BLOCKS), 1, (CONFIG, "gates: a list of 16", "architecture olmoe")),
+    "a list nobody understands": (
+        config(gates=[0.5] * BLOCKS),
+        1,
+        (CONFIG, "gates: a list of 16", "architecture olmoe"),
+    ),
     "a per-block list of the wrong length": (
         config(layer_types=["full_attention"] * 15),
         1,

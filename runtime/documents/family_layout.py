@@ -1,0 +1,63 @@
+"""Where everything stands in a family's folder: the only place that spells these paths, all relative to the folder."""
+
+MANIFEST = "manifest.json"  # written last: its presence means that everything below was verified
+TENSORS = "tensors.json"  # digest, place and origin of every tensor
+WEIGHTS = "weights"  # safetensors shards that the variants share
+AUXILIARY = "carried"  # tokenizer, processor and other small files, once
+GOLDEN = "golden"  # inputs and outputs of each variant, for self-tests
+VARIANTS = "variants"  # complete checkpoint folders
+GRAPHS = "onnx"  # one folder a type of weights
+
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+INDEX = "model.safetensors.index.json"
+
+NON_BLOCK_SHARD = f"{WEIGHTS}/non-block.safetensors"
+GOLDEN_INPUTS = f"{GOLDEN}/inputs.safetensors"
+GRAPH_INPUTS = "inputs"  # in place of a variant's id: the prompts that the graphs' golden outputs answer
+VISION, EMBEDDINGS = "vision", "embeddings"  # in place of a variant's id: the graphs that all variants share
+
+
+def shard_path(block: int, layer: int) -> str:
+    """The weights of a source block as they stand at a layer index."""
+    return f"{WEIGHTS}/block-{block:02d}-layer-{layer:02d}.safetensors"
+
+
+def auxiliary_path(name: str) -> str:
+    """A small file that travels with the variants, e.g. `tokenizer.json`."""
+    return f"{AUXILIARY}/{name}"
+
+
+def variant_folder(variant: str) -> str:
+    """The checkpoint folder of a variant, by its id."""
+    return f"{VARIANTS}/{variant}"
+
+
+def golden_path(variant: str) -> str:
+    """The golden outputs of a variant's safetensors form."""
+    return f"{GOLDEN}/{variant}.safetensors"
+
+
+def graph_golden_path(precision: str, name: str) -> str:
+    """The golden outputs of a variant's graph, by its id, or the prompts (GRAPH_INPUTS) of the CPU provider."""
+    return f"{GOLDEN}/onnx-{precision}-cpu/{name}.safetensors"
+
+
+def graph_folder(precision: str) -> str:
+    """The folder of the graphs in one type of weights: ONNX Runtime opens no data outside a graph's folder."""
+    return f"{GRAPHS}/{precision}"
+
+
+def graph_path(precision: str, name: str) -> str:
+    """The decoder graph of a variant, by its id, or a shared graph (VISION, EMBEDDINGS)."""
+    return f"{graph_folder(precision)}/{name}.onnx"
+
+
+def graph_data_name(precision: str) -> str:
+    """The file of weights that all graphs of a type point into, beside them."""
+    return f"weights.{precision}.bin"
+
+
+def graph_data_path(precision: str) -> str:
+    """The file of weights that all graphs of a type point into."""
+    return f"{graph_folder(precision)}/{graph_data_name(precision)}"
