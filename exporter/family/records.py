@@ -4,8 +4,9 @@ resumed by. Pure."""
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import to_builtins
 
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
@@ -24,7 +25,7 @@ def source_record(plan: Plan) -> SourceRecord:
     shape = read_dimensions(plan.architecture, checkpoint.config, file=str(checkpoint.folder / "config.json"))
     return SourceRecord(
         name=checkpoint.folder.resolve().name,
-        family=plan.architecture.name,
+        architecture=plan.architecture.name,
         digest=source_digest(checkpoint),
         blocks=shape.blocks,
         experts=shape.experts,
@@ -60,7 +61,7 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
             [file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files
         ],
         "family": plan.architecture.name,
-        "choice": asdict(plan.choice),
+        "choice": to_builtins(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],
         "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],
         "small": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(small_files.items())},
@@ -70,5 +71,5 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
 
 
 def _variant_value(variant: PlannedVariant) -> dict[str, Any]:
-    record = asdict(variant_record(variant, golden=None, checks=()))
+    record = to_builtins(variant_record(variant, golden=None, checks=()))
     return {**record, "config": as_json(variant.config), "shards": variant.shards, "modeling": variant.modeling_files}

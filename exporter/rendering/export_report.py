@@ -4,9 +4,10 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from msgspec import to_builtins
 
 from exporter.export import ExportResult
 from exporter.plan.plan import Plan
@@ -87,7 +88,7 @@ def export_document(plan: Plan, result: ExportResult, seconds: Mapping[str, floa
         "files": len(result.manifest.files),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "variants": [
-            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": [asdict(check) for check in v.checks]}
+            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": to_builtins(v.checks)}
             for v in result.manifest.variants
         ],
         "notes": [*plan.choice.notes, *result.notes],

@@ -2,8 +2,9 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import to_builtins
 
 from exporter.plan.plan import Plan, PlannedVariant
 from runtime.text.sizes import show_bytes, show_count
@@ -109,7 +110,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             ],
             "carried": list(plan.checkpoint.carried),
         },
-        "choice": _plain(asdict(plan.choice)),
+        "choice": to_builtins(plan.choice),
         "variants": [_variant_document(variant) for variant in plan.variants],
         "shards": [
             {
@@ -133,7 +134,7 @@ def _variant_document(variant: PlannedVariant) -> dict[str, Any]:
         "layers": list(variant.layers),
         "removed": list(variant.removed),
         "top_k": None if variant.top_k is None else list(variant.top_k),
-        "drop": None if variant.drop is None else _plain(asdict(variant.drop)),
+        "drop": to_builtins(variant.drop),
         "model_type": variant.config["model_type"],
         "modeling_files": list(variant.modeling_files),
         "parameters": variant.parameters,
@@ -142,10 +143,3 @@ def _variant_document(variant: PlannedVariant) -> dict[str, Any]:
         "shared_bytes": variant.shared_bytes,
         "shards": list(variant.shards),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, at any depth."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

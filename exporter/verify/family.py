@@ -114,7 +114,9 @@ class _Run:
         source = self._manifest.source
         synthetic = ", random weights" if source.synthetic else ""
         count = counted(len(self._manifest.variants), "variant")
-        detail = f"{count} of {source.name} ({source.family}{synthetic}), written by trimoe {self._manifest.trimoe}"
+        detail = (
+            f"{count} of {source.name} ({source.architecture}{synthetic}), written by trimoe {self._manifest.trimoe}"
+        )
         self.checks.append(Check(name="manifest", outcome=PASSED, detail=detail))
 
     def file_checks(self, variants: Sequence[str]) -> None:

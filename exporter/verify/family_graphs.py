@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from exporter.architectures.architecture import manifest_architecture
 from exporter.architectures.dimensions import read_dimensions
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_run import Prompts, read_prompts, run_decoder
@@ -20,11 +21,11 @@ from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path, variant_me
 from exporter.graphs.weights.precision import Precision, find_precision
 from exporter.reference.block_weights import read_places
 from exporter.reference.threads import threads_for, using_threads
-from exporter.verify.family_structure import manifest_architecture
 from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_digest import family_digest
-from runtime.documents.golden_outputs import golden_path, read_arrays
+from runtime.documents.family_layout import graph_golden_path
+from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, check_metadata
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.engines.onnx.session import naming
@@ -91,7 +92,7 @@ class _Verification:
         return checks
 
     def _path(self, name: str) -> Path:
-        return self.folder / golden_path(self.precision.name, name)
+        return self.folder / graph_golden_path(self.precision.name, name)
 
     def _graph(self, name: str) -> Path:
         return self.folder / graph_path(self.precision, name)

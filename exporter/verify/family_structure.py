@@ -6,26 +6,16 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from exporter.architectures.architecture import ARCHITECTURES, Architecture
+from exporter.architectures.architecture import Architecture, manifest_architecture
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.plan.config_edit import LIST_KEY
 from runtime.documents.checked_json import Node, read_bytes, read_document
-from runtime.documents.manifest import FILE_NAME, Manifest, VariantRecord
+from runtime.documents.family_layout import MANIFEST
+from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import CheckpointError, DocumentError, VerificationError
-
-
-def manifest_architecture(manifest: Manifest) -> Architecture:
-    """The architecture that the manifest names. Raises VerificationError when this trimoe does not know it."""
-    for architecture in ARCHITECTURES:
-        if architecture.name == manifest.source.family:
-            return architecture
-    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
-    raise VerificationError(
-        f'the manifest names the architecture "{manifest.source.family}"; this trimoe knows {known}'
-    )
 
 
 def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord]) -> str:
@@ -69,7 +59,7 @@ def _check_bytes(
         ):
             if stated != counted:
                 raise VerificationError(
-                    f"{folder / FILE_NAME}: variant {variant.id}: {key} is {stated}, its tensors have {counted}"
+                    f"{folder / MANIFEST}: variant {variant.id}: {key} is {stated}, its tensors have {counted}"
                 )
 
 

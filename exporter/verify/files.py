@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from runtime.documents.manifest import FILE_NAME, FileRecord, Manifest, read_manifest
+from runtime.documents.family_layout import MANIFEST
+from runtime.documents.manifest import FileRecord, Manifest, read_manifest
 from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import DocumentError, VerificationError
 from runtime.text.counted import counted
@@ -29,8 +30,8 @@ def open_family(folder: Path) -> Manifest:
         raise VerificationError(f"{folder}: not a folder") from error
     except OSError as error:
         raise VerificationError(f"{folder}: cannot be read: {error.strerror}") from error
-    if FILE_NAME not in names:
-        raise VerificationError(f"{folder}: no {FILE_NAME}: {_what_it_is(names)}")
+    if MANIFEST not in names:
+        raise VerificationError(f"{folder}: no {MANIFEST}: {_what_it_is(names)}")
     try:
         return read_manifest(folder)
     except DocumentError as error:
@@ -69,7 +70,7 @@ def selected_records(manifest: Manifest, variants: Sequence[str]) -> tuple[FileR
 def check_listing(folder: Path, manifest: Manifest, records: Sequence[FileRecord]) -> str:
     """Compare the files of the folder with the manifest's; returns a sentence. Raises VerificationError naming missing
     and extra files."""
-    listed = {record.path for record in manifest.files} | {FILE_NAME}
+    listed = {record.path for record in manifest.files} | {MANIFEST}
     present, empty = _walk(folder)
     missing = [record.path for record in records if record.path not in present]
     if missing:
@@ -78,12 +79,12 @@ def check_listing(folder: Path, manifest: Manifest, records: Sequence[FileRecord
         )
     extra = sorted(present - listed)
     if extra:
-        raise VerificationError(f"{counted(len(extra), 'file')} that {FILE_NAME} does not list, first {extra[0]}")
+        raise VerificationError(f"{counted(len(extra), 'file')} that {MANIFEST} does not list, first {extra[0]}")
     needed = {parent.as_posix() for path in listed for parent in PurePosixPath(path).parents}
     added = sorted(empty - needed)
     if added:
         raise VerificationError(
-            f"{counted(len(added), 'empty folder')} that {FILE_NAME} does not list, first {added[0]}"
+            f"{counted(len(added), 'empty folder')} that {MANIFEST} does not list, first {added[0]}"
         )
     apart = _unlinked(folder, records)
     copies = (
@@ -199,7 +200,7 @@ def _where(folder: Path, record: FileRecord) -> str:
     """Which part of a file of the right size is not what was recorded."""
     shard = _shard_of(folder, record)
     if shard is None or not shard.tensors:
-        return f"not what {FILE_NAME} records (its sha256 differs)"
+        return f"not what {MANIFEST} records (its sha256 differs)"
     wrong = [
         t for t in shard.tensors if range_sha256(folder / record.path, t.begin, t.end, lambda _count: None) != t.sha256
     ]

@@ -4,9 +4,11 @@ baseline."""
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import to_builtins
 
 from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, EngineOpener, Request
@@ -27,7 +29,6 @@ from runtime.documents.baseline import (
     FamilyRecord,
     IntervalRecord,
     ScoreRecord,
-    SoftwareRecord,
     dump_baseline,
     read_baseline,
 )
@@ -107,7 +108,7 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     baseline = Baseline(
         trimoe=importlib.metadata.version("trimoe"),
         family=request.family,
-        software=tuple(SoftwareRecord(name=key, version=version) for key, version in sorted(software.items())),
+        software=dict(sorted(software.items())),
         scores=tuple(scores),
     )
     write_atomically(out, dump_baseline(baseline))
@@ -175,13 +176,13 @@ def _measure(
     progress: EvalProgress,
 ) -> ScoreRecord:
     settings: dict[str, Any] = {
-        "family": asdict(family),
+        "family": to_builtins(family),
         "variant": variant,
         "engine": name,
         "dtype": engine.dtype,
-        "dataset": asdict(measured.record),
-        "definition": asdict(measured.definition),
-        "decoding": asdict(measured.decoding),
+        "dataset": to_builtins(measured.record),
+        "definition": to_builtins(measured.definition),
+        "decoding": to_builtins(measured.decoding),
         "software": dict(sorted(engine.software.items())),
     }
     path, title = (

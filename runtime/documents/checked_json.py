@@ -1,4 +1,8 @@
-"""Checked JSON: read a document once, at the edge, with errors that carry the file and the key path."""
+"""Checked JSON: read a document once, at the edge, with errors that carry the file and the key path.
+
+The format is JSON as RFC 8259 defines it, less what its readers do not agree on: a key that occurs twice, NaN and
+infinities, a byte order mark, half of a surrogate pair.
+"""
 
 import codecs
 import json
@@ -8,6 +12,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,13 +48,6 @@ class Node:
         if not isinstance(self.value, str):
             self._expect("a string")
         return self.value
-
-    def sha256(self) -> str:
-        """The value as a sha256 in hexadecimal digits."""
-        text = self.string()
-        if len(text) != 64 or set(text) - set("0123456789abcdef"):
-            self.fail("expected 64 lower-case hexadecimal digits")
-        return text
 
     def boolean(self) -> bool:
         """The value as a boolean."""
@@ -108,6 +106,10 @@ class Node:
             self.fail(f'the key "{key}" is missing')
         return node
 
+    def without(self, *keys: str) -> "Node":
+        """The node of an object without the entries of `keys`."""
+        return Node(value={k: e.value for k, e in self.items() if k not in keys}, file=self.file, place=self.place)
+
 
 def shorten(text: str) -> str:
     """A text as error messages show it: cut to 40 characters."""
@@ -136,14 +138,22 @@ def describe(value: object) -> str:
             return f"an object of {len(value)} keys" if isinstance(value, dict) else repr(value)
 
 
-def read_document(path: Path) -> Node:
+def read_document(path: Path, *, inside: Path | None = None) -> Node:
     """Read a JSON file into a node.
 
-    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are
-    not UTF-8, a byte order mark, bad syntax, duplicate keys, NaN, infinities and numbers too large for a float, more
-    than 64 levels of nesting.
+    Refused, each with file and place: unreadable or missing files, pipes and devices, links that leave the folder
+    `inside`, more than 64 MiB, bytes that are not UTF-8, a byte order mark, bad syntax, duplicate keys, NaN, infinities
+    and numbers too large for a float, more than 64 levels of nesting.
     """
+    if inside is not None:
+        _refuse_link_out(path, inside)
     return parse_document(read_bytes(path), file=str(path))
+
+
+def _refuse_link_out(path: Path, folder: Path) -> None:
+    target = Path(os.path.realpath(path))
+    if path.is_symlink() and not target.is_relative_to(os.path.realpath(folder)):
+        raise DocumentError(f"{path}: a link out of its folder, to {target}")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -168,32 +178,14 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def parse_document(data: bytes, *, file: str) -> Node:
     """Parse JSON bytes into a node; `file` names them in errors. Refuses what `read_document` lists."""
-    if data.startswith(codecs.BOM_UTF8):  # transformers and other readers of the same files refuse it too
-        raise DocumentError(f"{file}: begins with a byte order mark; save it as UTF-8 without one")
+    text = _decode(data, file)
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in seen:
-                raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
-            seen[key] = value
-        return seen
-
-    def refuse_constant(name: str) -> NoReturn:
-        raise DocumentError(f"{file}: {name} is not a JSON number")
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        if not math.isfinite(number):
-            raise DocumentError(f"{file}: the number {digits[:_SHOWN]} is too large")
-        return number
-
-    try:
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_float=finite)
+        value = json.loads(
+            text,
+            object_pairs_hook=partial(_unique, file=file),
+            parse_constant=partial(_refuse_constant, file=file),
+            parse_float=partial(_finite, file=file),
+        )
     except json.JSONDecodeError as error:
         raise DocumentError(f"{file}: line {error.lineno} column {error.colno}: {error.msg}") from error
     except RecursionError as error:
@@ -201,16 +193,50 @@ def parse_document(data: bytes, *, file: str) -> Node:
     except ValueError as error:  # an integer of more digits than Python converts
         raise DocumentError(f"{file}: {error}") from error
     _check_nesting(value, file)
-    if (
-        _SURROGATE.search(text) is not None
-    ):  # a pair is one character; half of one is no text and could not be written again
-        try:
-            dump_document(value)
-        except UnicodeEncodeError as error:
-            raise DocumentError(
-                f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
-            ) from error
+    if _SURROGATE.search(text) is not None:
+        _check_surrogates(value, file)
     return Node(value=value, file=file)
+
+
+def _decode(data: bytes, file: str) -> str:
+    if data.startswith(codecs.BOM_UTF8):  # transformers and other readers of the same files refuse it too
+        raise DocumentError(f"{file}: begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
+
+
+def _unique(pairs: list[tuple[str, Any]], *, file: str) -> dict[str, Any]:
+    """The object of these entries, no key of which may occur twice."""
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
+        seen[key] = value
+    return seen
+
+
+def _refuse_constant(name: str, *, file: str) -> NoReturn:
+    raise DocumentError(f"{file}: {name} is not a JSON number")
+
+
+def _finite(digits: str, *, file: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise DocumentError(f"{file}: the number {shorten(digits)} is too large")
+    return number
+
+
+def _check_surrogates(value: Any, file: str) -> None:
+    """Refuse half of a surrogate pair: a whole one is a character, half of one is no text and cannot be written
+    again."""
+    try:
+        dump_document(value)
+    except UnicodeEncodeError as error:
+        raise DocumentError(
+            f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
+        ) from error
 
 
 def _check_nesting(value: Any, file: str) -> None:

@@ -34,7 +34,8 @@ from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.threads import threads_for, using_threads
 from runtime.documents.atomic_file import write_atomically
-from runtime.documents.golden_outputs import golden_path, write_graph_golden
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
+from runtime.documents.golden_outputs import write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, check_metadata
 from runtime.documents.manifest import CheckRecord
 from runtime.documents.tensor_digests import ShardDigests
@@ -150,7 +151,7 @@ class _Runner:
             tensors["inputs_embeds"] = self.prompts.values
         if self.prompts.features is not None:
             tensors["image_features"] = self.prompts.features
-        path = self.folder / golden_path(self.precision.name, "inputs")
+        path = self.folder / graph_golden_path(self.precision.name, GRAPH_INPUTS)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             path, safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())})
@@ -170,9 +171,9 @@ class _Runner:
         golden = graph_golden(
             variant.id, self.precision, self.prompts, answer, top_k=variant.top_k, family_digest=digest
         )
-        path = golden_path(self.precision.name, variant.id)
+        path = graph_golden_path(self.precision.name, variant.id)
         write_graph_golden(self.folder / path, golden)
-        inputs = self.folder / golden_path(self.precision.name, "inputs")
+        inputs = self.folder / graph_golden_path(self.precision.name, GRAPH_INPUTS)
         test = repeat(
             graph, self.folder / path, inputs, self.precision, threads=self.threads, shared=not self.shared_tested
         )

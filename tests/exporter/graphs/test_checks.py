@@ -16,7 +16,8 @@ from exporter.graphs.check.inspect import check_decoder, check_model
 from exporter.graphs.graph_set import data_path, plan_tensors
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.weights.weight_file import write_weights
-from runtime.documents.golden_outputs import golden_path, read_graph_golden, write_graph_golden
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
+from runtime.documents.golden_outputs import read_graph_golden, write_graph_golden
 from runtime.documents.manifest import CheckRecord
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.engines.onnx.self_test import SelfTest, self_test
@@ -60,7 +61,7 @@ def _digest(exported: Exported) -> str:
 
 def run_self_test(exported: Exported, golden_of: Exported) -> SelfTest:
     precision = find_precision(golden_of.precision)
-    golden, inputs = (golden_of.folder / golden_path(precision.name, name) for name in (VARIANT, "inputs"))
+    golden, inputs = (golden_of.folder / graph_golden_path(precision.name, name) for name in (VARIANT, GRAPH_INPUTS))
     return self_test(exported.path(VARIANT), golden, inputs, threads=1)
 
 
@@ -210,7 +211,7 @@ def test_the_self_test_names_the_first_layer_whose_weights_were_changed(tmp_path
 def test_decoding_that_goes_wrong_is_named_with_its_step(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
-    path = exported.folder / golden_path("float32", VARIANT)
+    path = exported.folder / graph_golden_path("float32", VARIANT)
     golden = read_graph_golden(path)
     greedy = golden.greedy.copy()
     greedy[1, 3] = (greedy[1, 3] + 1) % 128

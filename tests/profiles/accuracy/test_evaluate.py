@@ -79,7 +79,7 @@ def test_a_baseline_holds_everything_needed_to_measure_again(tmp_path: Path) -> 
     assert score.score == pytest.approx(sum(results.scores) / 50)
     assert score.interval.low <= score.score <= score.interval.high
     assert (score.decoding.prompt, score.decoding.batch_size, score.dataset.samples) == ("Q {question}", 8, 50)
-    assert [record.name for record in baseline.software] == ["echo", "python"]
+    assert list(baseline.software) == ["echo", "python"]
     assert results.ids[:2] == ("0", "1") and results.answers[0] == reply("Q ")
     assert sorted(content(tmp_path)) == ["out.json", "out.results/b2.torch.float32.words.jsonl"]
 

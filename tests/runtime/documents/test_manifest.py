@@ -25,7 +25,9 @@ from runtime.errors import DocumentError
 DIGEST = "0" * 64
 MANIFEST = Manifest(
     trimoe="0.1.0",
-    source=SourceRecord(name="demo", family="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False),
+    source=SourceRecord(
+        name="demo", architecture="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False
+    ),
     choice=ChoiceRecord(
         strategy="importance",
         protected=(0,),
@@ -93,7 +95,7 @@ def change(*keys: str | int, to: object) -> Callable[[Any], None]:
         ),
         (lambda d: d.pop("choice"), 'the key "choice" is missing'),
         (lambda d: d.pop("digest"), 'the key "digest" is missing'),
-        (change("more", to=1), '"more" is not a key of a manifest'),
+        (change("more", to=1), 'the key "more" is unknown'),
         (change("variants", to=[]), "variants: a family has at least one variant"),
         (change("variants", 0, "id", to="../b2"), 'variants[0].id: "../b2" is not a plain name'),
         (
