@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import to_builtins
-
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
 from exporter.plan.plan import Plan, PlannedVariant
 from runtime.documents.checked_json import as_json
 from runtime.documents.manifest import CheckRecord, SourceRecord, VariantRecord
+from runtime.documents.schema import fields_of
 
 # Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
 LAYOUT = 1
@@ -61,7 +60,7 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
             [file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files
         ],
         "family": plan.architecture.name,
-        "choice": to_builtins(plan.choice),
+        "choice": fields_of(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],
         "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],
         "small": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(small_files.items())},
@@ -71,5 +70,5 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
 
 
 def _variant_value(variant: PlannedVariant) -> dict[str, Any]:
-    record = to_builtins(variant_record(variant, golden=None, checks=()))
+    record = fields_of(variant_record(variant, golden=None, checks=()))
     return {**record, "config": as_json(variant.config), "shards": variant.shards, "modeling": variant.modeling_files}

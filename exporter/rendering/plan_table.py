@@ -4,9 +4,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import to_builtins
-
 from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.schema import fields_of
 from runtime.text.sizes import show_bytes, show_count
 
 WIDTH = 80
@@ -110,7 +109,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             ],
             "carried": list(plan.checkpoint.carried),
         },
-        "choice": to_builtins(plan.choice),
+        "choice": fields_of(plan.choice),
         "variants": [_variant_document(variant) for variant in plan.variants],
         "shards": [
             {
@@ -134,7 +133,7 @@ def _variant_document(variant: PlannedVariant) -> dict[str, Any]:
         "layers": list(variant.layers),
         "removed": list(variant.removed),
         "top_k": None if variant.top_k is None else list(variant.top_k),
-        "drop": to_builtins(variant.drop),
+        "drop": None if variant.drop is None else fields_of(variant.drop),
         "model_type": variant.config["model_type"],
         "modeling_files": list(variant.modeling_files),
         "parameters": variant.parameters,

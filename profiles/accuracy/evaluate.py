@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from msgspec import to_builtins
-
 from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, EngineOpener, Request
 from profiles.accuracy.journal import Journal
@@ -34,6 +32,7 @@ from runtime.documents.baseline import (
 )
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest
+from runtime.documents.schema import fields_of
 from runtime.errors import DocumentError
 
 LEVEL = 0.95
@@ -176,13 +175,13 @@ def _measure(
     progress: EvalProgress,
 ) -> ScoreRecord:
     settings: dict[str, Any] = {
-        "family": to_builtins(family),
+        "family": fields_of(family),
         "variant": variant,
         "engine": name,
         "dtype": engine.dtype,
-        "dataset": to_builtins(measured.record),
-        "definition": to_builtins(measured.definition),
-        "decoding": to_builtins(measured.decoding),
+        "dataset": fields_of(measured.record),
+        "definition": fields_of(measured.definition),
+        "decoding": fields_of(measured.decoding),
         "software": dict(sorted(engine.software.items())),
     }
     path, title = (

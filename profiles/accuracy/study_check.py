@@ -89,7 +89,7 @@ def _other_model(study: StudyDrops, manifest: Manifest, whole: VariantRecord) ->
     if source.synthetic:
         return f"the study measured {study.model}, this family has random weights"
     for what, mine, theirs in (
-        ("architecture", source.architecture, study.architecture),
+        ("family", source.architecture, study.architecture),
         ("blocks", source.blocks, study.blocks),
         ("parameters", whole.parameters, study.parameters),
     ):

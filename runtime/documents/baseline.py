@@ -7,10 +7,10 @@ The format is trimoe's own, "trimoe.baseline" version 1; the types below are its
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from runtime.documents.checked_json import Node, dump_document, read_document, shorten
-from runtime.documents.schema import Natural, Positive, RelativePath, Sha256, convert, read_fields
+from runtime.documents.schema import Natural, Positive, RelativePath, Sha256, convert, fields_of, read_fields
 
 FORMAT = "trimoe.baseline"
 VERSION = 1
@@ -103,7 +103,7 @@ class Baseline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def dump_baseline(baseline: Baseline) -> bytes:
     """The bytes of a baseline file."""
-    return dump_document({"format": FORMAT, "version": VERSION, **to_builtins(baseline)})
+    return dump_document({"format": FORMAT, "version": VERSION, **fields_of(baseline)})
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
-from runtime.documents.schema import convert, read_fields
+from runtime.documents.schema import convert, fields_of, read_fields
 from runtime.errors import DocumentError, VerificationError
 
 FORMAT = "trimoe.onnx-golden"
@@ -68,7 +68,7 @@ def write_graph_golden(path: Path, golden: GraphGolden) -> None:
     tensors = {name: getattr(golden, name) for name in ARRAYS}
     path.parent.mkdir(parents=True, exist_ok=True)
     # One metadata entry: safetensors writes several in an order that changes from run to run.
-    document = {"format": FORMAT, "version": VERSION, **msgspec.to_builtins(header)}
+    document = {"format": FORMAT, "version": VERSION, **fields_of(header)}
     metadata = {KEY: json.dumps(document, sort_keys=True)}
     write_atomically(path, save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata))
 

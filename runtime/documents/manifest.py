@@ -11,11 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field, to_builtins
+from msgspec import Struct, field
 
 from runtime.documents.checked_json import Node, dump_document, quote, read_document
 from runtime.documents.family_layout import MANIFEST, variant_folder
-from runtime.documents.schema import Natural, PlainName, Positive, RelativePath, Sha256, convert, read_fields
+from runtime.documents.schema import Natural, PlainName, Positive, RelativePath, Sha256, convert, fields_of, read_fields
 from runtime.errors import DocumentError
 
 FORMAT = "trimoe.family"
@@ -120,14 +120,14 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def dump_manifest(manifest: Manifest) -> bytes:
     """The bytes of manifest.json, its own digest among them."""
-    fields = to_builtins(manifest)
+    fields = fields_of(manifest)
     return dump_document({"format": FORMAT, "version": VERSION, "digest": _content_digest(fields), **fields})
 
 
 def manifest_digest(manifest: Manifest) -> str:
     """The digest that manifest.json states of itself: the sha256 of the document, as trimoe writes it, without the
     digest."""
-    return _content_digest(to_builtins(manifest))
+    return _content_digest(fields_of(manifest))
 
 
 def _content_digest(fields: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ msgspec Structs, converted strictly: nothing is taken for what it is not, but an
 """
 
 import re
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -70,6 +70,24 @@ def convert(node: Node, kind: type[_Declared]) -> _Declared:
         return msgspec.convert(node.value, kind, strict=True)
     except msgspec.ValidationError as error:
         _refuse(node, str(error))
+
+
+def fields_of(value: msgspec.Struct) -> dict[str, Any]:
+    """A declared value as `dump_document` writes it: names as on disk, tuples as lists.
+
+    Subclasses of str and float, such as torch's version and numpy's float64, become what they stand for. Raises
+    TypeError for what JSON does not have.
+    """
+    fields: dict[str, Any] = msgspec.to_builtins(value, enc_hook=_plain)
+    return fields
+
+
+def _plain(value: object) -> str | float:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no type of JSON")
 
 
 def relative_path(node: Node) -> str:

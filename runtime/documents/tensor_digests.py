@@ -8,11 +8,11 @@ The format is trimoe's own, "trimoe.tensors" version 1. Offsets are those of saf
 import json
 from pathlib import Path
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from runtime.documents.checked_json import Node, read_document
 from runtime.documents.family_layout import TENSORS
-from runtime.documents.schema import Natural, RelativePath, Sha256, convert, read_fields
+from runtime.documents.schema import Natural, RelativePath, Sha256, convert, fields_of, read_fields
 
 FORMAT = "trimoe.tensors"
 VERSION = 1
@@ -54,7 +54,7 @@ class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def dump_shard(shard: ShardDigests) -> str:
     """One shard as JSON on one line (also a journal entry of the export)."""
-    return json.dumps(to_builtins(shard), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(fields_of(shard), ensure_ascii=False, separators=(",", ":"))
 
 
 def read_shard(node: Node) -> ShardDigests:
