@@ -73,7 +73,7 @@ def convert(node: Node, kind: type[_Declared]) -> _Declared:
 
 
 def fields_of(value: msgspec.Struct) -> dict[str, Any]:
-    """A declared value as `dump_document` writes it: names as on disk, tuples as lists.
+    """A declared value as `dump_document` writes it, under its names on disk.
 
     Subclasses of str and float, such as torch's version and numpy's float64, become what they stand for. Raises
     TypeError for what JSON does not have.
@@ -102,10 +102,7 @@ def relative_path(node: Node) -> str:
 def _refuse(node: Node, message: str) -> NoReturn:
     """Say what msgspec's message says, in our words and with the key path in ours."""
     if message.startswith("Object contains unknown field"):
-        unknown = _UNKNOWN_KEY.fullmatch(message)
-        if unknown is None:  # the key holds a backtick, so where msgspec's path begins is not sure
-            node.fail("a key is unknown")
-        _follow(node, unknown[2] or "").fail(f"the key {quote(unknown[1])} is unknown")
+        _refuse_key(node, message)
     text, found = message, node
     if " - at `$" in message:
         text, _, path = message.rpartition(" - at `$")
@@ -117,10 +114,22 @@ def _refuse(node: Node, message: str) -> NoReturn:
         found.fail(f"expected {kinds}, found {describe(found.value)}")
     if beyond := _BEYOND_LIMIT.fullmatch(text):
         found.fail(f"{shorten(str(found.value))} {_LIMITS[beyond[1]]} {beyond[2]}")
+    if text == "Number out of range":
+        found.fail("the number is too large")
     for pattern in (_SHA256, _PLAIN_NAME, _RELATIVE_PATH):
         if text == f"{_WRONG_PATTERN}{pattern!r}":
             _refuse_pattern(found, pattern)
     found.fail(text)
+
+
+def _refuse_key(node: Node, message: str) -> NoReturn:
+    """Name the unknown key and its place, where they can be told apart in msgspec's message: the key is whatever text
+    somebody wrote."""
+    if unknown := _UNKNOWN_KEY.fullmatch(message):
+        found = _follow(node, unknown[2] or "")
+        if isinstance(found.value, dict) and unknown[1] in found.value:
+            found.fail(f"the key {quote(unknown[1])} is unknown")
+    node.fail("a key of it or below it is unknown")
 
 
 def _refuse_pattern(node: Node, pattern: str) -> NoReturn:
@@ -132,14 +141,16 @@ def _refuse_pattern(node: Node, pattern: str) -> NoReturn:
 
 
 def _follow(node: Node, path: str) -> Node:
-    """The node at msgspec's path below `node`, such as `.scores[1].dataset`; `[...]` is the first value of a mapping
-    that is no string."""
+    """The node at msgspec's path below `node`, such as `.scores[1].dataset`, or as far on the way as there is one;
+    `[...]` is the first value of a mapping that is no string."""
     for step in _STEP.finditer(path):
         key, index = step.groups()
-        if key is not None:
-            node = node.require(key)
-        elif index is not None:
-            node = node.elements()[int(index)]
-        else:
-            node = node.require(next(key for key, value in node.items() if not isinstance(value.value, str)))
+        found = None
+        if isinstance(node.value, dict):
+            found = node.get(key or next((key for key, value in node.value.items() if not isinstance(value, str)), ""))
+        elif isinstance(node.value, list) and index is not None:
+            found = next(iter(node.elements()[int(index) :]), None)
+        if found is None:
+            break
+        node = found
     return node

@@ -40,6 +40,9 @@ def test_the_studys_drops_are_those_of_its_document() -> None:
     [
         (("format",), "trimoe.baseline", "format: expected 'trimoe.study-drops'"),
         (("version",), 9, "version: this trimoe reads version 1"),
+        (("more",), 1, 'the key "more" is unknown'),
+        (("metrics", "okvqa"), 1, "metrics.okvqa: expected a string, found the number 1"),
+        (("drops", 1, "count"), 8.0, r"drops\[1\].count: expected an integer, found the number 8.0"),
         (("parameters",), 0, "parameters: 0 is below the least allowed, 1"),
         (("drops", 1, "mean"), 3.09, r"drops\[1\].mean: 3.09 is above the greatest allowed, 1"),
         (("drops", 1, "removed"), [16], r"drops\[1\].removed\[0\]: 16 is above the greatest allowed, 15"),
