@@ -3,7 +3,7 @@ outputs."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import onnx_ir as ir
 import onnxruntime
 import safetensors.numpy
 import torch
+from msgspec.structs import replace
 
 from exporter.graphs.check.compare import compare_answers
 from exporter.graphs.check.golden_outputs import graph_golden
