@@ -3,14 +3,14 @@ baseline."""
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, EngineOpener, Request
-from profiles.accuracy.journal import Journal
+from profiles.accuracy.journal import AnswerSettings, Journal
 from profiles.accuracy.results import Results, read_results, record_of, write_results
 from profiles.accuracy.statistics import bootstrap_interval
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
@@ -32,7 +32,6 @@ from runtime.documents.baseline import (
 )
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest
-from runtime.documents.schema import fields_of
 from runtime.errors import DocumentError
 
 LEVEL = 0.95
@@ -174,16 +173,16 @@ def _measure(
     folder: Path,
     progress: EvalProgress,
 ) -> ScoreRecord:
-    settings: dict[str, Any] = {
-        "family": fields_of(family),
-        "variant": variant,
-        "engine": name,
-        "dtype": engine.dtype,
-        "dataset": fields_of(measured.record),
-        "definition": fields_of(measured.definition),
-        "decoding": fields_of(measured.decoding),
-        "software": dict(sorted(engine.software.items())),
-    }
+    settings = AnswerSettings(
+        family=family,
+        variant=variant,
+        engine=name,
+        dtype=engine.dtype,
+        dataset=measured.record,
+        definition=measured.definition,
+        decoding=measured.decoding,
+        software=dict(sorted(engine.software.items())),
+    )
     path, title = (
         folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl",
         f"{variant} {name} {measured.record.name}",
@@ -218,7 +217,7 @@ def _journal_of(path: Path) -> Path:
 
 
 def _answer(
-    engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress
+    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, name: str, progress: EvalProgress
 ) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
     total = len(measured.requests)

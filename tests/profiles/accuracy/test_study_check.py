@@ -20,6 +20,7 @@ from runtime.documents.baseline import dump_baseline, read_baseline
 from runtime.documents.manifest import read_manifest
 from tests.profiles.accuracy.test_gate_run import measure, run
 from tests.profiles.accuracy.test_study_drops import STUDY
+from tests.support.answer_settings import ANSWER_SETTINGS
 from tests.support.small_family import export_small, small_plan, small_source
 
 WHOLE, PRUNED = "b6-k2", "b5-k2"
@@ -194,7 +195,7 @@ def test_samples_with_other_ids_are_not_paired(family: Path, tmp_path: Path) -> 
         if one.variant == PRUNED:
             file = tmp_path / one.results.path
             results = read_results(file)
-            write_results(file, {}, dataclasses.replace(results, ids=results.ids[::-1]))
+            write_results(file, ANSWER_SETTINGS, dataclasses.replace(results, ids=results.ids[::-1]))
             one = replace(one, results=record_of(file, tmp_path))
         scores.append(one)
     path.write_bytes(dump_baseline(replace(measured, scores=tuple(scores))))
