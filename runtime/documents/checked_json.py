@@ -12,7 +12,6 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -178,14 +177,32 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def parse_document(data: bytes, *, file: str) -> Node:
     """Parse JSON bytes into a node; `file` names them in errors. Refuses what `read_document` lists."""
-    text = _decode(data, file)
+    if data.startswith(codecs.BOM_UTF8):  # transformers and other readers of the same files refuse it too
+        raise DocumentError(f"{file}: begins with a byte order mark; save it as UTF-8 without one")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=partial(_unique, file=file),
-            parse_constant=partial(_refuse_constant, file=file),
-            parse_float=partial(_finite, file=file),
-        )
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
+            seen[key] = value
+        return seen
+
+    def refuse_constant(name: str) -> NoReturn:
+        raise DocumentError(f"{file}: {name} is not a JSON number")
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            raise DocumentError(f"{file}: the number {digits[:_SHOWN]} is too large")
+        return number
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_float=finite)
     except json.JSONDecodeError as error:
         raise DocumentError(f"{file}: line {error.lineno} column {error.colno}: {error.msg}") from error
     except RecursionError as error:
@@ -193,50 +210,16 @@ def parse_document(data: bytes, *, file: str) -> Node:
     except ValueError as error:  # an integer of more digits than Python converts
         raise DocumentError(f"{file}: {error}") from error
     _check_nesting(value, file)
-    if _SURROGATE.search(text) is not None:
-        _check_surrogates(value, file)
+    if (
+        _SURROGATE.search(text) is not None
+    ):  # a pair is one character; half of one is no text and could not be written again
+        try:
+            dump_document(value)
+        except UnicodeEncodeError as error:
+            raise DocumentError(
+                f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
+            ) from error
     return Node(value=value, file=file)
-
-
-def _decode(data: bytes, file: str) -> str:
-    if data.startswith(codecs.BOM_UTF8):  # transformers and other readers of the same files refuse it too
-        raise DocumentError(f"{file}: begins with a byte order mark; save it as UTF-8 without one")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
-
-
-def _unique(pairs: list[tuple[str, Any]], *, file: str) -> dict[str, Any]:
-    """The object of these entries, no key of which may occur twice."""
-    seen: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in seen:
-            raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
-        seen[key] = value
-    return seen
-
-
-def _refuse_constant(name: str, *, file: str) -> NoReturn:
-    raise DocumentError(f"{file}: {name} is not a JSON number")
-
-
-def _finite(digits: str, *, file: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise DocumentError(f"{file}: the number {shorten(digits)} is too large")
-    return number
-
-
-def _check_surrogates(value: Any, file: str) -> None:
-    """Refuse half of a surrogate pair: a whole one is a character, half of one is no text and cannot be written
-    again."""
-    try:
-        dump_document(value)
-    except UnicodeEncodeError as error:
-        raise DocumentError(
-            f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
-        ) from error
 
 
 def _check_nesting(value: Any, file: str) -> None:
