@@ -2,7 +2,7 @@
 
 import click
 
-from profiles.benchmarks.commands.evaluation import bench_eval
+from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.onnx import bench_onnx
 

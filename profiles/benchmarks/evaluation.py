@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, Request
+from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.datasets.dataset import Dataset, fill_prompt
 
 TARGET = 5.0

@@ -92,8 +92,8 @@ def evaluate(
         raise click.UsageError("give at least one --data, e.g. --data demo")
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
-    from profiles.accuracy.evaluate import EvalRequest, family_record
-    from profiles.accuracy.evaluate import evaluate as run
+    from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
+    from profiles.accuracy.evaluation.evaluate import evaluate as run
     from profiles.accuracy.openers import open_engines
     from profiles.datasets.named import Changes, load_named  # numpy
     from profiles.reports.sample_progress import SampleProgress

@@ -145,8 +145,8 @@ def gate(
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    from profiles.accuracy.gate import FAIL, PASS
-    from profiles.accuracy.gate_run import (
+    from profiles.accuracy.gate.compare import FAIL, PASS
+    from profiles.accuracy.gate.run_gate import (
         GateRequest,
         LimitOptions,
         describe_measured,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from profiles.accuracy.gate import FAIL, PASS, Comparison, worst_verdict
+from profiles.accuracy.gate.compare import FAIL, PASS, Comparison, worst_verdict
 from profiles.reports.score_table import points
 
 

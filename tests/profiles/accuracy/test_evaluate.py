@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from profiles.accuracy.batches import make_batches
 from profiles.accuracy.engine import Request
-from profiles.accuracy.evaluate import EvalRequest, evaluate
-from profiles.accuracy.journal import Journal, dump_header
-from profiles.accuracy.results import read_results, recorded_results
+from profiles.accuracy.evaluation.batches import make_batches
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
+from profiles.accuracy.evaluation.journal import Journal, dump_header
+from profiles.accuracy.evaluation.results import read_results, recorded_results
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError, MissingToolError
 from profiles.reports.sample_progress import SampleProgress

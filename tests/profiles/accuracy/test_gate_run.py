@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from profiles.accuracy.evaluate import EvalRequest, evaluate, family_record
-from profiles.accuracy.gate_run import GateRequest, LimitOptions, measure_like
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate, family_record
+from profiles.accuracy.gate.run_gate import GateRequest, LimitOptions, measure_like
 from profiles.commands.gate import gate
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from profiles.accuracy.gate import Limits, Pair
-from profiles.accuracy.results import read_results, record_of, write_results
-from profiles.accuracy.study_check import DropCheck, check_drop, show_checks
+from profiles.accuracy.evaluation.results import read_results, record_of, write_results
+from profiles.accuracy.gate.compare import Limits, Pair
+from profiles.accuracy.gate.study_check import DropCheck, check_drop, show_checks
 from profiles.accuracy.study_drops import StudyDrop
 from profiles.errors import MeasurementError
 from runtime.documents.baseline import dump_baseline, read_baseline

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from profiles.accuracy import openers as eval_openers
 from profiles.benchmarks import evaluation as bench_eval
-from profiles.benchmarks.commands import evaluation as command
+from profiles.benchmarks.commands import eval as command
 from profiles.benchmarks.evaluation import EvalRate, whole_rate
 from profiles.datasets.digits.dataset import demo_dataset
 from tests.support.echo_engine import EchoEngine

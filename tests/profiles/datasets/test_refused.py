@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from profiles.accuracy.engine import Engine
-from profiles.accuracy.evaluate import EvalRequest, evaluate
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
 from profiles.datasets.dataset import fill_prompt, scored_sample
 from profiles.datasets.json_lines import load_json_lines
 from profiles.datasets.named import Changes, load_named

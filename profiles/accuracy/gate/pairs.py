@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiles.accuracy.gate import Limits, Pair
-from profiles.accuracy.results import recorded_results
+from profiles.accuracy.evaluation.results import recorded_results
+from profiles.accuracy.gate.compare import Limits, Pair
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import find_metric
 from runtime.documents.baseline import Baseline, ScoreRecord

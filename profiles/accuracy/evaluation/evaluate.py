@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, EngineOpener, Request
-from profiles.accuracy.journal import AnswerSettings, Journal
-from profiles.accuracy.results import Results, read_results, record_of, write_results
+from profiles.accuracy.evaluation.batches import make_batches, with_following
+from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
+from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
 from profiles.accuracy.statistics import bootstrap_interval
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.errors import MeasurementError

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from profiles.accuracy.journal import AnswerSettings, check_settings, dump_header, dump_line
+from profiles.accuracy.evaluation.journal import AnswerSettings, check_settings, dump_header, dump_line
 from profiles.accuracy.statistics import Values
 from profiles.errors import MeasurementError
 from runtime.documents.atomic_file import write_atomically

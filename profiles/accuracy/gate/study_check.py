@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from profiles.accuracy.gate import FAIL, PASS, UNKNOWN, Limits, Pair
-from profiles.accuracy.gate_pairs import Stored, pair_of, scores_of
+from profiles.accuracy.gate.compare import FAIL, PASS, UNKNOWN, Limits, Pair
+from profiles.accuracy.gate.pairs import Stored, pair_of, scores_of
 from profiles.accuracy.statistics import Values, largest_change
 from profiles.accuracy.study_drops import StudyDrop, StudyDrops
 from profiles.errors import MeasurementError

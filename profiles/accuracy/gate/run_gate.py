@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from profiles.accuracy.evaluate import EvalProgress, EvalRequest, evaluate, family_record
-from profiles.accuracy.gate import FAIL, PASS, UNKNOWN, Limits, compare, worst_verdict
-from profiles.accuracy.gate_pairs import Stored, pair_scores
+from profiles.accuracy.evaluation.evaluate import EvalProgress, EvalRequest, evaluate, family_record
+from profiles.accuracy.gate.compare import FAIL, PASS, UNKNOWN, Limits, compare, worst_verdict
+from profiles.accuracy.gate.pairs import Stored, pair_scores
+from profiles.accuracy.gate.study_check import NOT_MEASURED, check_document, check_family, show_checks
 from profiles.accuracy.openers import open_engines
-from profiles.accuracy.study_check import NOT_MEASURED, check_document, check_family, show_checks
 from profiles.accuracy.study_drops import FORMAT as STUDY_FORMAT
 from profiles.accuracy.study_drops import read_study_drops
 from profiles.datasets.dataset import Dataset, Settings
