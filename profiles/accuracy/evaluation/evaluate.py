@@ -16,7 +16,7 @@ from profiles.accuracy.statistics import bootstrap_interval
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import check_samples, find_metric
-from profiles.metrics.normalisation.cleanups import find_cleanup
+from profiles.metrics.normalisation.cleanup import find_cleanup
 from profiles.sample import digest_samples
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import (
@@ -77,6 +77,29 @@ class _Measured:
     batches: tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Subject:
+    """A variant of a family, loaded by the engine `name`."""
+
+    family: FamilyRecord
+    variant: str
+    name: str
+    engine: Engine
+
+    def settings(self, measured: _Measured) -> AnswerSettings:
+        """All that the answers to a data set may depend on."""
+        return AnswerSettings(
+            family=self.family,
+            variant=self.variant,
+            engine=self.name,
+            dtype=self.engine.dtype,
+            dataset=measured.record,
+            definition=measured.definition,
+            decoding=measured.decoding,
+            software=dict(sorted(self.engine.software.items())),
+        )
+
+
 def family_record(manifest: Manifest) -> FamilyRecord:
     """The family, named by the digest of what it is."""
     digest = family_digest(manifest.files, manifest.variants)
@@ -92,7 +115,6 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     """
     _check_out(out, request)
     measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
-    folder = out.with_suffix(RESULTS)
     software = {"python": platform.python_version()}
     scores = []
     for name, opener in request.engines:
@@ -100,7 +122,8 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
             engine = opener(variant)
             try:
                 software |= engine.software
-                scores += [_measure(engine, name, variant, one, request.family, folder, progress) for one in measured]
+                subject = _Subject(family=request.family, variant=variant, name=name, engine=engine)
+                scores += [_measure(subject, one, out.with_suffix(RESULTS), progress) for one in measured]
             finally:
                 engine.close()
     baseline = Baseline(
@@ -164,45 +187,26 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     )
 
 
-def _measure(
-    engine: Engine,
-    name: str,
-    variant: str,
-    measured: _Measured,
-    family: FamilyRecord,
-    folder: Path,
-    progress: EvalProgress,
-) -> ScoreRecord:
-    settings = AnswerSettings(
-        family=family,
-        variant=variant,
-        engine=name,
-        dtype=engine.dtype,
-        dataset=measured.record,
-        definition=measured.definition,
-        decoding=measured.decoding,
-        software=dict(sorted(engine.software.items())),
-    )
-    path, title = (
-        folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl",
-        f"{variant} {name} {measured.record.name}",
-    )
-    kept = path.is_file()
-    if kept:
+def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: EvalProgress) -> ScoreRecord:
+    """The score of one variant on one data set, from the file of results in `folder`, which is made where it is not
+    there."""
+    settings = subject.settings(measured)
+    path = folder / f"{subject.variant}.{subject.name}.{subject.engine.dtype}.{measured.record.name}.jsonl"
+    title = f"{subject.variant} {subject.name} {measured.record.name}"
+    if path.is_file():
         _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
-    else:
-        _answer(engine, measured, settings, path, title, progress)
-    values = read_results(path, settings).values
-    if kept:
-        progress.begin(title, values.size, values.size)
+        count = len(read_results(path, settings).ids)
+        progress.begin(title, count, count)
         progress.end()
-    low, high = bootstrap_interval(
-        values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=find_metric(measured.definition.metric).highest
-    )
+    else:
+        _answer(subject.engine, measured, settings, path, title, progress)
+    values = read_results(path, settings).values
+    highest = find_metric(measured.definition.metric).highest
+    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest)
     return ScoreRecord(
-        variant=variant,
-        engine=name,
-        dtype=engine.dtype,
+        variant=subject.variant,
+        engine=subject.name,
+        dtype=subject.engine.dtype,
         dataset=measured.record,
         definition=measured.definition,
         decoding=measured.decoding,
@@ -217,12 +221,12 @@ def _journal_of(path: Path) -> Path:
 
 
 def _answer(
-    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, name: str, progress: EvalProgress
+    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, title: str, progress: EvalProgress
 ) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
     total = len(measured.requests)
     with Journal(_journal_of(path), settings) as journal:
-        progress.begin(name, total, len(journal.answers))
+        progress.begin(title, total, len(journal.answers))
         left = [batch for batch in measured.batches if not all(place in journal.answers for place in batch)]
         for batch, following in with_following(left):
             requests, ahead = ([measured.requests[place] for place in places] for places in (batch, following))

@@ -12,11 +12,12 @@ With `profiles.accuracy.statistics.required_samples` samples a true drop of `det
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
 
+from profiles.accuracy.gate.limits import Limits
 from profiles.accuracy.statistics import (
     Values,
     drop_p_value,
@@ -42,28 +43,6 @@ _MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """What counts as a drop, as fractions: `tolerance` is allowed, `detect` must be caught. `alpha` bounds false
-    alarms, `power` is of `detect`."""
-
-    tolerance: float = 0.0
-    detect: float = 0.02
-    alpha: float = 0.05
-    power: float = 0.9
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tolerance < self.detect:
-            raise MeasurementError(
-                f"a tolerance of {100 * self.tolerance:g} points needs a larger drop to detect, not "
-                f"{100 * self.detect:g} points"
-            )
-        if not 0 < self.alpha < 0.5 or not 0.5 < self.power < 1:
-            raise MeasurementError(
-                f"alpha {self.alpha} and power {self.power}: alpha lies between 0 and 0.5, power between 0.5 and 1"
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
     """Scores of the same samples in the same order, before and now. `binary`: all of them are 0 or 1."""
 
@@ -72,7 +51,7 @@ class Pair:
     baseline: Values
     measured: Values
     binary: bool
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

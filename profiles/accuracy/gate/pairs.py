@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiles.accuracy.evaluation.results import recorded_results
-from profiles.accuracy.gate.compare import Limits, Pair
+from profiles.accuracy.gate.compare import Pair
+from profiles.accuracy.gate.limits import Limits
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import find_metric
 from runtime.documents.baseline import Baseline, ScoreRecord

@@ -65,7 +65,8 @@ def bench_eval(
     from profiles.accuracy.openers import open_engines
     from profiles.benchmarks.evaluation import TARGET, whole_rate
     from profiles.benchmarks.evaluation import bench_eval as measure
-    from profiles.datasets.named import DEMO, Changes, load_named  # numpy
+    from profiles.datasets.changes import Changes
+    from profiles.datasets.named import DEMO, load_named  # numpy
 
     datasets = load_named(data or (DEMO,), Changes(limit=limit))
     ((_, opener),) = open_engines((engine,), family, manifest, dtypes=(dtype,), threads=threads)

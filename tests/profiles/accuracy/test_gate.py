@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from profiles.accuracy.gate import compare as gate
-from profiles.accuracy.gate.compare import BOOTSTRAP, FAIL, MCNEMAR, PASS, UNKNOWN, Limits, Pair, compare, worst_verdict
+from profiles.accuracy.gate.compare import BOOTSTRAP, FAIL, MCNEMAR, PASS, UNKNOWN, Pair, compare, worst_verdict
+from profiles.accuracy.gate.limits import Limits
 from profiles.accuracy.statistics import required_samples
 from profiles.errors import MeasurementError
 from profiles.reports.gate_table import comparison_document, decided, show_comparisons

@@ -12,9 +12,10 @@ from PIL import Image
 
 from profiles.accuracy.engine import Engine
 from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
+from profiles.datasets.changes import Changes
 from profiles.datasets.dataset import fill_prompt, scored_sample
 from profiles.datasets.json_lines import load_json_lines
-from profiles.datasets.named import Changes, load_named
+from profiles.datasets.named import load_named
 from profiles.errors import DatasetError, MissingToolError
 from profiles.reports.sample_progress import SampleProgress
 from profiles.sample import Sample, digest_samples
