@@ -171,7 +171,7 @@ def test_conclusions_follow_from_the_measurements() -> None:
         search_name(task) for task in TASKS
     ]
     for name, document in conclude({name: _read(name) for name in names}).items():
-        assert document == _read(name), name
+        assert json.dumps(document, indent=2) + "\n" == (EVIDENCE / name).read_text(encoding="utf-8"), name
 
 
 def test_recommendations_cover_one_to_four_blocks_step_by_step() -> None:
