@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from profiles.datasets.digits.scans import CELL
-from profiles.datasets.digits.tasks import COLUMNS, ROWS, Sample
+from profiles.datasets.digits.tasks import COLUMNS, ROWS, DrawnSample
 from profiles.demo.layout import CROP, PATCH
 
 _CROP_STARTS = (0, CELL, 2 * CELL)
@@ -95,7 +95,7 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 def encode_samples(
-    samples: Sequence[Sample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None
+    samples: Sequence[DrawnSample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None
 ) -> Batch:
     """Questions followed by answers: `texts`, or each sample's own target."""
     answers = [sample.target for sample in samples] if texts is None else texts
@@ -112,7 +112,7 @@ def encode_samples(
         input_ids[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
         labels[row, start : len(tokens)] = tokens[start:]
-    images, image_masks, places = encode_images(np.stack([sample.image for sample in samples]))
+    images, image_masks, places = encode_images(np.stack([sample.pixels for sample in samples]))
     return Batch(
         input_ids=input_ids,
         attention_mask=mask,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from profiles.datasets.digits.tasks import Sample
+from profiles.datasets.digits.tasks import DrawnSample
 from profiles.demo.cutting import with_top_k, without_blocks
 from profiles.demo.encoding import Batch, encode_samples
 from profiles.demo.layout import BLOCKS
@@ -57,7 +57,7 @@ class Examinee:
         self,
         model: TrimoeMolmoeForCausalLM,
         tokenizer: PreTrainedTokenizerFast,
-        samples: Sequence[Sample],
+        samples: Sequence[DrawnSample],
         *,
         longest: int,
     ) -> None:

@@ -46,15 +46,15 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
     settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
     samples = tuple(
         Sample(
-            id=str(number),
+            id=one.id,
             question=one.question,
-            image=_bitmap(Image.fromarray(one.image)),
+            image=_bitmap(Image.fromarray(one.pixels)),
             answers=one.answers,
             options=one.options,
             answer_index=one.answer_index,
             references=one.references,
         )
-        for number, one in enumerate(make_samples(task, SPLIT, count, seed=SEED))
+        for one in make_samples(task, SPLIT, count, seed=SEED)
     )
     return Dataset(name=task, samples=samples, settings=settings)
 

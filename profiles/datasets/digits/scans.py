@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.datasets import load_digits
 
 CELL = 8
@@ -17,7 +18,7 @@ _CALIBRATION_PER_CLASS = 15
 
 
 @cache
-def _images() -> tuple[np.ndarray, np.ndarray]:
+def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     source = load_digits()
     return np.rint(source.images * (255 / 16)).astype(np.uint8), source.target
 
@@ -42,6 +43,6 @@ def image_numbers(split: str) -> tuple[tuple[int, ...], ...]:
     return tuple(chosen)
 
 
-def digit_image(number: int) -> np.ndarray:
+def digit_image(number: int) -> npt.NDArray[np.uint8]:
     """Pixels of one image: uint8, 8 × 8, 0 is background."""
     return _images()[0][number]

@@ -35,16 +35,16 @@ def test_every_split_shows_every_digit() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_a_sample_is_a_function_of_task_split_seed_and_number(task: str) -> None:
     one, again, other = (make_sample(task, "test", 5, seed=seed) for seed in (3, 3, 4))
-    assert np.array_equal(one.image, again.image)
+    assert np.array_equal(one.pixels, again.pixels)
     assert (one.question, one.target, one.answers, one.references) == (
         again.question,
         again.target,
         again.answers,
         again.references,
     )
-    assert not np.array_equal(one.image, other.image)
-    assert one.image.shape == (16, 32, 3)
-    assert one.image.dtype == np.uint8
+    assert not np.array_equal(one.pixels, other.pixels)
+    assert one.pixels.shape == (16, 32, 3)
+    assert one.pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("task", TASKS)
