@@ -106,7 +106,7 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
 
 
 def _median(what: str, found: Sequence[Timing]) -> float:
-    return statistics.median(getattr(timing, what) for timing in found)
+    return float(statistics.median(getattr(timing, what) for timing in found))
 
 
 def _unique(plan: Plan) -> list[PlannedShard]:
@@ -207,7 +207,8 @@ def _ratios(timings: Mapping[tuple[str, int], Sequence[Timing]]) -> tuple[Figure
 
 def _ratio(what: str, slow: Sequence[Timing], quick: Sequence[Timing]) -> float:
     """The median over the rounds of how many times longer the one took than the other."""
-    return statistics.median(getattr(one, what) / getattr(other, what) for one, other in zip(slow, quick, strict=True))
+    pairs = zip(slow, quick, strict=True)
+    return float(statistics.median(getattr(one, what) / getattr(other, what) for one, other in pairs))
 
 
 def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> float:

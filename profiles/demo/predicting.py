@@ -66,7 +66,7 @@ class Examinee:
         self._recording = self._record()
         self._kept: dict[tuple[int, ...], tuple[torch.Tensor, ...]] = {}
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def answers(self, cut: Cut = WHOLE) -> tuple[str, ...]:
         """The text generated for each sample, without special tokens."""
         with with_top_k(self._model, cut.top_k):
@@ -82,7 +82,7 @@ class Examinee:
                 self._continue(open_rows, rows)
         return tuple(text.strip() for text in self._tokenizer.batch_decode(rows, skip_special_tokens=True))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _record(self) -> _Recording:
         states: list[torch.Tensor] = []
         arguments: dict[str, Any] = {}

@@ -45,4 +45,5 @@ def image_numbers(split: str) -> tuple[tuple[int, ...], ...]:
 
 def digit_image(number: int) -> npt.NDArray[np.uint8]:
     """Pixels of one image: uint8, 8 × 8, 0 is background."""
-    return _images()[0][number]
+    image: npt.NDArray[np.uint8] = _images()[0][number]
+    return image
