@@ -13,9 +13,9 @@ With `profiles.accuracy.statistics.required_samples` samples a true drop of `det
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 
 import numpy as np
+from scipy import stats
 
 from profiles.accuracy.gate.limits import Limits
 from profiles.accuracy.statistics import (
@@ -38,7 +38,6 @@ RESAMPLES = 10_000
 SEED = 0
 MCNEMAR = "McNemar, exact (mid-p)"
 BOOTSTRAP = "paired bootstrap, studentised"
-_EXACT_CHANGES = 20_000
 _MOST_SAMPLES = 10**9
 
 
@@ -153,21 +152,15 @@ def _needed(pair: Pair, test: str, index: int, p_values: Sequence[float]) -> int
 
 def _p_value_at(differences: Values, test: str, tolerance: float, size: int) -> float:
     """The p-value of `size` samples of which the same share got worse and better, rounded so that the drop is not made
-    larger.
-
-    By the exact test where that is the test, up to 20,000 changed samples, beyond which the normal approximation gives
-    the same figures.
-    """
+    larger; of the bootstrap by its normal approximation."""
     if test == MCNEMAR:
         worse = int(np.count_nonzero(differences < 0)) * size // differences.size
         better = math.ceil(int(np.count_nonzero(differences > 0)) * size / differences.size)
-        if worse + better <= _EXACT_CHANGES:
-            return mcnemar_p_value(worse, better)
-        return NormalDist().cdf((better - worse) / math.sqrt(worse + better))
+        return mcnemar_p_value(worse, better)
     mean, spread = float(differences.mean()), float(differences.std())
     if spread == 0.0:
         return 0.0 if mean < -tolerance else 1.0
-    return NormalDist().cdf((mean + tolerance) / spread * math.sqrt(size))
+    return float(stats.norm.cdf((mean + tolerance) / spread * math.sqrt(size)))
 
 
 def _smallest(holds: Callable[[int], bool], *, above: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from profiles.accuracy.gate.compare import FAIL, PASS, UNKNOWN, Pair
 from profiles.accuracy.gate.limits import Limits
 from profiles.accuracy.gate.pairs import Stored, pair_of, scores_of
-from profiles.accuracy.statistics import Values, largest_change
+from profiles.accuracy.statistics import Values, largest_change, resampled_moments
 from profiles.accuracy.study_drops import StudyDrop, StudyDrops
 from profiles.errors import MeasurementError
 from runtime.documents.manifest import Manifest, VariantRecord
@@ -149,16 +149,12 @@ def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> t
 
 
 def _resampled(drops: Values, index: int) -> Values:
-    """Means of resamples, unsorted, so that data sets stay independent of each other.
+    """Means of resamples, by a seed of its own for each data set, so that they stay independent of each other.
 
     Drops that are all the same would look certain however few they are: as in the gate's bounds, a sample that got
     wholly worse and one that got wholly better are added then.
     """
-    rng = np.random.default_rng((SEED, index))
     if drops.size and drops.min() == drops.max():
         drops = np.append(drops, [largest_change(drops), -largest_change(drops)])
-    unique, counts = np.unique(drops, return_counts=True)
-    if len(unique) <= 64:
-        means: Values = rng.multinomial(drops.size, counts / drops.size, size=RESAMPLES) @ unique / drops.size
-        return means
-    return np.array([drops[rng.integers(drops.size, size=drops.size)].mean() for _ in range(RESAMPLES)])
+    means, _ = resampled_moments(drops, resamples=RESAMPLES, seed=(SEED, index))
+    return means
