@@ -17,7 +17,7 @@ from profiles.errors import DatasetError
 from profiles.metrics.catalogue import ANLS_STUDY, CIDER
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.exact import EXACT_MATCH
-from profiles.metrics.normalisation.cleanups import MOLMO, STRIP
+from profiles.metrics.normalisation.cleanup import MOLMO, STRIP
 from profiles.metrics.vqa import VQA_SCORE
 
 _SHORT, _LONG = 16, 64

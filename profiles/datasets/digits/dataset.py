@@ -9,7 +9,7 @@ from profiles.metrics.anls import ANLS
 from profiles.metrics.caption import CAPTION_MATCH
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.exact import EXACT_MATCH
-from profiles.metrics.normalisation.cleanups import MOLMO
+from profiles.metrics.normalisation.cleanup import MOLMO
 from profiles.metrics.vqa import VQA_SCORE
 from profiles.sample import Sample
 

@@ -1,4 +1,8 @@
-"""The tables of VQA-v2's answer normalisation: number words, articles, punctuation, contractions."""
+"""VQA-v2's normalisation of answers: number words, articles, punctuation, contractions.
+
+Tables and rules as in GT-Vision-Lab/VQA, PythonEvaluationTools/vqaEvaluation/vqaEval.py, the evaluation of
+visualqa.org, with what its copies changed in them.
+"""
 
 import re
 
@@ -42,3 +46,22 @@ def _contractions() -> dict[str, str]:
 
 
 CONTRACTIONS = _contractions()
+
+
+def strip_punctuation(text: str, *, delete_all: bool) -> str:
+    """The text without punctuation.
+
+    A mark is deleted when it touches a space anywhere in the text, or with `delete_all`, which is for texts with a
+    number like 1,000; else it becomes a space. Periods not followed by a digit are deleted, the first 32 of them.
+    """
+    stripped = text
+    for mark in PUNCTUATION:
+        delete = delete_all or f"{mark} " in text or f" {mark}" in text
+        stripped = stripped.replace(mark, "" if delete else " ")
+    return PERIOD.sub("", stripped, count=PERIODS_REMOVED)
+
+
+def normalize_words(text: str) -> str:
+    """The words of a text in lower case: number words as digits, no articles, contractions spelt with apostrophes."""
+    words = [NUMBERS.get(word, word) for word in text.split()]
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
