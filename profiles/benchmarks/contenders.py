@@ -57,38 +57,46 @@ class Exported:
         return (time.perf_counter() - begin) * 1e3 / tokens
 
 
+def load_transformers(checkpoint: Path) -> Any:
+    """The checkpoint in transformers, float32."""
+    disable_progress_bar()
+    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+
 class Transformers:
-    """The checkpoint in transformers; `top_k` are the experts per token of each layer."""
+    """A model of transformers with one experts implementation and `top_k` experts per token of each layer.
 
-    def __init__(self, checkpoint: Path) -> None:
-        disable_progress_bar()
-        self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    Several may share the model: each sets it up before it measures.
+    """
 
-    def configure(self, implementation: str, top_k: tuple[int, ...]) -> "Transformers":
-        """Choose the experts implementation and the experts per token."""
-        self.model.set_experts_implementation(implementation)
-        for layer, k in zip(self.model.model.layers, top_k, strict=True):
+    def __init__(self, model: Any, implementation: str, top_k: tuple[int, ...]) -> None:
+        self._model, self._implementation, self._top_k = model, implementation, top_k
+
+    def _set_up(self) -> None:
+        self._model.set_experts_implementation(self._implementation)
+        for layer, k in zip(self._model.model.layers, self._top_k, strict=True):
             layer.mlp.gate.top_k = k
-        return self
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def prefill(self, prompt: Array) -> float:
         """See Contender."""
+        self._set_up()
         ids = torch.from_numpy(prompt)
         begin = time.perf_counter()
-        self.model(ids, logits_to_keep=1)
+        self._model(ids, logits_to_keep=1)
         return (time.perf_counter() - begin) * 1e3
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def decode(self, prompt: Array, tokens: int) -> float:
         """By `generate`, what it needs for the prompt and the first token taken off."""
+        self._set_up()
         first, whole = (self._generate(prompt, count) for count in (1, tokens + 1))
         return (whole - first) / tokens
 
     def _generate(self, prompt: Array, tokens: int) -> float:
         ids = torch.from_numpy(prompt)
         begin = time.perf_counter()
-        self.model.generate(
+        self._model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
         )
         return (time.perf_counter() - begin) * 1e3

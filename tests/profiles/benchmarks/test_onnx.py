@@ -5,7 +5,9 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from profiles.benchmarks.commands.onnx import bench_onnx
-from profiles.benchmarks.onnx import Timing, _ratios, active_bytes
+from profiles.benchmarks.figures import speed_ratios
+from profiles.benchmarks.onnx import active_bytes
+from profiles.benchmarks.timing import Timing
 from tests.support.tiny_graphs import export_graphs, write_model
 
 
@@ -24,7 +26,7 @@ TIMINGS = {
 
 
 def test_ratios_are_taken_in_each_round_and_a_missing_mobius_is_skipped_visibly() -> None:
-    figures = {figure.name: (figure.value, figure.met) for figure in _ratios(TIMINGS)}
+    figures = {figure.name: (figure.value, figure.met) for figure in speed_ratios(TIMINGS)}
     assert figures == {
         "decode over transformers, k 8": ("2.00", True),
         "decode over transformers, k 2": ("2.50", True),
