@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from profiles.commands.dataset_options import columns_option, dataset_option, named_values
+from profiles.commands.needed_packages import needed_packages
 from profiles.commands.option_group import option_group
 from profiles.datasets.changes import Changes
 from runtime.documents.baseline import ENGINES, dump_baseline
@@ -111,12 +112,13 @@ def evaluate(
         raise click.UsageError("give at least one --data, e.g. --data demo")
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
-    from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
-    from profiles.accuracy.evaluation.evaluate import evaluate as run
-    from profiles.accuracy.openers import open_engines
-    from profiles.datasets.named import load_named  # numpy
-    from profiles.reports.sample_progress import SampleProgress
-    from profiles.reports.score_table import show_scores
+    with needed_packages("trimoe eval"):
+        from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
+        from profiles.accuracy.evaluation.evaluate import evaluate as run
+        from profiles.accuracy.openers import open_engines
+        from profiles.datasets.named import load_named
+        from profiles.reports.sample_progress import SampleProgress
+        from profiles.reports.score_table import show_scores
 
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
     request = EvalRequest(

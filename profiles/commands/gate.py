@@ -9,6 +9,7 @@ import click
 from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
+from profiles.commands.needed_packages import needed_packages
 from profiles.commands.option_group import option_group
 from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
@@ -154,11 +155,12 @@ def gate(
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    from profiles.accuracy.gate.compare import FAIL, PASS  # numpy
-    from profiles.accuracy.gate.measure_like import measure_like
-    from profiles.accuracy.gate.run_gate import is_study, run_gate
-    from profiles.reports.gate_report import describe_measured, outcome_document, show_outcome
-    from profiles.reports.sample_progress import SampleProgress
+    with needed_packages("trimoe gate"):
+        from profiles.accuracy.gate.compare import FAIL, PASS
+        from profiles.accuracy.gate.measure_like import measure_like
+        from profiles.accuracy.gate.run_gate import is_study, run_gate
+        from profiles.reports.gate_report import describe_measured, outcome_document, show_outcome
+        from profiles.reports.sample_progress import SampleProgress
 
     manifest = read_manifest(family)
     if is_study(baseline):

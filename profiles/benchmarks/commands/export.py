@@ -10,7 +10,7 @@ from profiles.benchmarks.export import bench_export as measure
 from runtime.documents.checked_json import dump_document
 
 
-@click.command("export")
+@click.command("export", short_help="An export against cp and sha256sum.")
 @click.argument("checkpoints", metavar="CHECKPOINT...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--scratch",
