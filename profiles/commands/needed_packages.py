@@ -12,6 +12,7 @@ def needed_packages(command: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        package = (error.name or "").partition(".")[0]
         raise MissingToolError(
-            f"{command} needs the package {error.name}, which is not installed: pip install 'trimoe[profiles,cpu]'"
+            f"{command} needs the package {package}, which is not installed: pip install 'trimoe[profiles,cpu]'"
         ) from error

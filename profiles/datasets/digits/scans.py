@@ -1,4 +1,8 @@
-"""Handwritten digits of scikit-learn, split by image: no image of one split ever occurs in another."""
+"""Handwritten digits of scikit-learn, split by image: no image of one split ever occurs in another.
+
+The images are those of `sklearn.datasets.load_digits`: the test set of Alpaydin and Kaynak, Optical Recognition of
+Handwritten Digits, UCI Machine Learning Repository, 1998.
+"""
 
 from functools import cache
 
