@@ -73,7 +73,21 @@ def _counts(entries: Iterable[Mapping[str, Any]]) -> list[int]:
 def recommendations(analysis: Mapping[str, Any], *, blocks: int) -> dict[str, Any]:
     """The document `pruning_recommendations.json` of a model with `blocks` blocks: the stepwise rule of
     `exporter.evidence.strategies.choose_steps`."""
-    combinations = tuple(
+    steps = choose_steps(
+        _removal_sets(analysis),
+        file=ANALYSIS_FILE,
+        blocks=blocks,
+        strategy=STEPWISE,
+        min_datasets=LEAST_DATASETS,
+        protected=(),
+    )
+    pairs = zip(steps.sets, (None, *steps.sets), strict=False)
+    return {str(len(step.blocks)): _step(step, previous) for step, previous in pairs}
+
+
+def _removal_sets(analysis: Mapping[str, Any]) -> tuple[RemovalSet, ...]:
+    """The combinations of an analysis, in the order of the file."""
+    return tuple(
         RemovalSet(
             blocks=tuple(entry["removed_blocks"]),
             drop=DropRecord(
@@ -85,20 +99,6 @@ def recommendations(analysis: Mapping[str, Any], *, blocks: int) -> dict[str, An
         )
         for name, entry in analysis["combination_stats"].items()
     )
-    steps = choose_steps(
-        combinations,
-        file=ANALYSIS_FILE,
-        blocks=blocks,
-        strategy=STEPWISE,
-        min_datasets=LEAST_DATASETS,
-        protected=(),
-    )
-    chosen: dict[str, Any] = {}
-    previous: RemovalSet | None = None
-    for step in steps.sets:
-        chosen[str(len(step.blocks))] = _step(step, previous)
-        previous = step
-    return chosen
 
 
 def _step(step: RemovalSet, previous: RemovalSet | None) -> dict[str, Any]:

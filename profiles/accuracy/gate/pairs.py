@@ -76,6 +76,22 @@ def pair_of(
     damaged.
     """
     place = f"{now.variant} ({now.engine}) on {now.dataset.name}"
+    _refuse_difference(place, before, now, whose)
+    old, new = recorded_results(before, stored.folder), recorded_results(now, measured.folder)
+    if old.ids != new.ids:
+        raise MeasurementError(f"{place}: the results list other samples than {whose}")
+    return Pair(
+        dataset=now.dataset.name,
+        task=now.dataset.task,
+        baseline=old.values,
+        measured=new.values,
+        binary=find_metric(now.definition.metric).binary,
+        limits=limits,
+    )
+
+
+def _refuse_difference(place: str, before: ScoreRecord, now: ScoreRecord, whose: str) -> None:
+    """Raise MeasurementError when the two were not measured on the same samples in the same way."""
     for what, mine, theirs in (
         ("samples differ", now.dataset.digest, before.dataset.digest),
         ("metric differs", now.definition.metric, before.definition.metric),
@@ -89,15 +105,3 @@ def pair_of(
             raise MeasurementError(
                 f"{place}: the {what} from {whose} ({mine!r}, there {theirs!r}), so scores cannot be paired"
             )
-    old, new = recorded_results(before, stored.folder), recorded_results(now, measured.folder)
-    if old.ids != new.ids:
-        raise MeasurementError(f"{place}: the results list other samples than {whose}")
-    metric = find_metric(now.definition.metric)
-    return Pair(
-        dataset=now.dataset.name,
-        task=now.dataset.task,
-        baseline=old.values,
-        measured=new.values,
-        binary=metric.binary,
-        limits=limits,
-    )

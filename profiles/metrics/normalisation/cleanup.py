@@ -14,7 +14,7 @@ _MARK = "Answer:"
 
 
 def clean_prediction(text: str) -> str:
-    """The answer in a generated text, as Molmo's evaluation takes it (allenai/molmo, olmo/eval).
+    """The answer in a generated text, as Molmo's evaluation takes it (allenai/molmo, olmo/eval/evaluators.py).
 
     1. `Answer:` occurs: what stands between it and a second `Answer:`, inner white space kept.
     2. Several lines: the most frequent one (the first among equals; blank lines count), white space collapsed.
