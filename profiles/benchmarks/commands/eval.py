@@ -1,7 +1,8 @@
 """`python -m profiles.benchmarks eval`: how much faster evaluation in batches is than one sample at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,25 +113,18 @@ def bench_eval(
     settings: dict[str, Any] = {"variant": chosen, "engine": engine.engine, "dtype": opened.dtype}
     settings |= {"batch_size": size.batch_size, "rounds": size.rounds, "software": dict(opened.software)}
     try:
-        rates = measure(
-            opened,
-            datasets,
-            batch_size=size.batch_size,
-            rounds=size.rounds,
-            say=lambda text: click.echo(text, err=True),
-        )
+        say = partial(click.echo, err=True)
+        rates = measure(opened, datasets, batch_size=size.batch_size, rounds=size.rounds, say=say)
     finally:
         opened.close()
     rows = (*rates, whole_rate(rates))
-    met = rows[-1].ratio >= TARGET
+    settings |= {"target": TARGET, "met": rows[-1].ratio >= TARGET}
     if as_json:
-        document = {**settings, "target": TARGET, "met": met, "figures": [_figures(row) for row in rows]}
+        document = {**settings, "figures": [_figures(row) for row in rows]}
         click.echo(dump_document(document).decode(), nl=False)
     else:
-        click.echo(f"{chosen}, {engine.engine}, {settings['dtype']}, median of {size.rounds}")
-        click.echo(_table(rows, size.batch_size))
-        click.echo(f"target ≥ {TARGET:g}: {'met' if met else 'MISSED'}")
-    if not met or rows[-1].same != rows[-1].samples:
+        click.echo(_table(rows, settings))
+    if not settings["met"] or rows[-1].same != rows[-1].samples:
         context.exit(1)
 
 
@@ -146,18 +140,22 @@ def _figures(row: "EvalRate") -> dict[str, Any]:
     }
 
 
-def _table(rows: "Sequence[EvalRate]", batch_size: int) -> str:
+def _table(rows: "Sequence[EvalRate]", settings: Mapping[str, Any]) -> str:
     """A row a data set, then all of them, at most 80 columns for names of ordinary length; then a line for each data
-    set that fills no batch."""
+    set that fills no batch, and whether the target is met."""
     head = f"{f'{rows[-1].batch_size} at a time':>14}{'ratio':>8}{'same answers':>16}"
-    lines = [f"{'samples/s':<22}{'1 at a time':>12}{head}"]
+    lines = [
+        f"{settings['variant']}, {settings['engine']}, {settings['dtype']}, median of {settings['rounds']}",
+        f"{'samples/s':<22}{'1 at a time':>12}{head}",
+    ]
     for row in rows:
         alone, batched = row.samples / row.alone_s, row.samples / row.batched_s
         same = f"{row.same} of {row.samples}"
         lines.append(f"{row.dataset:<22}{alone:>12.1f}{batched:>14.1f}{row.ratio:>8.2f}{same:>16}")
+    wanted = settings["batch_size"]
     lines += [
-        f"{row.dataset} has {row.samples} samples measured: its batches are of {row.batch_size}, not {batch_size}"
+        f"{row.dataset} has {row.samples} samples measured: its batches are of {row.batch_size}, not {wanted}"
         for row in rows[:-1]
-        if row.batch_size < batch_size
+        if row.batch_size < wanted
     ]
-    return "\n".join(lines)
+    return "\n".join((*lines, f"target ≥ {settings['target']:g}: {'met' if settings['met'] else 'MISSED'}"))
