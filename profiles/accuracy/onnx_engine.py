@@ -55,7 +55,7 @@ class OnnxEngine:
         self._open = partial(
             OnnxAnswerer, graphs, variant, _end_ids(folder, self._prompts.tokenizer.eos_token_id), provider=provider
         )
-        self._answerers = {1: (self._open(threads=threads),)}
+        self._answerers: dict[int, tuple[OnnxAnswerer, ...]] = {1: (self._open(threads=threads),)}
         self._ahead: tuple[tuple[Sequence[Request], Mapping[str, Any]], ...] = ()
 
     @property
