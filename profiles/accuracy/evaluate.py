@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from profiles.accuracy.answerer import Answerer, AnswererOpener, Question
 from profiles.accuracy.batches import make_batches, with_following
-from profiles.accuracy.engine import Engine, EngineOpener, Request
 from profiles.accuracy.journal import AnswerSettings, Journal
 from profiles.accuracy.results import Results, read_results, record_of, write_results
 from profiles.accuracy.statistics import bootstrap_interval
@@ -60,7 +60,7 @@ class EvalRequest:
 
     family: FamilyRecord
     variants: tuple[str, ...]
-    engines: tuple[tuple[str, EngineOpener], ...]
+    engines: tuple[tuple[str, AnswererOpener], ...]
     datasets: tuple[Dataset, ...]
     batch_size: int
 
@@ -73,7 +73,7 @@ class _Measured:
     record: DatasetRecord
     definition: DefinitionRecord
     decoding: DecodingRecord
-    requests: tuple[Request, ...]
+    questions: tuple[Question, ...]
     batches: tuple[tuple[int, ...], ...]
 
 
@@ -97,12 +97,12 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     scores = []
     for name, opener in request.engines:
         for variant in request.variants:
-            engine = opener(variant)
+            answerer = opener(variant)
             try:
-                software |= engine.software
-                scores += [_measure(engine, name, variant, one, request.family, folder, progress) for one in measured]
+                software |= answerer.software
+                scores += [_measure(answerer, name, variant, one, request.family, folder, progress) for one in measured]
             finally:
-                engine.close()
+                answerer.close()
     baseline = Baseline(
         trimoe=importlib.metadata.version("trimoe"),
         family=request.family,
@@ -146,7 +146,9 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     metric = find_metric(settings.metric)
     find_cleanup(settings.cleanup)
     check_samples(metric, dataset.samples)
-    requests = tuple(Request(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples)
+    questions = tuple(
+        Question(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
+    )
     return _Measured(
         dataset=dataset,
         record=DatasetRecord(
@@ -157,15 +159,15 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
             prompt=settings.prompt,
             strategy=GREEDY,
             max_new_tokens=settings.max_new_tokens,
-            batch_size=min(batch_size, len(requests)),
+            batch_size=min(batch_size, len(questions)),
         ),
-        requests=requests,
-        batches=make_batches(requests, batch_size),
+        questions=questions,
+        batches=make_batches(questions, batch_size),
     )
 
 
 def _measure(
-    engine: Engine,
+    answerer: Answerer,
     name: str,
     variant: str,
     measured: _Measured,
@@ -177,21 +179,21 @@ def _measure(
         family=family,
         variant=variant,
         engine=name,
-        dtype=engine.dtype,
+        dtype=answerer.dtype,
         dataset=measured.record,
         definition=measured.definition,
         decoding=measured.decoding,
-        software=dict(sorted(engine.software.items())),
+        software=dict(sorted(answerer.software.items())),
     )
     path, title = (
-        folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl",
+        folder / f"{variant}.{name}.{answerer.dtype}.{measured.record.name}.jsonl",
         f"{variant} {name} {measured.record.name}",
     )
     kept = path.is_file()
     if kept:
         _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
     else:
-        _answer(engine, measured, settings, path, title, progress)
+        _answer(answerer, measured, settings, path, title, progress)
     values = read_results(path, settings).values
     if kept:
         progress.begin(title, values.size, values.size)
@@ -202,7 +204,7 @@ def _measure(
     return ScoreRecord(
         variant=variant,
         engine=name,
-        dtype=engine.dtype,
+        dtype=answerer.dtype,
         dataset=measured.record,
         definition=measured.definition,
         decoding=measured.decoding,
@@ -217,16 +219,16 @@ def _journal_of(path: Path) -> Path:
 
 
 def _answer(
-    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, name: str, progress: EvalProgress
+    answerer: Answerer, measured: _Measured, settings: AnswerSettings, path: Path, name: str, progress: EvalProgress
 ) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
-    total = len(measured.requests)
+    total = len(measured.questions)
     with Journal(_journal_of(path), settings) as journal:
         progress.begin(name, total, len(journal.answers))
         left = [batch for batch in measured.batches if not all(place in journal.answers for place in batch)]
         for batch, following in with_following(left):
-            requests, ahead = ([measured.requests[place] for place in places] for places in (batch, following))
-            texts = engine.generate(requests, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
+            questions, ahead = ([measured.questions[place] for place in places] for places in (batch, following))
+            texts = answerer.answer(questions, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
             journal.add(batch, texts)
             progress.advance(len(batch))
         progress.end()

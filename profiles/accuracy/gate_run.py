@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from profiles.accuracy.answerer import open_answerers
 from profiles.accuracy.evaluate import EvalProgress, EvalRequest, evaluate, family_record
 from profiles.accuracy.gate import FAIL, PASS, UNKNOWN, Limits, compare, worst_verdict
 from profiles.accuracy.gate_pairs import Stored, pair_scores
-from profiles.accuracy.openers import open_engines
 from profiles.accuracy.study_check import NOT_MEASURED, check_document, check_family, show_checks
 from profiles.accuracy.study_drops import FORMAT as STUDY_FORMAT
 from profiles.accuracy.study_drops import read_study_drops
@@ -107,7 +107,7 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
         EvalRequest(
             family=family_record(request.manifest),
             variants=variants,
-            engines=open_engines(engines, request.family, request.manifest, dtypes=dtypes),
+            engines=open_answerers(engines, request.family, request.manifest, dtypes=dtypes),
             datasets=tuple(_as_measured(loaded[name], score) for name, score in wanted.items()),
             batch_size=max(score.decoding.batch_size for score in scores),
         ),

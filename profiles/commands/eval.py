@@ -92,9 +92,9 @@ def evaluate(
         raise click.UsageError("give at least one --data, e.g. --data demo")
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
+    from profiles.accuracy.answerer import open_answerers
     from profiles.accuracy.evaluate import EvalRequest, family_record
     from profiles.accuracy.evaluate import evaluate as run
-    from profiles.accuracy.openers import open_engines
     from profiles.datasets.named import Changes, load_named  # numpy
     from profiles.reports.sample_progress import SampleProgress
     from profiles.reports.score_table import show_scores
@@ -103,7 +103,7 @@ def evaluate(
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
-        engines=open_engines(
+        engines=open_answerers(
             tuple(dict.fromkeys(engines)), family, manifest, dtypes=tuple(dict.fromkeys(dtypes)), threads=threads
         ),
         datasets=load_named(data, changes),

@@ -62,13 +62,13 @@ def bench_eval(
     """
     manifest = read_manifest(family)
     chosen = manifest.variants[0].id if variant is None else manifest.variant(variant).id
-    from profiles.accuracy.openers import open_engines
+    from profiles.accuracy.answerer import open_answerers
     from profiles.benchmarks.evaluation import TARGET, whole_rate
     from profiles.benchmarks.evaluation import bench_eval as measure
     from profiles.datasets.named import DEMO, Changes, load_named  # numpy
 
     datasets = load_named(data or (DEMO,), Changes(limit=limit))
-    ((_, opener),) = open_engines((engine,), family, manifest, dtypes=(dtype,), threads=threads)
+    ((_, opener),) = open_answerers((engine,), family, manifest, dtypes=(dtype,), threads=threads)
     opened = opener(chosen)
     kind, software = opened.dtype, dict(opened.software)
     try:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from profiles.accuracy.torch_engine import TorchOpener
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export import export_family
 from exporter.plan.plan import PlanRequest, make_plan
-from profiles.accuracy.engine import Request
-from profiles.accuracy.torch_engine import TorchOpener
+from profiles.accuracy.answerer import Question
 from profiles.commands.eval import evaluate
 from profiles.commands.gate import gate
 from profiles.sample import Sample
@@ -47,10 +47,10 @@ def picture(seed: int, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def samples(count: int) -> list[Request]:
+def samples(count: int) -> list[Question]:
     sizes = ((24, 24), (48, 20), (20, 60))
     return [
-        Request(
+        Question(
             prompt="Say " + "word " * (index % 4),
             sample=Sample(id=str(index), question="", image=picture(index, sizes[index % 3])),
         )
@@ -92,7 +92,7 @@ def test_families_of_text_answer_text(tmp_path: Path) -> None:
     family = export(tmp_path / "source", tmp_path / "family", (4, 1))
     manifest = read_manifest(family)
     engine = TorchOpener(family, manifest, device="cpu")(manifest.variants[1].id)
-    requests = [Request(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
+    requests = [Question(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
     alone = [text for request in requests for text in engine.generate([request], max_new_tokens=4)]
     assert engine.generate(requests, max_new_tokens=4) == alone
 
@@ -186,9 +186,10 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
+    from profiles.accuracy.onnx_engine import OnnxOpener
+
     from exporter.graphs.graph_form import GraphExport
     from exporter.graphs.weights.precision import find_precision
-    from profiles.accuracy.onnx_engine import OnnxOpener
 
     write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
     plan = make_plan(
@@ -197,7 +198,7 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     graphs = GraphExport(plan, [find_precision("float32")])
     export_family(plan, tmp_path / "family", logits=None, replace=False, progress=NoProgress(), graphs=graphs)
     manifest = read_manifest(tmp_path / "family")
-    requests = [*samples(7), Request(prompt="No image", sample=Sample(id="7", question=""))]
+    requests = [*samples(7), Question(prompt="No image", sample=Sample(id="7", question=""))]
     for variant in manifest.variants:
         expected = TorchOpener(tmp_path / "family", manifest, device="cpu")(variant.id).generate(
             requests, max_new_tokens=6

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from exporter.graphs.check.upcast import float32_twin
-from runtime.engines.onnx.bfloat16 import from_bits, read, to_bits, value_of
+from runtime.engines.bfloat16 import from_bits, to_bits
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
+from runtime.engines.onnx.values import read, value_of_bits
 from tests.support.tiny_graphs import export_graphs, write_model
 
 FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
@@ -34,7 +35,7 @@ def test_what_is_no_number_stays_none() -> None:
 
 def test_a_value_of_the_runtime_is_read_as_it_was_given() -> None:
     bits = to_bits(np.arange(6, dtype=np.float32).reshape(2, 3))
-    assert np.array_equal(read(value_of(bits)), np.arange(6).reshape(2, 3))
+    assert np.array_equal(read(value_of_bits(bits)), np.arange(6).reshape(2, 3))
 
 
 def bfloat16_outside(model: bytes) -> bytes:
