@@ -12,8 +12,8 @@ import numpy.typing as npt
 from exporter.graphs.check.upcast import float32_twin
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.family_layout import EMBEDDINGS, VISION
-from runtime.documents.graph_contract import IMAGE_FEATURES, INPUT_IDS
-from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_outputs
+from runtime.documents.graph_contract import IMAGE_FEATURES, INPUT_IDS, hidden_name, scores_name
+from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import STEPS, last_rows
 from runtime.engines.onnx.session import open_session

@@ -6,14 +6,21 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PAST, PRESENT
+from runtime.documents.graph_contract import (
+    ATTENTION_MASK,
+    FIRST_LOGITS,
+    INPUT_IDS,
+    INPUTS_EMBEDS,
+    LOGITS,
+    PAST,
+    PRESENT,
+)
 from runtime.engines.onnx.cache import Cache, Feed
 from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.values import BFLOAT16, BFLOAT16_NAME, DTYPES, read, value_of, value_of_bits
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
 
-FIRST_LOGITS = "first_logits_position"
 DEVICES = {CPU: "cpu", CUDA: "cuda"}  # where each provider wants keys and values
 
 

@@ -18,8 +18,9 @@ from runtime.documents.graph_contract import (
     PRECISION,
     VARIANT,
     check_metadata,
+    hidden_name,
 )
-from runtime.engines.onnx.added_outputs import hidden_name, with_outputs
+from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import CPU, CUDA, naming, open_session
