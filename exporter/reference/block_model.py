@@ -14,8 +14,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from exporter.architectures.architecture import Architecture
 from exporter.reference.block_weights import BlockWeights, Places, dtype_on_disk, stored
 from exporter.reference.load_probe import use_runnable_experts
-from exporter.reference.model_class import REFUSALS, explain, read_model_config
+from exporter.reference.model_class import read_model_config
 from exporter.reference.threads import using_threads
+from runtime.engines.torch.model_class import REFUSALS, explain
 from runtime.errors import TrimoeError
 from runtime.text.counted import counted
 

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, LOGITS, PAST, PRESENT
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import CPU, open_session
 
@@ -50,10 +51,10 @@ class Exported:
     def decode(self, prompt: Array, tokens: int) -> float:
         """See Contender."""
         cache = self._decoder.start(batch=1, capacity=prompt.shape[1] + tokens)
-        logits = cache.run(prompt, first_logits=-1)["logits"]
+        logits = cache.run(prompt, first_logits=-1)[LOGITS]
         begin = time.perf_counter()
         for _ in range(tokens):
-            logits = cache.run(np.asarray([[logits[0, -1].argmax()]], np.int64), first_logits=-1)["logits"]
+            logits = cache.run(np.asarray([[logits[0, -1].argmax()]], np.int64), first_logits=-1)[LOGITS]
         return (time.perf_counter() - begin) * 1e3 / tokens
 
 
@@ -134,22 +135,20 @@ class Mobius:
         return (time.perf_counter() - begin) * 1e3 / tokens
 
     def _empty(self) -> dict[str, Any]:
-        shapes = {
-            value.name: value.shape for value in self._session.get_inputs() if value.name.startswith("past_key_values")
-        }
+        shapes = {value.name: value.shape for value in self._session.get_inputs() if value.name.startswith(PAST)}
         return {name: _value(np.zeros((1, shape[1], 0, shape[3]), np.float32)) for name, shape in shapes.items()}
 
     def _run(self, ids: Array, seen: int, past: dict[str, Any]) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         total = seen + ids.shape[1]
         known = {
-            "input_ids": ids,
-            "attention_mask": np.ones((1, total), np.int64),
+            INPUT_IDS: ids,
+            ATTENTION_MASK: np.ones((1, total), np.int64),
             "position_ids": np.arange(seen, total)[None],
         }
         names = {value.name for value in self._session.get_inputs()}
         feeds = {name: _value(value) for name, value in known.items() if name in names} | past
         found = dict(zip(self._outputs, self._session.run_with_ort_values(None, feeds), strict=True))
-        return found["logits"].numpy(), {name: found[name.replace("past_key_values", "present")] for name in past}
+        return found[LOGITS].numpy(), {name: found[name.replace(PAST, PRESENT)] for name in past}
 
 
 def _value(array: npt.NDArray[Any]) -> Any:

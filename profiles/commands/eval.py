@@ -113,9 +113,9 @@ def evaluate(
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
     with needed_packages("trimoe eval"):
+        from profiles.accuracy.answerer import open_answerers
         from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
         from profiles.accuracy.evaluation.evaluate import evaluate as run
-        from profiles.accuracy.openers import open_engines
         from profiles.datasets.named import load_named
         from profiles.reports.sample_progress import SampleProgress
         from profiles.reports.score_table import show_scores
@@ -124,7 +124,7 @@ def evaluate(
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
-        engines=open_engines(names, family, manifest, dtypes=dtypes, threads=engine.threads),
+        engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
         datasets=load_named(data, changes),
         batch_size=batch_size,
     )

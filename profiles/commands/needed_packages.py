@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from profiles.errors import MissingToolError
+from runtime.errors import MissingPackageError
 
 
 @contextmanager
 def needed_packages(command: str) -> Iterator[None]:
-    """Inside, a package that cannot be imported raises MissingToolError for the command of that name."""
+    """Inside, a package that cannot be imported raises MissingPackageError for the command of that name."""
     try:
         yield
     except ImportError as error:
-        package = (error.name or "").partition(".")[0]
-        raise MissingToolError(
-            f"{command} needs the package {package}, which is not installed: pip install 'trimoe[profiles,cpu]'"
-        ) from error
+        raise MissingPackageError.of(error, needed_by=command, extras="profiles,cpu") from error

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from profiles.accuracy.engine import Request
+from profiles.accuracy.answerer import Question
 
 
-def make_batches(requests: Sequence[Request], size: int) -> tuple[tuple[int, ...], ...]:
-    """The places of the requests in batches of `size`, larger images and longer prompts first.
+def make_batches(questions: Sequence[Question], size: int) -> tuple[tuple[int, ...], ...]:
+    """The places of the questions in batches of `size`, larger images and longer prompts first.
 
-    The longest batch comes first, so that a batch that does not fit into memory fails at once. Equal requests give
+    The longest batch comes first, so that a batch that does not fit into memory fails at once. Equal questions give
     equal batches: which samples share a batch never depends on which were answered before.
     """
-    order = sorted(range(len(requests)), key=lambda place: (_length(requests[place]), -place), reverse=True)
+    order = sorted(range(len(questions)), key=lambda place: (_length(questions[place]), -place), reverse=True)
     return tuple(tuple(order[start : start + size]) for start in range(0, len(order), size))
 
 
@@ -20,6 +20,6 @@ def with_following(batches: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[i
     return zip(batches, (*batches[1:], ()), strict=False)
 
 
-def _length(request: Request) -> tuple[int, int, int]:
-    width, height = request.sample.image_size()
-    return (width * height, width, len(request.prompt))
+def _length(question: Question) -> tuple[int, int, int]:
+    width, height = question.sample.image_size()
+    return (width * height, width, len(question.prompt))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from profiles.accuracy.engine import Engine, EngineOpener, Request
+from profiles.accuracy.answerer import Answerer, AnswererOpener, Question
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
 from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
@@ -60,7 +60,7 @@ class EvalRequest:
 
     family: FamilyRecord
     variants: tuple[str, ...]
-    engines: tuple[tuple[str, EngineOpener], ...]
+    engines: tuple[tuple[str, AnswererOpener], ...]
     datasets: tuple[Dataset, ...]
     batch_size: int
 
@@ -73,18 +73,18 @@ class _Measured:
     record: DatasetRecord
     definition: DefinitionRecord
     decoding: DecodingRecord
-    requests: tuple[Request, ...]
+    questions: tuple[Question, ...]
     batches: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Subject:
-    """A variant of a family, loaded by the engine `name`."""
+    """A variant of a family that answers, by the engine `name`."""
 
     family: FamilyRecord
     variant: str
     name: str
-    engine: Engine
+    answerer: Answerer
 
     def settings(self, measured: _Measured) -> AnswerSettings:
         """All that the answers to a data set may depend on."""
@@ -92,11 +92,11 @@ class _Subject:
             family=self.family,
             variant=self.variant,
             engine=self.name,
-            dtype=self.engine.dtype,
+            dtype=self.answerer.dtype,
             dataset=measured.record,
             definition=measured.definition,
             decoding=measured.decoding,
-            software=dict(sorted(self.engine.software.items())),
+            software=dict(sorted(self.answerer.software.items())),
         )
 
 
@@ -119,13 +119,13 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     scores = []
     for name, opener in request.engines:
         for variant in request.variants:
-            engine = opener(variant)
+            answerer = opener(variant)
             try:
-                software |= engine.software
-                subject = _Subject(family=request.family, variant=variant, name=name, engine=engine)
+                software |= answerer.software
+                subject = _Subject(family=request.family, variant=variant, name=name, answerer=answerer)
                 scores += [_measure(subject, one, out.with_suffix(RESULTS), progress) for one in measured]
             finally:
-                engine.close()
+                answerer.close()
     baseline = Baseline(
         trimoe=importlib.metadata.version("trimoe"),
         family=request.family,
@@ -169,7 +169,9 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     metric = find_metric(settings.metric)
     find_cleanup(settings.cleanup)
     check_samples(metric, dataset.samples)
-    requests = tuple(Request(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples)
+    questions = tuple(
+        Question(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
+    )
     return _Measured(
         dataset=dataset,
         record=DatasetRecord(
@@ -180,10 +182,10 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
             prompt=settings.prompt,
             strategy=GREEDY,
             max_new_tokens=settings.max_new_tokens,
-            batch_size=min(batch_size, len(requests)),
+            batch_size=min(batch_size, len(questions)),
         ),
-        requests=requests,
-        batches=make_batches(requests, batch_size),
+        questions=questions,
+        batches=make_batches(questions, batch_size),
     )
 
 
@@ -191,7 +193,7 @@ def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: Eva
     """The score of one variant on one data set, from the file of results in `folder`, which is made where it is not
     there."""
     settings = subject.settings(measured)
-    path = folder / f"{subject.variant}.{subject.name}.{subject.engine.dtype}.{measured.record.name}.jsonl"
+    path = folder / f"{subject.variant}.{subject.name}.{subject.answerer.dtype}.{measured.record.name}.jsonl"
     title = f"{subject.variant} {subject.name} {measured.record.name}"
     if path.is_file():
         _journal_of(path).unlink(missing_ok=True)  # of a run that was killed between the two
@@ -199,14 +201,14 @@ def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: Eva
         progress.begin(title, count, count)
         progress.end()
     else:
-        _answer(subject.engine, measured, settings, path, title, progress)
+        _answer(subject.answerer, measured, settings, path, title, progress)
     values = read_results(path, settings).values
     highest = find_metric(measured.definition.metric).highest
     low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest)
     return ScoreRecord(
         variant=subject.variant,
         engine=subject.name,
-        dtype=subject.engine.dtype,
+        dtype=subject.answerer.dtype,
         dataset=measured.record,
         definition=measured.definition,
         decoding=measured.decoding,
@@ -221,16 +223,16 @@ def _journal_of(path: Path) -> Path:
 
 
 def _answer(
-    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, title: str, progress: EvalProgress
+    answerer: Answerer, measured: _Measured, settings: AnswerSettings, path: Path, title: str, progress: EvalProgress
 ) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
-    total = len(measured.requests)
+    total = len(measured.questions)
     with Journal(_journal_of(path), settings) as journal:
         progress.begin(title, total, len(journal.answers))
         left = [batch for batch in measured.batches if not all(place in journal.answers for place in batch)]
         for batch, following in with_following(left):
-            requests, ahead = ([measured.requests[place] for place in places] for places in (batch, following))
-            texts = engine.generate(requests, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
+            questions, ahead = ([measured.questions[place] for place in places] for places in (batch, following))
+            texts = answerer.answer(questions, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
             journal.add(batch, texts)
             progress.advance(len(batch))
         progress.end()

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from profiles.accuracy.answerer import open_answerers
 from profiles.accuracy.evaluation.evaluate import EvalProgress, EvalRequest, evaluate, family_record
 from profiles.accuracy.gate.asked_scores import asked_scores, asked_variants, note_other_model
 from profiles.accuracy.gate.gate_request import GateRequest
 from profiles.accuracy.gate.run_gate import is_study
-from profiles.accuracy.openers import open_engines
 from profiles.datasets.changes import Changes
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.datasets.digits.dataset import DEMO_TASKS
@@ -41,7 +41,7 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
             family=family_record(request.manifest),
             variants=variants,
             datasets=_load_datasets(scores, data, columns),
-            engines=open_engines(engines, request.family, request.manifest, dtypes=dtypes),
+            engines=open_answerers(engines, request.family, request.manifest, dtypes=dtypes),
             batch_size=max(score.decoding.batch_size for score in scores),
         ),
         request.measured,

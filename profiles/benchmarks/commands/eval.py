@@ -102,13 +102,13 @@ def bench_eval(
     manifest = read_manifest(family)
     chosen = manifest.variants[0].id if variant is None else manifest.variant(variant).id
     with needed_packages("this benchmark"):
-        from profiles.accuracy.openers import open_engines
+        from profiles.accuracy.answerer import open_answerers
         from profiles.benchmarks.evaluation import TARGET, whole_rate
         from profiles.benchmarks.evaluation import bench_eval as measure
         from profiles.datasets.named import DEMO, load_named
 
     datasets = load_named(data or (DEMO,), Changes(limit=size.limit))
-    ((_, opener),) = open_engines((engine.engine,), family, manifest, dtypes=(engine.dtype,), threads=engine.threads)
+    ((_, opener),) = open_answerers((engine.engine,), family, manifest, dtypes=(engine.dtype,), threads=engine.threads)
     opened = opener(chosen)
     settings: dict[str, Any] = {"variant": chosen, "engine": engine.engine, "dtype": opened.dtype}
     settings |= {"batch_size": size.batch_size, "rounds": size.rounds, "software": dict(opened.software)}

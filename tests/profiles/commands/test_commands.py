@@ -44,7 +44,7 @@ def test_grouped_options_stand_in_the_help_in_their_order() -> None:
 WITHOUT = "import sys; sys.modules[sys.argv.pop(1)] = None; from runtime.cli import main; main()"
 
 
-@pytest.mark.parametrize(("package", "command"), [("scipy", "eval"), ("rapidfuzz", "gate")])
+@pytest.mark.parametrize(("package", "command"), [("scipy", "eval"), ("scipy", "gate")])
 def test_a_package_that_is_missing_is_named_with_what_to_install(tmp_path: Path, package: str, command: str) -> None:
     family = tmp_path / "family"
     export_small(small_plan(small_source(tmp_path / "source")), family)

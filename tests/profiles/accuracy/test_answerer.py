@@ -1,5 +1,4 @@
-"""The torch engine: answers as the model alone gives them, whatever the batch; the command on a real tiny family; the
-gate on it."""
+"""Answers of both engines, whatever the batch and what follows it; the commands on a real tiny family."""
 
 import io
 import json
@@ -14,14 +13,16 @@ from PIL import Image
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export import export_family
+from exporter.graphs.graph_form import GraphExport
+from exporter.graphs.weights.precision import find_precision
 from exporter.plan.plan import PlanRequest, make_plan
-from profiles.accuracy.engine import Request
-from profiles.accuracy.torch_engine import TorchOpener
+from profiles.accuracy.answerer import EngineAnswerer, Question, open_answerers
 from profiles.commands.eval import evaluate
 from profiles.commands.gate import gate
 from profiles.sample import Sample
 from runtime.documents.baseline import read_baseline
 from runtime.documents.manifest import read_manifest
+from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import TrimoeError
 from runtime.text.progress import NoProgress
 from tests.support import exported_families, tiny_models
@@ -47,10 +48,10 @@ def picture(seed: int, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def samples(count: int) -> list[Request]:
+def samples(count: int) -> list[Question]:
     sizes = ((24, 24), (48, 20), (20, 60))
     return [
-        Request(
+        Question(
             prompt="Say " + "word " * (index % 4),
             sample=Sample(id=str(index), question="", image=picture(index, sizes[index % 3])),
         )
@@ -73,28 +74,46 @@ def molmoe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(folder / "source", folder / "family", (4, 1))
 
 
+def torch_answerer(family: Path, variant: int) -> EngineAnswerer:
+    manifest = read_manifest(family)
+    record = manifest.variants[variant]
+    return EngineAnswerer(TorchEngine(family, manifest, device="cpu"), record.id, family / record.folder)
+
+
 @pytest.mark.parametrize("variant", [0, 3])
 def test_answers_do_not_depend_on_the_batch(molmoe: Path, variant: int) -> None:
-    manifest = read_manifest(molmoe)
-    engine = TorchOpener(molmoe, manifest, device="cpu")(manifest.variants[variant].id)
-    requests = samples(7)
-    alone = [text for request in requests for text in engine.generate([request], max_new_tokens=6)]
-    assert engine.generate(requests, max_new_tokens=6) == alone
-    assert engine.generate(requests[::-1], max_new_tokens=6) == alone[::-1]
+    answerer = torch_answerer(molmoe, variant)
+    questions = samples(7)
+    alone = [text for question in questions for text in answerer.answer([question], max_new_tokens=6)]
+    assert answerer.answer(questions, max_new_tokens=6) == alone
+    assert answerer.answer(questions[::-1], max_new_tokens=6) == alone[::-1]
     assert len(set(alone)) > 1
-    assert engine.dtype == "float32" and engine.software["torch"] == torch.__version__
-    engine.close()
+    assert answerer.dtype == "float32" and answerer.software["torch"] == torch.__version__
+    answerer.close()
 
 
 def test_families_of_text_answer_text(tmp_path: Path) -> None:
     write_tiny_processor_files(exported_families.write_source("olmoe", tmp_path / "source"))
     (tmp_path / "source" / "preprocessor_config.json").unlink()
-    family = export(tmp_path / "source", tmp_path / "family", (4, 1))
-    manifest = read_manifest(family)
-    engine = TorchOpener(family, manifest, device="cpu")(manifest.variants[1].id)
-    requests = [Request(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
-    alone = [text for request in requests for text in engine.generate([request], max_new_tokens=4)]
-    assert engine.generate(requests, max_new_tokens=4) == alone
+    answerer = torch_answerer(export(tmp_path / "source", tmp_path / "family", (4, 1)), 1)
+    questions = [Question(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
+    alone = [text for question in questions for text in answerer.answer([question], max_new_tokens=4)]
+    assert answerer.answer(questions, max_new_tokens=4) == alone
+    answerer.close()
+
+
+def test_the_batch_that_follows_is_read_once_and_meanwhile(molmoe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answerer = torch_answerer(molmoe, 0)
+    first, second = samples(4)[:2], samples(4)[2:]
+    expected = answerer.answer(second, max_new_tokens=4)
+    opened = []
+    open_image = Sample.open_image
+    monkeypatch.setattr(Sample, "open_image", lambda self: opened.append(self.id) or open_image(self))
+    answerer.answer(first, max_new_tokens=4, following=second)
+    assert answerer.answer(second, max_new_tokens=4) == expected
+    assert answerer.answer(first, max_new_tokens=4, following=second) and answerer.answer(first, max_new_tokens=4)
+    assert opened == ["0", "1", "2", "3", "0", "1", "2", "3", "0", "1"]  # another batch than announced is read anew
+    answerer.close()
 
 
 def dataset(folder: Path, count: int = 6) -> Path:
@@ -173,48 +192,36 @@ def test_without_data_the_command_asks_for_it(molmoe: Path) -> None:
     assert result.exit_code == 2 and "'em' is not NAME=VALUE" in result.output
 
 
-@pytest.mark.parametrize(
-    ("rows", "threads", "parts"),
-    [(1, 2, 1), (15, 2, 1), (16, 2, 2), (32, 1, 1), (32, 2, 2), (32, 16, 4), (256, 16, 16)],
-)
-def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, threads: int, parts: int) -> None:
-    pytest.importorskip("onnxruntime")
-    from profiles.accuracy.onnx_engine import part_count
-
-    assert part_count(rows, threads) == parts
-
-
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    from exporter.graphs.graph_form import GraphExport
-    from exporter.graphs.weights.precision import find_precision
-    from profiles.accuracy.onnx_engine import OnnxOpener
-
     write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
     plan = make_plan(
         open_checkpoint(tmp_path / "source"), request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1))
     )
     graphs = GraphExport(plan, [find_precision("float32")])
-    export_family(plan, tmp_path / "family", logits=None, replace=False, progress=NoProgress(), graphs=graphs)
-    manifest = read_manifest(tmp_path / "family")
-    requests = [*samples(7), Request(prompt="No image", sample=Sample(id="7", question=""))]
+    family = tmp_path / "family"
+    export_family(plan, family, logits=None, replace=False, progress=NoProgress(), graphs=graphs)
+    manifest = read_manifest(family)
+    questions = [*samples(7), Question(prompt="No image", sample=Sample(id="7", question=""))]
+    openers = {
+        threads: dict(open_answerers(("torch", "onnx"), family, manifest, dtypes=("float32",), threads=threads))
+        for threads in (1, 2)
+    }
     for variant in manifest.variants:
-        expected = TorchOpener(tmp_path / "family", manifest, device="cpu")(variant.id).generate(
-            requests, max_new_tokens=6
-        )
-        engine = OnnxOpener(tmp_path / "family", manifest, dtype="float32", threads=1)(variant.id)
-        assert engine.generate(requests, max_new_tokens=6) == expected
-        assert engine.generate(requests[3:4], max_new_tokens=6) == expected[3:4]
-        assert engine.generate(requests[7:], max_new_tokens=6) == expected[7:]
-        assert engine.dtype == "float32" and engine.software["onnxruntime threads"] == "1"
-        engine.close()
-        parts = OnnxOpener(tmp_path / "family", manifest, dtype="float32", threads=2)(variant.id)
-        many, fewer = requests * 2 + requests[:3], requests[::-1] * 2
-        assert parts.generate(many, max_new_tokens=6, following=fewer) == expected * 2 + expected[:3]
-        assert parts.generate(fewer, max_new_tokens=6, following=requests) == expected[::-1] * 2
-        assert parts.generate(requests[:1], max_new_tokens=6) == expected[:1]
+        expected = openers[1]["torch"](variant.id).answer(questions, max_new_tokens=6)
+        answerer = openers[1]["onnx"](variant.id)
+        assert answerer.answer(questions, max_new_tokens=6) == expected
+        assert answerer.answer(questions[3:4], max_new_tokens=6) == expected[3:4]
+        assert answerer.answer(questions[7:], max_new_tokens=6) == expected[7:]
+        assert answerer.dtype == "float32" and answerer.software["onnxruntime threads"] == "1"
+        answerer.close()
+        parts = openers[2]["onnx"](variant.id)
+        many, fewer = questions * 2 + questions[:3], questions[::-1] * 2
+        assert parts.answer(many, max_new_tokens=6, following=fewer) == expected * 2 + expected[:3]
+        assert parts.answer(fewer, max_new_tokens=6, following=questions) == expected[::-1] * 2
+        assert parts.answer(questions[:1], max_new_tokens=6) == expected[:1]
+        parts.close()
     with pytest.raises(TrimoeError, match="no ONNX graphs in int8; the family has float32"):
-        OnnxOpener(tmp_path / "family", manifest, dtype="int8")
+        open_answerers(("onnx",), family, manifest, dtypes=("int8",))
 
 
 def test_a_family_without_graphs_says_how_to_export_them(molmoe: Path, tmp_path: Path) -> None:
