@@ -71,17 +71,17 @@ def check_layer_fields(architecture: Architecture, config: Mapping[str, Any], *,
     That is: a per-block list of the wrong length; any other list as long as the depth; an object keyed by the block
     indices; a field that gives a pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
     """
-    for key in architecture.layer_list_keys:
+    for key in architecture.config.layer_list_keys:
         _check_layer_list(config, key, blocks, file)
     for key in LAYER_PATTERNS:
-        if not (architecture.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
+        if not (architecture.config.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
             raise PlanError(
                 f"{file}: {key}: {describe(config[key])} says which blocks are special; architecture "
                 f"{architecture.name} has no rule for it"
             )
     _check_windows(architecture, config, file)
     for place, key, value in _walk(
-        config, skip=(*architecture.other_subtrees, *architecture.layer_list_keys, *PLAIN_FIELDS)
+        config, skip=(*architecture.config.other_subtrees, *architecture.config.layer_list_keys, *PLAIN_FIELDS)
     ):
         _check_value(architecture, place, key, value, blocks, file)
 
@@ -103,7 +103,7 @@ def _check_windows(architecture: Architecture, config: Mapping[str, Any], file: 
     if (
         config.get("use_sliding_window")
         and config.get("max_window_layers") is not None
-        and not architecture.alternating_windows
+        and not architecture.config.alternating_windows
     ):
         raise PlanError(
             f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; architecture "
@@ -130,7 +130,8 @@ def _walk(value: Mapping[str, Any], *, skip: tuple[str, ...], place: str = "") -
 
 
 def _check_value(architecture: Architecture, place: str, key: str, value: Any, blocks: int, file: str) -> None:
-    explained = (*PLAIN_LISTS, *architecture.plain_list_keys, *(SPARSE_KEYS if architecture.sparse_pattern else ()))
+    rules = architecture.config
+    explained = (*PLAIN_LISTS, *rules.plain_list_keys, *(SPARSE_KEYS if rules.sparse_pattern else ()))
     if isinstance(value, list) and len(value) == blocks and key not in explained:
         raise PlanError(
             f"{file}: {place}: a list of {blocks}, as long as the model is deep; architecture "

@@ -42,7 +42,7 @@ def split_blocks(
             _check_rest(architecture, tensor, place)
             rest.append(tensor)
         elif split[0] >= shape.blocks:
-            limit = f"{architecture.depth_key} says {shape.blocks}, so the blocks are 0–{shape.blocks - 1}"
+            limit = f"{architecture.config.depth_key} says {shape.blocks}, so the blocks are 0–{shape.blocks - 1}"
             raise CheckpointError(f'{place}: tensor "{tensor.name}" belongs to block {split[0]}, but {limit}')
         else:
             blocks[split[0]][split[1]] = tensor
@@ -50,7 +50,7 @@ def split_blocks(
         if not found:
             raise CheckpointError(
                 f'{place}: no tensor of block {block} ("{architecture.layer_name(block, "…")}"); '
-                f"{architecture.depth_key} is {shape.blocks}"
+                f"{architecture.config.depth_key} is {shape.blocks}"
             )
         _check_experts(architecture, shape, block, found, place)
     for sparse in (True, False):
@@ -64,7 +64,7 @@ def split_blocks(
 
 def _check_rest(architecture: Architecture, tensor: TensorRecord, place: str) -> None:
     name = tensor.name
-    for stack in architecture.other_stacks:
+    for stack in architecture.tensors.other_stacks:
         name = re.sub(rf"^{re.escape(stack)}[0-9]+\.", "", name)
     if any(part.isdigit() for part in name.split(".")):
         raise CheckpointError(
@@ -80,7 +80,7 @@ def _check_experts(
         return
     indices = {int(match[1]) for rest in found if (match := architecture.expert_pattern.match(rest))}
     wanted = (shape.experts or 0) if shape.sparse[block] else 0
-    name = f"{architecture.block_prefix}{block}.{architecture.experts_prefix}"
+    name = f"{architecture.tensors.block_prefix}{block}.{architecture.tensors.experts_prefix}"
     lacking = next((expert for expert in range(wanted) if expert not in indices), None)
     if lacking is not None:
         raise CheckpointError(f'{place}: block {block} lacks expert {lacking} ("{name}{lacking}.…"); it needs {wanted}')

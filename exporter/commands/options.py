@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from exporter.architectures.architecture import find_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence.evidence import (

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.architectures.architecture import Architecture, find_architecture
+from exporter.architectures.architecture import Architecture
 from exporter.architectures.dimensions import ModelDimensions, read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.block_tensors import BlockTensors, expert_parameters, split_blocks
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations
@@ -217,7 +218,7 @@ def _variant(
         top_k=draft.top_k,
         drop=draft.removal.drop,
         config=edit_config(architecture, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
-        modeling_files=architecture.modeling_files if architecture.has_own_type(draft.top_k, shape.top_k) else (),
+        modeling_files=architecture.modeling_files(draft.top_k, shape.top_k),
         shards=draft.shards,
         parameters=parameters,
         active_parameters=active,
@@ -228,7 +229,7 @@ def _variant(
 
 def _source_notes(architecture: Architecture, config: Mapping[str, Any]) -> tuple[str, ...]:
     notes = []
-    if config.get("auto_map") and not architecture.always_own_type:
+    if config.get("auto_map") and not architecture.own_type.always:
         notes.append(
             "the source names remote code (auto_map), which does not travel: variants are plain "
             f"{architecture.model_type}"

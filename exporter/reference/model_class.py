@@ -34,14 +34,14 @@ def read_model_config(
     """
     file = folder / "config.json"
     model_type = config.get("model_type")
-    if model_type not in (architecture.model_type, architecture.variant_model_type):
+    if model_type not in (architecture.model_type, architecture.own_type.model_type):
         known = " or ".join(
-            f'"{name}"' for name in (architecture.model_type, architecture.variant_model_type) if name is not None
+            f'"{name}"' for name in (architecture.model_type, architecture.own_type.model_type) if name is not None
         )
         raise error(f'{file}: model_type is "{model_type}"; architecture {architecture.name} has {known}')
     values = copy.deepcopy(dict(config))
     try:
-        if model_type == architecture.variant_model_type or architecture.always_own_type:
+        if model_type == architecture.own_type.model_type or architecture.own_type.always:
             if (
                 model_type == architecture.model_type
             ):  # the source's own code and type do not apply to the architecture's classes
@@ -50,7 +50,7 @@ def read_model_config(
                     for key, value in values.items()
                     if key not in ("model_type", "auto_map", "architectures")
                 }
-            names = dict(architecture.variant_auto_map)
+            names = dict(architecture.own_type.auto_map)
             config_class: type[PreTrainedConfig] = _packaged(names["AutoConfig"])
             model_class: type[PreTrainedModel] = _packaged(names["AutoModelForCausalLM"])
             return model_class, config_class.from_dict(values)

@@ -102,7 +102,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "source": {
             "folder": str(plan.checkpoint.folder),
             "family": plan.architecture.name,
-            "blocks": plan.checkpoint.config[plan.architecture.depth_key],
+            "blocks": plan.checkpoint.config[plan.architecture.config.depth_key],
             "files": [
                 {"name": file.name, "size": file.size, "header_sha256": file.header_sha256}
                 for file in plan.checkpoint.files

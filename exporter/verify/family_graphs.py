@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from exporter.architectures.architecture import manifest_architecture
+from exporter.architectures.find import manifest_architecture
 from exporter.architectures.dimensions import read_dimensions
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_run import Prompts, read_prompts, run_decoder

@@ -13,7 +13,8 @@ from typing import Any
 
 import onnxruntime
 
-from exporter.architectures.architecture import Architecture, manifest_architecture
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.find import manifest_architecture
 from profiles.accuracy.engine import Request
 from profiles.accuracy.onnx_answers import OnnxAnswerer
 from profiles.accuracy.prompts import PromptReader

@@ -19,7 +19,7 @@ class PromptReader:
 
     def __init__(self, folder: Path, architecture: Architecture) -> None:
         """Read the processor or tokenizer files in `folder`."""
-        name = dict(architecture.variant_auto_map).get(_PROCESSOR)
+        name = dict(architecture.own_type.auto_map).get(_PROCESSOR)
         self._processor: Any = None
         if name is not None:
             module, _, attribute = name.partition(".")

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from exporter.architectures.architecture import Architecture, manifest_architecture
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.find import manifest_architecture
 from exporter.reference.model_class import read_model_config
 from profiles.accuracy.engine import Request
 from profiles.accuracy.prompts import PromptReader

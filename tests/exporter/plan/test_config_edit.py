@@ -5,18 +5,10 @@ from typing import Any
 
 import pytest
 
-from exporter.architectures.architecture import (
-    ARCHITECTURES,
-    LLAMA,
-    MIXTRAL,
-    MOLMOE,
-    OLMOE,
-    QWEN2_MOE,
-    QWEN3_MOE,
-    Architecture,
-    find_architecture,
-)
+from exporter.architectures.architecture import Architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
+from exporter.architectures.supported import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE, QWEN2_MOE, QWEN3_MOE
 from exporter.plan.config_edit import edit_carried, edit_config
 from runtime.documents.checked_json import parse_document
 from runtime.errors import DocumentError, PlanError
@@ -231,7 +223,7 @@ HUB_PROCESSOR = {
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json", "tokenizer_config.json"])
 def test_processor_files_name_the_classes_that_travel(name: str) -> None:
     edited = parse_document(edit_carried(MOLMOE, name, json.dumps(HUB_PROCESSOR).encode()), file=name).value
-    classes = dict(MOLMOE.variant_auto_map)
+    classes = dict(MOLMOE.own_type.auto_map)
     assert edited["auto_map"] == {key: classes[key] for key in ("AutoImageProcessor", "AutoProcessor")}
     assert edited["processor_class"] == "TrimoeMolmoeProcessor"
     assert edited["image_processor_type"] == "TrimoeMolmoeImageProcessor"
