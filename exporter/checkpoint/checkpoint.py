@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,9 @@ CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CONVERT = (
-    "convert once, where you trust the file:\n"
-    "  import torch, safetensors.torch\n"
-    '  tensors = torch.load("{name}", map_location="cpu", weights_only=True)\n'
-    '  safetensors.torch.save_file({{k: v.clone() for k, v in tensors.items()}}, "model.safetensors", '
-    '{{"format": "pt"}})'
+    "import torch, safetensors.torch; "
+    'loaded = torch.load("{name}", map_location="cpu", weights_only=True); '
+    'safetensors.torch.save_file({{k: v.clone() for k, v in loaded.items()}}, "model.safetensors", {{"format": "pt"}})'
 )
 
 
@@ -192,7 +191,7 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
     if pickles:
         raise CheckpointError(
             f"{folder}: the weights are pickles ({pickles[0]}), which can run code and are never opened; "
-            f"{CONVERT.format(name=pickles[0])}"
+            f"convert once, where you trust the file: python -c {shlex.quote(CONVERT.format(name=pickles[0]))}"
         )
     raise CheckpointError(f"{folder}: no safetensors file: expected {SINGLE} or {INDEX}")
 

@@ -64,7 +64,7 @@ OPTIONS = (
         metavar="LIST",
         callback=number_sets,
         multiple=True,
-        help="Blocks to remove, e.g. 4,13, or none; repeatable.",
+        help="Blocks to remove, e.g. 4,13 or 10-13, or none; repeatable.",
     ),
     click.option(
         "--strategy",
@@ -97,7 +97,7 @@ OPTIONS = (
         help="Experts per token of every source block; block 0 keeps the source's.",
     ),
     click.option(
-        "--protect", metavar="LIST", callback=distinct_numbers, help="Blocks never to remove, besides block 0."
+        "--protect", metavar="LIST", callback=number_ranges, help="Blocks never to remove besides block 0, e.g. 14-15."
     ),
     click.option("--also", type=FILE, multiple=True, help="Another evidence file, only compared with the choice."),
 )

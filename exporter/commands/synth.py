@@ -7,6 +7,7 @@ import click
 from exporter.commands.byte_size import byte_size
 from exporter.commands.progress_bar import ProgressBar
 from exporter.synth.layouts import LAYOUTS, Sizes, find_layout
+from runtime.text.one_line import one_line
 from runtime.text.sizes import show_bytes, show_count
 
 
@@ -66,6 +67,6 @@ def synth(
     write_synth(planned, out, progress=ProgressBar())
     tensors = sum(map(len, planned.shards))
     click.echo(
-        f"{out}: {tensors:,} tensors, {show_count(planned.parameters)} random {planned.dtype} parameters like "
-        f"{like}, {show_bytes(planned.bytes)}"
+        f"{one_line(str(out))}: {tensors:,} tensors, {show_count(planned.parameters)} random {planned.dtype} "
+        f"parameters like {like}, {show_bytes(planned.bytes)}"
     )
