@@ -5,6 +5,7 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from exporter.checkpoint.lfs_pointer import refuse_pointer
 from runtime.documents.checked_json import parse_document, read_bytes
 from runtime.errors import CheckpointError
 
@@ -70,6 +71,7 @@ def _can_be_carried(path: Path) -> bool:
             )
         return False
     data = read_bytes(path)
+    refuse_pointer(path, data)
     if path.suffix == ".json":
         node = parse_document(data, file=str(path))
         if path.name in OBJECTS:

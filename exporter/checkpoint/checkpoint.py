@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from exporter.checkpoint.auxiliary_files import PICKLES, find_carried
+from exporter.checkpoint.lfs_pointer import refuse_pointer
 from exporter.checkpoint.safetensors_header import SourceFile, TensorRecord, read_source_file
 from runtime.documents.checked_json import Node, parse_document, read_bytes, read_document
 from runtime.errors import CheckpointError
@@ -28,8 +29,8 @@ CONVERT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A checkpoint folder: parsed config, tensors by name (file order), files, and the small files to carry along
-    (tokenizer, …)."""
+    """A checkpoint folder: parsed config, tensors by name (file order), files, the small files to carry along
+    (tokenizer, …), and the names of files beside them that hold weights but do not belong to it."""
 
     folder: Path
     config: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Checkpoint:
     tensors: Mapping[str, TensorRecord]
     files: tuple[SourceFile, ...]
     carried: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -73,6 +75,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         tensors=tensors,
         files=tuple(files),
         carried=find_carried(folder, names),
+        unused=tuple(name for name in names if name not in shards and _holds_weights(name)),
     )
 
 
@@ -82,9 +85,18 @@ def _list_folder(folder: Path) -> tuple[str, ...]:
     try:
         return tuple(sorted(entry.name for entry in folder.iterdir()))
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder}: no such folder") from error
+        raise CheckpointError(f"{folder}: no such folder{_download(folder)}") from error
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+
+
+def _download(folder: Path) -> str:
+    """How to get the checkpoint when what was given as a folder looks like the id of a model on a hub."""
+    found = re.fullmatch(r"(?:https?:/+huggingface\.co/)?([\w.-]+/[\w.-]+)", str(folder), re.ASCII)
+    if found is None or found[1].startswith("."):
+        return ""
+    name = found[1].partition("/")[2]
+    return f"; if this is a model of the Hugging Face hub, download it first: hf download {found[1]} --local-dir {name}"
 
 
 def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], str]:
@@ -103,6 +115,7 @@ def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], 
             "was cut from"
         )
     data = read_bytes(path)
+    refuse_pointer(path, data)
     node = parse_document(data, file=str(path))
     config = {key: value.value for key, value in node.items()}
     model_type = config.get("model_type")
@@ -194,6 +207,13 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
             f"convert once, where you trust the file: python -c {shlex.quote(CONVERT.format(name=pickles[0]))}"
         )
     raise CheckpointError(f"{folder}: no safetensors file: expected {SINGLE} or {INDEX}")
+
+
+def _holds_weights(name: str) -> bool:
+    """Whether a file is called like weights; other pickles (training_args.bin, optimizer.pt) belong to a training."""
+    return name.endswith((".safetensors", ".gguf")) or (
+        name.endswith(PICKLES) and name.startswith(("pytorch_model", "consolidated", "model"))
+    )
 
 
 def _is_file(path: Path) -> bool:

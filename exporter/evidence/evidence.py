@@ -40,7 +40,8 @@ class Recommendations:
 
     `kind` is "recommendations" or "cross-dataset-analysis", `strategy` the rule that chose the sets, `notes` what the
     user must see about them. `barred` has one set for each number of removed blocks at which every candidate removes a
-    protected block. `file` and `path` are as in `Importance`.
+    protected block, `beyond` the sets that the stepwise rule would take after the size at which it stops. `file` and
+    `path` are as in `Importance`.
     """
 
     file: str
@@ -51,6 +52,7 @@ class Recommendations:
     steps: tuple[RemovalSet, ...]
     notes: tuple[str, ...]
     barred: tuple[RemovalSet, ...]
+    beyond: tuple[RemovalSet, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

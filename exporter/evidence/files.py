@@ -9,6 +9,7 @@ from exporter.evidence.evidence import ANALYSIS, ROBUST, STEPWISE, Importance, R
 from exporter.evidence.importance import read_scores
 from exporter.evidence.recommendations import read_steps
 from exporter.evidence.strategies import choose_steps, least_datasets
+from exporter.evidence.study_files import refuse_folder, refuse_measurements
 from runtime.documents.checked_json import Node, parse_document, read_bytes
 from runtime.errors import PlanError
 
@@ -43,10 +44,12 @@ def read_evidence_files(paths: tuple[Path, ...]) -> tuple[EvidenceFile, ...]:
 
 
 def read_evidence_file(path: Path, *, label: str | None = None) -> EvidenceFile:
-    """Read a file of evidence. Raises DocumentError when it is no JSON object."""
+    """Read a file of evidence. Raises DocumentError when it is no JSON object, PlanError for a folder and for the
+    study's files that hold measurements and no choice."""
+    refuse_folder(path)
     data = read_bytes(path)
     node = parse_document(data, file=str(path))
-    next(node.items(), None)  # refuses anything but an object
+    refuse_measurements(node, path=path)
     return EvidenceFile(path=path, label=label or path.name, sha256=hashlib.sha256(data).hexdigest(), node=node)
 
 
@@ -87,7 +90,14 @@ def as_recommendations(
     kind = "recommendations"
     path = str(source.path)
     return Recommendations(
-        file=source.label, path=path, sha256=source.sha256, kind=kind, strategy=kind, steps=steps, notes=(), barred=()
+        file=source.label,
+        path=path,
+        sha256=source.sha256,
+        kind=kind,
+        strategy=kind,
+        steps=steps,
+        notes=(),
+        barred=(),
     )
 
 
@@ -120,6 +130,7 @@ def _from_analysis(
         steps=steps.sets,
         notes=steps.notes,
         barred=steps.barred,
+        beyond=steps.beyond,
     )
 
 

@@ -12,10 +12,11 @@ ROUNDING = 1e-9
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steps:
     """The recommended sets, ascending in size, and notes on them; `barred` has the best set of each size of which all
-    are protected."""
+    are protected, `beyond` those that stepwise would take if it did not stop at a gap."""
 
     sets: tuple[RemovalSet, ...]
     barred: tuple[RemovalSet, ...]
+    beyond: tuple[RemovalSet, ...]
     notes: tuple[str, ...]
 
 
@@ -39,30 +40,65 @@ def choose_steps(
     The best of several is the one with the least mean drop, at a tie the first in the file. Means that are equal, or
     differ by rounding alone (1e-9), are noted.
 
-    - stepwise: the best superset of the step before; where there is none, the best of that size
+    - stepwise: the best superset of the step before; where there is none, the best of that size. As in the pruning
+      study's recommendation script it ends before the first size without a candidate that follows one with
     - independent: the best of each size
     - robust: the best of each size among those tried on at least `min_datasets` data sets
     """
     least = least_datasets(strategy, min_datasets)
     tried = [c for c in combinations if c.blocks and len(c.drop.datasets) >= least and c.drop.mean >= 0]
+    sizes = sorted({len(c.blocks) for c in tried})
+    last = _last_before_gap(sizes) if strategy == STEPWISE else max(sizes, default=0)
     sets: list[RemovalSet] = []
     barred: list[RemovalSet] = []
     notes: list[str] = []
-    for size in sorted({len(c.blocks) for c in tried}):
+    for size in sizes:
         pool, left_out = _part([c for c in tried if len(c.blocks) == size], protected)
         if not pool:
-            barred.append(_best(left_out))
+            barred += [_best(left_out)] if size <= last else []
             continue
         if strategy == STEPWISE and sets:
             pool = [c for c in pool if set(c.blocks) > set(sets[-1].blocks)] or pool
-        chosen = _best(pool)
-        sets.append(chosen)
-        notes += _note_tie(blocks - size, chosen, pool, file)
-        notes += _note_protected(blocks - size, chosen, left_out, protected)
-        notes += _note_better(
-            blocks - size, chosen, _part([c for c in combinations if len(c.blocks) == size], protected)[0]
-        )
-    return Steps(sets=tuple(sets), barred=tuple(barred), notes=tuple(notes))
+        sets.append(_best(pool))
+        if size <= last:
+            free, _ = _part([c for c in combinations if len(c.blocks) == size], protected)
+            notes += _notes(blocks - size, sets[-1], pool, left_out, free, file=file, protected=protected)
+    taken = [chosen for chosen in sets if len(chosen.blocks) <= last]
+    beyond = sets[len(taken) :]
+    if taken and beyond:
+        notes.append(_note_gap(blocks, last, beyond, file))
+    return Steps(sets=tuple(taken), barred=tuple(barred), beyond=tuple(beyond), notes=tuple(notes))
+
+
+def _last_before_gap(sizes: list[int]) -> int:
+    """The size that ends the first run of consecutive sizes; 0 where there is none."""
+    return next((size for size in sizes if size + 1 not in sizes), 0)
+
+
+def _notes(
+    depth: int,
+    chosen: RemovalSet,
+    pool: list[RemovalSet],
+    left_out: list[RemovalSet],
+    free: list[RemovalSet],
+    *,
+    file: str,
+    protected: tuple[int, ...],
+) -> list[str]:
+    """What the user must see about one choice; `free` are all sets of its size that remove no protected block."""
+    return [
+        *_note_tie(depth, chosen, pool, file),
+        *_note_protected(depth, chosen, left_out, protected),
+        *_note_better(depth, chosen, free),
+    ]
+
+
+def _note_gap(blocks: int, last: int, beyond: list[RemovalSet], file: str) -> str:
+    longer = "; ".join(f"{_show(found)}, for {blocks - len(found.blocks)} blocks" for found in beyond)
+    return (
+        f"blocks {blocks - last}: stepwise stops here, as the study does: {file} has no candidate that removes "
+        f"{last + 1}; the chain would go on with {longer}"
+    )
 
 
 def _part(found: list[RemovalSet], protected: tuple[int, ...]) -> tuple[list[RemovalSet], list[RemovalSet]]:

@@ -127,7 +127,7 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     users = Counter(path for draft in drafts for path in draft.shards)
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
     variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
-    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint.config))
+    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint))
     return Plan(architecture=architecture, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
 
 
@@ -227,8 +227,11 @@ def _variant(
     )
 
 
-def _source_notes(architecture: Architecture, config: Mapping[str, Any]) -> tuple[str, ...]:
-    notes = []
+def _source_notes(architecture: Architecture, checkpoint: Checkpoint) -> tuple[str, ...]:
+    config, notes = checkpoint.config, []
+    if checkpoint.unused:
+        named = ", ".join(checkpoint.unused[:3]) + (", …" if len(checkpoint.unused) > 3 else "")
+        notes.append(f"beside the checkpoint's weights but not part of them, and so not exported: {named}")
     if config.get("auto_map") and not architecture.own_type.always:
         notes.append(
             "the source names remote code (auto_map), which does not travel: variants are plain "

@@ -65,6 +65,11 @@ def test_experts_are_told_from_shared_experts() -> None:
             'block_type: architecture molmoe needs "moe", found the string "sequential"',
         ),
         (
+            {"model_type": "olmoe", "torch_dtype": "float33"},
+            'torch_dtype: the string "float33" is no data type; known: float64, float32, float16, bfloat16, ',
+        ),
+        ({"model_type": "olmoe", "dtype": {"text": "float32"}}, "dtype: an object of 1 keys is no data type"),
+        (
             {"model_type": "llava", "text_config": {"model_type": "llama"}},
             "text_config: the language model's config is nested",
         ),

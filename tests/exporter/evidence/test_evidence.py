@@ -20,7 +20,9 @@ from tests.support.evidence_documents import (
     recommendation,
     write_json,
 )
+from tests.support.paths import ROOT
 
+DEMO_EVIDENCE = ROOT / "profiles" / "data" / "demo" / "evidence"
 TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 
 
@@ -232,6 +234,55 @@ def test_a_combination_counted_twice_in_one_data_set_is_explained(tmp_path: Path
     )
     with pytest.raises(DocumentError, match="a combination measured twice in one data set does this"):
         recommended(path)
+
+
+MERGED = "give --importance the scores that the study's merge wrote"
+ANALYSED = "give --recommendations the cross_dataset_analysis.json or pruning_recommendations.json"
+MEASUREMENTS = [
+    ("importance/digits-mc/importance_comparison_digits-mc.json", MERGED),
+    ("sensitivity/digits-mc/train/sensitivity_block_0.json", MERGED),
+    ("search/digits-mc/train+validation/exp3_accuracy_sensitivity_v2_results.json", ANALYSED),
+    ("importance", MERGED),
+    ("importance/digits-mc", MERGED),
+    ("sensitivity", MERGED),
+    ("search", ANALYSED),
+]
+
+
+@pytest.mark.parametrize(("name", "instead"), MEASUREMENTS, ids=[name for name, _ in MEASUREMENTS])
+def test_files_and_folders_of_the_study_that_are_no_choice_name_the_file_that_is(name: str, instead: str) -> None:
+    path = DEMO_EVIDENCE / name
+    with pytest.raises(PlanError) as caught:
+        read_evidence_file(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "phrase"),
+    [
+        (
+            {"step": 1, "active_block_indices": [0], "removed_block_indices": [4], "accuracy": 0.5},
+            "holds one configuration of the beam search on one data set, which is no choice of blocks; give --rec",
+        ),
+        ({"per_sample_results": []}, "holds latencies of single samples"),
+    ],
+)
+def test_other_files_of_the_study_are_refused_by_what_they_hold(document: Any, phrase: str, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=phrase):
+        read_evidence_file(write_json(tmp_path / "x.json", document))
+
+
+def test_every_choice_of_the_study_is_still_read() -> None:
+    for name in ("layer_importance_scores_full.json", "layer_importance_scores_simple.json"):
+        assert len(importance(DEMO_EVIDENCE / name).scores) == 16
+    for name in ("cross_dataset_analysis.json", "pruning_recommendations.json"):
+        assert sets(recommended(DEMO_EVIDENCE / name))
+
+
+def test_a_folder_without_files_of_the_study_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="a folder; evidence is a file of scores or of recommended blocks"):
+        read_evidence_file(tmp_path)
 
 
 KEYS = st.sampled_from(
