@@ -91,13 +91,13 @@ class Architecture:
         return None if prefix is None else re.compile(rf"^{re.escape(prefix)}(0|[1-9][0-9]*)\.", re.ASCII)
 
     def split_name(self, name: str) -> tuple[int, str] | None:
-        """The block index and the rest of a block's tensor name; None for a tensor that belongs to no block."""
+        """The block index and what follows it in a block's tensor name; None for a tensor that belongs to no block."""
         found = self.block_pattern.match(name)
         return None if found is None else (int(found[1]), found[2])
 
-    def layer_name(self, layer: int, rest: str) -> str:
-        """The tensor name of `rest` at a layer index."""
-        return f"{self.tensors.block_prefix}{layer}.{rest}"
+    def layer_name(self, layer: int, suffix: str) -> str:
+        """The tensor name that has `suffix` behind a layer's index."""
+        return f"{self.tensors.block_prefix}{layer}.{suffix}"
 
     def has_own_type(self, top_k: tuple[int, ...] | None, source_top_k: int | None) -> bool:
         """Whether a variant with these experts per layer needs its own model type and modeling files (None: dense)."""

@@ -1,4 +1,4 @@
-"""The shape of a source model as its config states it: depth, experts, experts per token, and which blocks have
+"""The dimensions of a source model as its config states them: depth, experts, experts per token, and which blocks have
 experts."""
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class ModelDimensions:
 
 
 def read_dimensions(architecture: Architecture, config: Mapping[str, Any], *, file: str) -> ModelDimensions:
-    """Read and check the fields of a config that give the model's shape; `file` names it in errors.
+    """Read and check the fields of a config that give the model's dimensions; `file` names it in errors.
 
     Raises DocumentError when a field is missing, no integer or out of range, when top_k exceeds the experts, or when
     two spellings of the number of experts disagree.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exporter.checkpoint.auxiliary_files import PICKLES, find_carried
+from exporter.checkpoint.auxiliary_files import PICKLES, find_auxiliary
 from exporter.checkpoint.lfs_pointer import refuse_pointer
 from exporter.checkpoint.safetensors_header import SourceFile, TensorRecord, read_source_file
 from runtime.documents.checked_json import Node, parse_document, read_bytes, read_document
@@ -29,7 +29,7 @@ CONVERT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A checkpoint folder: parsed config, tensors by name (file order), files, the small files to carry along
+    """A checkpoint folder: parsed config, tensors by name (file order), files, the auxiliary files
     (tokenizer, …), and the names of files beside them that hold weights but do not belong to it."""
 
     folder: Path
@@ -37,7 +37,7 @@ class Checkpoint:
     config_sha256: str
     tensors: Mapping[str, TensorRecord]
     files: tuple[SourceFile, ...]
-    carried: tuple[str, ...]
+    auxiliary: tuple[str, ...]
     unused: tuple[str, ...] = ()
 
 
@@ -50,7 +50,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     metadata.total_size of an index is not read, because published ones are often wrong.
 
     Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe,
-    pickles only, missing shards, small files that cannot be carried along (`find_carried`), paths out of the folder,
+    pickles only, missing shards, auxiliary files that cannot be used (`find_auxiliary`), paths out of the folder,
     index and shards that disagree, a tensor in two shards, malformed headers.
     """
     names = _list_folder(folder)
@@ -74,7 +74,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         config_sha256=config_sha256,
         tensors=tensors,
         files=tuple(files),
-        carried=find_carried(folder, names),
+        auxiliary=find_auxiliary(folder, names),
         unused=tuple(name for name in names if name not in shards and _holds_weights(name)),
     )
 

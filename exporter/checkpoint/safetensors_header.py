@@ -1,4 +1,7 @@
-"""The header of a safetensors file, read strictly: which tensors it holds and where their bytes stand."""
+"""The header of a safetensors file, read strictly: which tensors it holds and where their bytes stand.
+
+Format: https://github.com/huggingface/safetensors/blob/main/README.md#format
+"""
 
 import hashlib
 import os

@@ -36,12 +36,12 @@ def choose_steps(
 ) -> Steps:
     """The recommended set for each number of removed blocks that has a candidate, ascending.
 
-    Candidates were tried on at least two data sets, lose accuracy or none (drop ≥ 0), and remove no protected block.
-    The best of several is the one with the least mean drop, at a tie the first in the file. Means that are equal, or
-    differ by rounding alone (1e-9), are noted.
+    As in the pruning study's recommendation script candidates were tried on at least two data sets and lose accuracy or
+    none (drop ≥ 0), and the best of several is the one with the least mean drop, at a tie the first in the file. Here
+    they also remove no protected block. Means that are equal, or differ by rounding alone (1e-9), are noted.
 
-    - stepwise: the best superset of the step before; where there is none, the best of that size. As in the pruning
-      study's recommendation script it ends before the first size without a candidate that follows one with
+    - stepwise, the study's: the best superset of the step before; where there is none, the best of that size; ends
+      before the first size without a candidate
     - independent: the best of each size
     - robust: the best of each size among those tried on at least `min_datasets` data sets
     """
@@ -54,20 +54,23 @@ def choose_steps(
     notes: list[str] = []
     for size in sizes:
         pool, left_out = _part([c for c in tried if len(c.blocks) == size], protected)
-        if not pool:
-            barred += [_best(left_out)] if size <= last else []
-            continue
-        if strategy == STEPWISE and sets:
-            pool = [c for c in pool if set(c.blocks) > set(sets[-1].blocks)] or pool
-        sets.append(_best(pool))
-        if size <= last:
+        if pool:
+            pool = (strategy == STEPWISE and sets and _supersets(sets[-1], pool)) or pool
+            sets.append(_best(pool))
             free, _ = _part([c for c in combinations if len(c.blocks) == size], protected)
-            notes += _notes(blocks - size, sets[-1], pool, left_out, free, file=file, protected=protected)
-    taken = [chosen for chosen in sets if len(chosen.blocks) <= last]
-    beyond = sets[len(taken) :]
+            found = _notes(blocks - size, sets[-1], pool, left_out, free, file=file, protected=protected)
+            notes += found if size <= last else []
+        elif size <= last:
+            barred.append(_best(left_out))
+    taken = tuple(chosen for chosen in sets if len(chosen.blocks) <= last)
+    beyond = tuple(sets[len(taken) :])
     if taken and beyond:
         notes.append(_note_gap(blocks, last, beyond, file))
-    return Steps(sets=tuple(taken), barred=tuple(barred), beyond=tuple(beyond), notes=tuple(notes))
+    return Steps(sets=taken, barred=tuple(barred), beyond=beyond, notes=tuple(notes))
+
+
+def _supersets(before: RemovalSet, pool: list[RemovalSet]) -> list[RemovalSet]:
+    return [c for c in pool if set(c.blocks) > set(before.blocks)]
 
 
 def _last_before_gap(sizes: list[int]) -> int:
@@ -93,7 +96,7 @@ def _notes(
     ]
 
 
-def _note_gap(blocks: int, last: int, beyond: list[RemovalSet], file: str) -> str:
+def _note_gap(blocks: int, last: int, beyond: tuple[RemovalSet, ...], file: str) -> str:
     longer = "; ".join(f"{_show(found)}, for {blocks - len(found.blocks)} blocks" for found in beyond)
     return (
         f"blocks {blocks - last}: stepwise stops here, as the study does: {file} has no candidate that removes "

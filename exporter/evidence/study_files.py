@@ -14,7 +14,8 @@ ANALYSED = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyFile:
-    """One kind of file: how its name looks, the keys that only it has together, what it holds, what to give instead."""
+    """One kind of file that the pruning study's scripts write: how its name looks, the keys that only it has together,
+    what it holds, what to give instead."""
 
     pattern: str
     keys: tuple[str, ...]

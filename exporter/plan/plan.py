@@ -188,7 +188,7 @@ def _shards(
                 path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
             )
         )
-    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.rest), key=place))
+    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.non_block), key=place))
     return (*shards, PlannedShard(path=NON_BLOCK, block=None, layer=None, tensors=rest))
 
 
@@ -202,7 +202,7 @@ def _variant(
     sizes: Mapping[str, int],
     file: str,
 ) -> PlannedVariant:
-    rest = sum(record.parameters for record in tensors.rest)
+    rest = sum(record.parameters for record in tensors.non_block)
     parameters, active = rest, rest
     for layer, block in enumerate(draft.layers):
         count = sum(record.parameters for record in tensors.blocks[block].values())

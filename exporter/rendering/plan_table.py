@@ -98,7 +98,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 {"name": file.name, "size": file.size, "header_sha256": file.header_sha256}
                 for file in plan.checkpoint.files
             ],
-            "carried": list(plan.checkpoint.carried),
+            "carried": list(plan.checkpoint.auxiliary),
         },
         "choice": fields_of(plan.choice),
         "variants": [_variant_document(variant) for variant in plan.variants],

@@ -108,7 +108,7 @@ def test_small_companion_files_are_carried_and_code_and_cards_are_not(tmp_path: 
     for name in (*carried, *left):
         (folder / name).write_bytes(b"{}")
     (folder / "tokenizer").mkdir()
-    assert open_checkpoint(folder).carried == tuple(sorted(carried))
+    assert open_checkpoint(folder).auxiliary == tuple(sorted(carried))
 
 
 def test_the_index_and_the_shards_must_agree(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}', "utf-8")
     (folder / "vocab_list.json").write_text('["a", -3.5e-7]', "utf-8")
-    assert open_checkpoint(folder).carried == ("tokenizer.json", "tokenizer_config.json", "vocab_list.json")
+    assert open_checkpoint(folder).auxiliary == ("tokenizer.json", "tokenizer_config.json", "vocab_list.json")
 
 
 def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path
 def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m")
     (folder / "tokenizer_folder").mkdir()
-    assert open_checkpoint(folder).carried == ()
+    assert open_checkpoint(folder).auxiliary == ()
     link = folder / "tokenizer.json"
     link.symlink_to("nowhere")
     assert f"{link}: cannot be read: No such file" in refused(folder)

@@ -38,7 +38,7 @@ def checkpoint(family: str = "olmoe", *, files: int = 1, shapes: Any = None, **o
         for i, end in at.items()
     )
     return Checkpoint(
-        folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, carried=()
+        folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, auxiliary=()
     )
 
 
