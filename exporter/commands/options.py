@@ -1,16 +1,14 @@
 """The options that `trimoe plan` and `trimoe export` share, and what they mean."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 
 from exporter.architectures.dimensions import read_dimensions
 from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
+from exporter.commands.collected import collected
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence.evidence import (
     DEFAULT_MIN_DATASETS,
@@ -50,70 +48,64 @@ class PlanOptions:
 
 
 FILE = click.Path(path_type=Path)
-OPTIONS = (
-    click.option(
-        "--recommendations",
-        type=FILE,
-        help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy).",
+plan_options = collected(
+    PlanOptions,
+    (
+        click.option(
+            "--recommendations",
+            type=FILE,
+            help="Remove what pruning_recommendations.json says, or cross_dataset_analysis.json by --strategy.",
+        ),
+        click.option(
+            "--importance", type=FILE, help="Remove the blocks of the lowest scores in this file, flat or full form."
+        ),
+        click.option(
+            "--remove",
+            metavar="LIST",
+            callback=number_sets,
+            multiple=True,
+            help="Remove these blocks, e.g. 4,13 or 10-13, or none; may be repeated, for a variant each.",
+        ),
+        click.option(
+            "--strategy",
+            type=click.Choice(STRATEGIES),
+            help="Choose from cross_dataset_analysis.json block by block (stepwise, the default), the best set of each "
+            "size (independent), or the best of those tried on enough data sets (robust).",
+        ),
+        click.option(
+            "--min-datasets",
+            type=click.IntRange(min=LEAST_DATASETS),
+            help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
+        ),
+        click.option(
+            "--blocks",
+            metavar="LIST",
+            callback=number_ranges,
+            help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]",
+        ),
+        click.option(
+            "--top-k",
+            metavar="LIST",
+            callback=distinct_numbers,
+            help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]",
+        ),
+        click.option(
+            "--top-k-list",
+            metavar="LIST",
+            callback=numbers,
+            help="Experts per token of every source block; block 0 keeps the source's.",
+        ),
+        click.option(
+            "--protect",
+            metavar="LIST",
+            callback=number_ranges,
+            help="Never remove these blocks either, e.g. 14-15; block 0 is never removed.",
+        ),
+        click.option(
+            "--also", type=FILE, multiple=True, help="Note where this evidence file disagrees; may be repeated."
+        ),
     ),
-    click.option(
-        "--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."
-    ),
-    click.option(
-        "--remove",
-        metavar="LIST",
-        callback=number_sets,
-        multiple=True,
-        help="Blocks to remove, e.g. 4,13 or 10-13, or none; repeatable.",
-    ),
-    click.option(
-        "--strategy",
-        type=click.Choice(STRATEGIES),
-        help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the "
-        "default), take the best set of "
-        "each size (independent), or the best among those tried on enough data sets (robust).",
-    ),
-    click.option(
-        "--min-datasets",
-        type=click.IntRange(min=LEAST_DATASETS),
-        help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
-    ),
-    click.option(
-        "--blocks",
-        metavar="LIST",
-        callback=number_ranges,
-        help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]",
-    ),
-    click.option(
-        "--top-k",
-        metavar="LIST",
-        callback=distinct_numbers,
-        help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]",
-    ),
-    click.option(
-        "--top-k-list",
-        metavar="LIST",
-        callback=numbers,
-        help="Experts per token of every source block; block 0 keeps the source's.",
-    ),
-    click.option(
-        "--protect", metavar="LIST", callback=number_ranges, help="Blocks never to remove besides block 0, e.g. 14-15."
-    ),
-    click.option("--also", type=FILE, multiple=True, help="Another evidence file, only compared with the choice."),
 )
-
-
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command, which gets them as one argument `options`, a `PlanOptions`."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **arguments: Any) -> Any:
-        given = {field.name: arguments.pop(field.name) for field in fields(PlanOptions)}
-        return command(*args, options=PlanOptions(**given), **arguments)
-
-    for option in reversed(OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
 
 
 def read_request(folder: Path, options: PlanOptions) -> tuple[Checkpoint, PlanRequest]:
