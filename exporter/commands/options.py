@@ -8,7 +8,6 @@ import click
 from exporter.architectures.dimensions import read_dimensions
 from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
-from exporter.commands.collected import collected
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence.evidence import (
     DEFAULT_MIN_DATASETS,
@@ -21,6 +20,7 @@ from exporter.evidence.evidence import (
 from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
 from exporter.evidence.strategies import LEAST_DATASETS
 from exporter.plan.plan import PlanRequest
+from runtime.commands.option_group import option_group
 from runtime.errors import PlanError
 
 
@@ -48,63 +48,60 @@ class PlanOptions:
 
 
 FILE = click.Path(path_type=Path)
-plan_options = collected(
+plan_options = option_group(
+    "options",
     PlanOptions,
-    (
-        click.option(
-            "--recommendations",
-            type=FILE,
-            help="Remove what pruning_recommendations.json says, or cross_dataset_analysis.json by --strategy.",
-        ),
-        click.option(
-            "--importance", type=FILE, help="Remove the blocks of the lowest scores in this file, flat or full form."
-        ),
-        click.option(
-            "--remove",
-            metavar="LIST",
-            callback=number_sets,
-            multiple=True,
-            help="Remove these blocks, e.g. 4,13 or 10-13, or none; may be repeated, for a variant each.",
-        ),
-        click.option(
-            "--strategy",
-            type=click.Choice(STRATEGIES),
-            help="Choose from cross_dataset_analysis.json block by block (stepwise, the default), the best set of each "
-            "size (independent), or the best of those tried on enough data sets (robust).",
-        ),
-        click.option(
-            "--min-datasets",
-            type=click.IntRange(min=LEAST_DATASETS),
-            help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
-        ),
-        click.option(
-            "--blocks",
-            metavar="LIST",
-            callback=number_ranges,
-            help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]",
-        ),
-        click.option(
-            "--top-k",
-            metavar="LIST",
-            callback=distinct_numbers,
-            help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]",
-        ),
-        click.option(
-            "--top-k-list",
-            metavar="LIST",
-            callback=numbers,
-            help="Experts per token of every source block; block 0 keeps the source's.",
-        ),
-        click.option(
-            "--protect",
-            metavar="LIST",
-            callback=number_ranges,
-            help="Never remove these blocks either, e.g. 14-15; block 0 is never removed.",
-        ),
-        click.option(
-            "--also", type=FILE, multiple=True, help="Note where this evidence file disagrees; may be repeated."
-        ),
+    click.option(
+        "--recommendations",
+        type=FILE,
+        help="Remove what pruning_recommendations.json says, or cross_dataset_analysis.json by --strategy.",
     ),
+    click.option(
+        "--importance", type=FILE, help="Remove the blocks of the lowest scores in this file, flat or full form."
+    ),
+    click.option(
+        "--remove",
+        metavar="LIST",
+        callback=number_sets,
+        multiple=True,
+        help="Remove these blocks, e.g. 4,13 or 10-13, or none; may be repeated, for a variant each.",
+    ),
+    click.option(
+        "--strategy",
+        type=click.Choice(STRATEGIES),
+        help="Choose from cross_dataset_analysis.json block by block (stepwise, the default), the best set of each "
+        "size (independent), or the best of those tried on enough data sets (robust).",
+    ),
+    click.option(
+        "--min-datasets",
+        type=click.IntRange(min=LEAST_DATASETS),
+        help=f"Data sets that --strategy robust asks for  [default: {DEFAULT_MIN_DATASETS}]",
+    ),
+    click.option(
+        "--blocks",
+        metavar="LIST",
+        callback=number_ranges,
+        help="Numbers of blocks to keep, e.g. 12-16  [default: all the evidence covers]",
+    ),
+    click.option(
+        "--top-k",
+        metavar="LIST",
+        callback=distinct_numbers,
+        help="Experts per token after block 0, e.g. 8,6,4  [default: the source's]",
+    ),
+    click.option(
+        "--top-k-list",
+        metavar="LIST",
+        callback=numbers,
+        help="Experts per token of every source block; block 0 keeps the source's.",
+    ),
+    click.option(
+        "--protect",
+        metavar="LIST",
+        callback=number_ranges,
+        help="Never remove these blocks either, e.g. 14-15; block 0 is never removed.",
+    ),
+    click.option("--also", type=FILE, multiple=True, help="Note where this evidence file disagrees; may be repeated."),
 )
 
 

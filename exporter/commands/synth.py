@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from exporter.commands.byte_size import byte_size
-from exporter.commands.collected import collected
 from exporter.commands.progress_bar import ProgressBar
 from exporter.synth.layouts import LAYOUTS, Sizes, find_layout
+from runtime.commands.option_group import option_group
 from runtime.text.one_line import one_line
 from runtime.text.sizes import show_bytes, show_count
 
@@ -29,47 +29,44 @@ class SynthOptions:
     max_shard_bytes: int
 
 
-synth_options = collected(
+synth_options = option_group(
+    "options",
     SynthOptions,
-    (
-        click.option(
-            "--like",
-            required=True,
-            type=click.Choice([layout.name for layout in LAYOUTS]),
-            help="The model whose tensors are imitated.",
-        ),
-        click.option(
-            "--out", required=True, type=click.Path(path_type=Path), help="The folder to write, new or empty."
-        ),
-        click.option("--blocks", type=click.IntRange(min=1), help="Number of blocks  [default: the model's]"),
-        click.option(
-            "--hidden",
-            type=click.IntRange(min=1),
-            help="Hidden size; expert width and vision tower scale along  [default: the model's]",
-        ),
-        click.option("--experts", type=click.IntRange(min=1), help="Experts per block  [default: the model's]"),
-        click.option("--vocab", type=click.IntRange(min=1), help="Size of the vocabulary  [default: the model's]"),
-        click.option(
-            "--bytes",
-            "near_bytes",
-            metavar="SIZE",
-            callback=byte_size,
-            help="Choose the hidden size that comes nearest to this size, e.g. 1.7GB.",
-        ),
-        click.option(
-            "--dtype",
-            type=click.Choice(["float32", "bfloat16", "float16"]),
-            help="Data type of the tensors  [default: the model's]",
-        ),
-        click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal bytes."),
-        click.option(
-            "--max-shard-bytes",
-            metavar="SIZE",
-            callback=byte_size,
-            default="5GB",
-            show_default=True,
-            help="Begin a new weight file at this size.",
-        ),
+    click.option(
+        "--like",
+        required=True,
+        type=click.Choice([layout.name for layout in LAYOUTS]),
+        help="The model whose tensors are imitated.",
+    ),
+    click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write, new or empty."),
+    click.option("--blocks", type=click.IntRange(min=1), help="Number of blocks  [default: the model's]"),
+    click.option(
+        "--hidden",
+        type=click.IntRange(min=1),
+        help="Hidden size; expert width and vision tower scale along  [default: the model's]",
+    ),
+    click.option("--experts", type=click.IntRange(min=1), help="Experts per block  [default: the model's]"),
+    click.option("--vocab", type=click.IntRange(min=1), help="Size of the vocabulary  [default: the model's]"),
+    click.option(
+        "--bytes",
+        "near_bytes",
+        metavar="SIZE",
+        callback=byte_size,
+        help="Choose the hidden size that comes nearest to this size, e.g. 1.7GB.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        help="Data type of the tensors  [default: the model's]",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal bytes."),
+    click.option(
+        "--max-shard-bytes",
+        metavar="SIZE",
+        callback=byte_size,
+        default="5GB",
+        show_default=True,
+        help="Begin a new weight file at this size.",
     ),
 )
 

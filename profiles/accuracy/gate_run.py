@@ -217,7 +217,9 @@ def _paired_outcome(request: GateRequest, measured: Stored) -> Outcome:
             comparisons = compare(pairs)
             verdicts.append(worst_verdict(comparisons))
             texts.append(
-                show_comparisons(f"{variant} ({engine} {dtype}) against {request.against or variant}", comparisons)
+                show_comparisons(
+                    f"{variant} ({engine} {dtype}) against {request.against or variant}", comparisons, width=None
+                )
             )
             parts.append(
                 {

@@ -8,6 +8,7 @@ import click
 from profiles.commands.dataset_options import columns_option, dataset_option, named_values
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
+from runtime.text.terminal import terminal_width
 
 
 @click.command("eval")
@@ -110,4 +111,5 @@ def evaluate(
         batch_size=batch_size,
     )
     baseline = run(request, out, SampleProgress(sys.stderr))
-    click.echo(dump_baseline(baseline).decode() if as_json else show_scores(baseline), nl=False)
+    shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))
+    click.echo(shown, nl=False)

@@ -9,6 +9,7 @@ from runtime.text.terminal import wrapped
 
 GAP = "  "
 INDENT = "    "
+GROUP_INDENT = "  "
 LEAST_WRAPPED = 8
 
 
@@ -21,20 +22,30 @@ class Column:
     wraps: bool = False
 
 
-def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int | None) -> str:
+def show_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int | None, groups: Sequence[str] = ()
+) -> str:
     """Heads and rows as lines of at most `width` columns; None: nothing is wrapped.
 
     Where the columns are too wide together, the one that wraps gets what the others leave; where that is too little,
     each row becomes a record: its first cell, and below it head and cell of every other column. Heads that are all
-    empty are left out. Control characters in cells are escaped.
+    empty are left out. `groups` names a group for each row: the rows of one stand together below its name. Control
+    characters in cells are escaped.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
     heads = [column.head for column in columns]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    if width is not None and not _narrow(columns, widths, width):
-        return "\n".join(line for row in cells for line in _record(heads, row, width))
-    shown = [heads, *cells] if any(heads) else cells
-    return "\n".join(line for row in shown for line in _lines(columns, row, widths))
+    indent = GROUP_INDENT if groups else ""
+    if width is not None and not _narrow(columns, widths, width - len(indent)):
+        head, bodies = [], [_record(heads, row, width - len(indent)) for row in cells]
+    else:
+        head = _lines(columns, heads, widths) if any(heads) else []
+        bodies = [_lines(columns, row, widths) for row in cells]
+    lines = [indent + line for line in head]
+    for i, body in enumerate(bodies):
+        lines += [one_line(groups[i])] if groups and (i == 0 or groups[i] != groups[i - 1]) else []
+        lines += [indent + line for line in body]
+    return "\n".join(lines)
 
 
 def _narrow(columns: Sequence[Column], widths: list[int], width: int) -> bool:

@@ -82,3 +82,14 @@ def test_the_width_is_that_of_the_terminal_behind_a_stream(tmp_path: Path) -> No
 )
 def test_wide_characters_take_two_columns(text: str, width: int, shown: str) -> None:
     assert fitted(text, width) == shown
+
+
+def test_rows_of_a_group_stand_below_its_name() -> None:
+    rows = [*ROWS, ("third", "1", "1 B")]
+    shown = show_table(COLUMNS, rows, width=80, groups=["small", "small", "la\nrge"]).splitlines()
+    assert [line for line in shown if not line.startswith("  ")] == ["small", "la\\nrge"]
+    assert shown[0] == "  check       blocks                size"
+    assert shown[2:4] == ["  first       1 2 3 4 5 6 7 8 9     12 B", "  second one  –                  3.45 kB"]
+    narrow = show_table(COLUMNS, rows, width=26, groups=["small", "small", "large"]).splitlines()
+    assert all(len(line) <= 26 for line in narrow)
+    assert narrow[:2] == ["small", "  first"]
