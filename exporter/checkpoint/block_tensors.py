@@ -33,35 +33,32 @@ def split_blocks(
     blocks: list[dict[str, TensorRecord]] = [{} for _ in range(dimensions.blocks)]
     non_block = []
     for tensor in tensors:
-        if any(part.isdigit() and len(part) > MAX_DIGITS for part in tensor.name.split(".")):
-            raise CheckpointError(
-                f"{place}: tensor {quote(tensor.name)}: a number of more than {MAX_DIGITS} digits is no index"
-            )
-        split = architecture.split_name(tensor.name)
+        split = _split_name(architecture, dimensions, tensor.name, place)
         if split is None:
             _check_non_block(architecture, tensor, place)
             non_block.append(tensor)
-        elif split[0] >= dimensions.blocks:
-            limit = (
-                f"{architecture.config.depth_key} says {dimensions.blocks}, so the blocks are 0–{dimensions.blocks - 1}"
-            )
-            raise CheckpointError(f'{place}: tensor "{tensor.name}" belongs to block {split[0]}, but {limit}')
         else:
             blocks[split[0]][split[1]] = tensor
     for block, found in enumerate(blocks):
-        if not found:
-            raise CheckpointError(
-                f'{place}: no tensor of block {block} ("{architecture.layer_name(block, "…")}"); '
-                f"{architecture.config.depth_key} is {dimensions.blocks}"
-            )
         _check_experts(architecture, dimensions, block, found, place)
     for sparse in (True, False):
-        _check_alike(
-            architecture,
-            [(block, blocks[block]) for block in range(dimensions.blocks) if dimensions.sparse[block] is sparse],
-            place,
-        )
+        alike = [(block, found) for block, found in enumerate(blocks) if dimensions.sparse[block] is sparse]
+        _check_alike(architecture, alike, place)
     return BlockTensors(blocks=tuple(blocks), non_block=tuple(non_block))
+
+
+def _split_name(
+    architecture: Architecture, dimensions: ModelDimensions, name: str, place: str
+) -> tuple[int, str] | None:
+    """Block and what follows it in a tensor's name, None for a tensor of no block. Refuses blocks beyond the depth."""
+    if any(part.isdigit() and len(part) > MAX_DIGITS for part in name.split(".")):
+        raise CheckpointError(f"{place}: tensor {quote(name)}: a number of more than {MAX_DIGITS} digits is no index")
+    split = architecture.split_name(name)
+    if split is not None and split[0] >= dimensions.blocks:
+        last = dimensions.blocks - 1
+        limit = f"{architecture.config.depth_key} says {dimensions.blocks}, so the blocks are 0–{last}"
+        raise CheckpointError(f'{place}: tensor "{name}" belongs to block {split[0]}, but {limit}')
+    return split
 
 
 def _check_non_block(architecture: Architecture, tensor: TensorRecord, place: str) -> None:
@@ -78,6 +75,11 @@ def _check_non_block(architecture: Architecture, tensor: TensorRecord, place: st
 def _check_experts(
     architecture: Architecture, dimensions: ModelDimensions, block: int, found: Mapping[str, TensorRecord], place: str
 ) -> None:
+    if not found:
+        raise CheckpointError(
+            f'{place}: no tensor of block {block} ("{architecture.layer_name(block, "…")}"); '
+            f"{architecture.config.depth_key} is {dimensions.blocks}"
+        )
     if architecture.expert_pattern is None:
         return
     indices = {int(match[1]) for suffix in found if (match := architecture.expert_pattern.match(suffix))}

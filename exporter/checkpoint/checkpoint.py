@@ -56,6 +56,22 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     names = _list_folder(folder)
     config, config_sha256 = _read_config(folder, names)
     weight_map, shards = _find_shards(folder, names)
+    tensors, files = _read_tensors(folder, weight_map, shards)
+    return Checkpoint(
+        folder=folder,
+        config=config,
+        config_sha256=config_sha256,
+        tensors=tensors,
+        files=files,
+        auxiliary=find_auxiliary(folder, names),
+        unused=tuple(name for name in names if name not in shards and _holds_weights(name)),
+    )
+
+
+def _read_tensors(
+    folder: Path, weight_map: Mapping[str, str] | None, shards: tuple[str, ...]
+) -> tuple[dict[str, TensorRecord], tuple[SourceFile, ...]]:
+    """The tensors of all shards by name, checked against the index where there is one, and the shards as files."""
     tensors: dict[str, TensorRecord] = {}
     files = []
     for shard in shards:
@@ -68,15 +84,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             raise CheckpointError(
                 f'{folder / INDEX}: weight_map: tensor "{name}" should be in {shard}, but that file does not hold it'
             )
-    return Checkpoint(
-        folder=folder,
-        config=config,
-        config_sha256=config_sha256,
-        tensors=tensors,
-        files=tuple(files),
-        auxiliary=find_auxiliary(folder, names),
-        unused=tuple(name for name in names if name not in shards and _holds_weights(name)),
-    )
+    return tensors, tuple(files)
 
 
 def _list_folder(folder: Path) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The options that `trimoe plan` and `trimoe export` share, and what they mean."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import click
@@ -18,7 +18,7 @@ from exporter.evidence.evidence import (
     Recommendations,
 )
 from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
-from exporter.evidence.strategies import LEAST_DATASETS
+from exporter.evidence.strategies import LEAST_DATASETS, Rule
 from exporter.plan.plan import PlanRequest
 from runtime.commands.option_group import option_group
 from runtime.errors import PlanError
@@ -147,23 +147,21 @@ def check_options(options: PlanOptions) -> None:
 def _read_evidence(
     options: PlanOptions, blocks: int
 ) -> tuple[Importance | Recommendations | ExplicitRemovals, tuple[Importance | Recommendations, ...]]:
-    least = options.min_datasets or DEFAULT_MIN_DATASETS
-    protected = tuple(sorted({0, *(options.protect or ())}))
+    rule = Rule(
+        strategy=options.strategy,
+        min_datasets=options.min_datasets or DEFAULT_MIN_DATASETS,
+        protected=tuple(sorted({0, *(options.protect or ())})),
+    )
     named = options.importance or options.recommendations
     files = read_evidence_files((*([named] if named else []), *options.also))
     _check_strategy(options, files)
-    also = tuple(
-        as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least, protected=protected)
-        for other in files[bool(named) :]
-    )
+    also = tuple(as_any(other, rule, blocks=blocks) for other in files[bool(named) :])
     if options.importance is not None:
         return as_importance(files[0], blocks=blocks), also
     if options.recommendations is not None:
         # A strategy meant for a compared analysis does not concern ready recommendations.
-        strategy = options.strategy if files[0].is_analysis else None
-        return as_recommendations(
-            files[0], blocks=blocks, strategy=strategy, min_datasets=least, protected=protected
-        ), also
+        chosen_by = rule if files[0].is_analysis else replace(rule, strategy=None)
+        return as_recommendations(files[0], chosen_by, blocks=blocks), also
     return ExplicitRemovals(sets=tuple(tuple(sorted(removed)) for removed in options.remove)), also
 
 

@@ -3,7 +3,7 @@ Pure."""
 
 from dataclasses import dataclass
 
-from exporter.evidence.evidence import ROBUST, STEPWISE, RemovalSet, show_blocks, show_drop
+from exporter.evidence.evidence import DEFAULT_MIN_DATASETS, ROBUST, STEPWISE, RemovalSet, show_blocks, show_drop
 
 LEAST_DATASETS = 2
 ROUNDING = 1e-9
@@ -20,20 +20,27 @@ class Steps:
     notes: tuple[str, ...]
 
 
-def least_datasets(strategy: str, min_datasets: int) -> int:
-    """How many data sets a candidate must have been tried on."""
-    return max(LEAST_DATASETS, min_datasets) if strategy == ROBUST else LEAST_DATASETS
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """How sets are chosen: the strategy (None where the user named none), what robust asks for, what is never removed,
+    block 0 among it."""
+
+    strategy: str | None = None
+    min_datasets: int = DEFAULT_MIN_DATASETS
+    protected: tuple[int, ...] = (0,)
+
+    @property
+    def name(self) -> str:
+        """The strategy, stepwise where none was named."""
+        return self.strategy or STEPWISE
+
+    @property
+    def least_datasets(self) -> int:
+        """How many data sets a candidate must have been tried on."""
+        return max(LEAST_DATASETS, self.min_datasets) if self.strategy == ROBUST else LEAST_DATASETS
 
 
-def choose_steps(
-    combinations: tuple[RemovalSet, ...],
-    *,
-    file: str,
-    blocks: int,
-    strategy: str,
-    min_datasets: int,
-    protected: tuple[int, ...],
-) -> Steps:
+def choose_steps(combinations: tuple[RemovalSet, ...], rule: Rule, *, file: str, blocks: int) -> Steps:
     """The recommended set for each number of removed blocks that has a candidate, ascending.
 
     As in the pruning study's recommendation script candidates were tried on at least two data sets and lose accuracy or
@@ -43,22 +50,22 @@ def choose_steps(
     - stepwise, the study's: the best superset of the step before; where there is none, the best of that size; ends
       before the first size without a candidate
     - independent: the best of each size
-    - robust: the best of each size among those tried on at least `min_datasets` data sets
+    - robust: the best of each size among those tried on at least `rule.min_datasets` data sets
     """
-    least = least_datasets(strategy, min_datasets)
-    tried = [c for c in combinations if c.blocks and len(c.drop.datasets) >= least and c.drop.mean >= 0]
+    tried = [c for c in combinations if c.blocks and len(c.drop.datasets) >= rule.least_datasets and c.drop.mean >= 0]
     sizes = sorted({len(c.blocks) for c in tried})
-    last = _last_before_gap(sizes) if strategy == STEPWISE else max(sizes, default=0)
+    stepwise = rule.name == STEPWISE
+    last = _last_before_gap(sizes) if stepwise else max(sizes, default=0)
     sets: list[RemovalSet] = []
     barred: list[RemovalSet] = []
     notes: list[str] = []
     for size in sizes:
-        pool, left_out = _part([c for c in tried if len(c.blocks) == size], protected)
+        pool, left_out = _part([c for c in tried if len(c.blocks) == size], rule.protected)
         if pool:
-            pool = (strategy == STEPWISE and sets and _supersets(sets[-1], pool)) or pool
+            pool = (stepwise and sets and _supersets(sets[-1], pool)) or pool
             sets.append(_best(pool))
-            free, _ = _part([c for c in combinations if len(c.blocks) == size], protected)
-            found = _notes(blocks - size, sets[-1], pool, left_out, free, file=file, protected=protected)
+            free, _ = _part([c for c in combinations if len(c.blocks) == size], rule.protected)
+            found = _notes(blocks - size, sets[-1], pool, left_out, free, file=file, protected=rule.protected)
             notes += found if size <= last else []
         elif size <= last:
             barred.append(_best(left_out))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.evidence.evidence import Importance, Recommendations
 from exporter.evidence.files import as_any, as_importance, as_recommendations, read_evidence_file, read_evidence_files
+from exporter.evidence.strategies import Rule
 from runtime.errors import DocumentError, PlanError, TrimoeError
 from tests.support.evidence_documents import (
     ASSIGNED_SCORES,
@@ -34,7 +35,9 @@ def recommended(
     path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
 ) -> Recommendations:
     source = read_evidence_file(path)
-    return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
+    return as_recommendations(
+        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
+    )
 
 
 def sets(found: Recommendations) -> list[list[int]]:
@@ -84,7 +87,9 @@ def test_any_kind_is_recognised_by_its_shape(tmp_path: Path) -> None:
     cross = write_json(tmp_path / "c.json", analysis(combination(TWO, 4)))
     ready = write_json(tmp_path / "r.json", {"1": recommendation(4)})
     sources = [read_evidence_file(path) for path in (cross, ready, STUDY_SCORES)]
-    found = [as_any(source, blocks=16, strategy="independent", min_datasets=3, protected=(0,)) for source in sources]
+    found = [
+        as_any(source, Rule(strategy="independent", min_datasets=3, protected=(0,)), blocks=16) for source in sources
+    ]
     assert [getattr(each, "kind", "importance") for each in found] == [
         "cross-dataset-analysis",
         "recommendations",
@@ -318,7 +323,7 @@ def test_any_json_is_read_or_refused_and_never_crashes(
     for read in (
         lambda: importance(path, blocks=5),
         lambda: recommended(path, strategy=strategy),
-        lambda: as_any(read_evidence_file(path), blocks=5, strategy=strategy, min_datasets=2, protected=(0,)),
+        lambda: as_any(read_evidence_file(path), Rule(strategy=strategy, min_datasets=2, protected=(0,)), blocks=5),
     ):
         try:
             read()

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.evidence.evidence import Recommendations
 from exporter.evidence.files import as_recommendations, read_evidence_file
+from exporter.evidence.strategies import Rule
 from runtime.errors import PlanError
 from tests.support.evidence_documents import analysis, combination, write_json
 
@@ -17,7 +18,9 @@ def recommended(
     path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
 ) -> Recommendations:
     source = read_evidence_file(path)
-    return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
+    return as_recommendations(
+        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
+    )
 
 
 def sets(found: Recommendations) -> list[list[int]]:
