@@ -78,7 +78,7 @@ class BlockModel:
         except REFUSALS as cause:
             raise error(f"{folder / 'config.json'}: no model can be built from it: {explain(cause)}") from cause
         use_runnable_experts(self._model)
-        blocks = self._model.get_submodule(architecture.layers_attribute)
+        blocks = self._model.get_submodule(architecture.tensors.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
         self._stand_ins = tuple(_PassThrough() for _ in self._blocks)
         for index, stand_in in enumerate(self._stand_ins):

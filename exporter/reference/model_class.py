@@ -25,15 +25,15 @@ def read_model_config(
     one that the classes refuse.
     """
     model_type = config.get("model_type")
-    if model_type not in (architecture.model_type, architecture.variant_model_type):
+    if model_type not in (architecture.model_type, architecture.own_type.model_type):
         known = " or ".join(
-            f'"{name}"' for name in (architecture.model_type, architecture.variant_model_type) if name is not None
+            f'"{name}"' for name in (architecture.model_type, architecture.own_type.model_type) if name is not None
         )
         file = folder / "config.json"
         raise error(f'{file}: model_type is "{model_type}"; architecture {architecture.name} has {known}')
-    if model_type == architecture.model_type and architecture.always_own_type:
+    if model_type == architecture.model_type and architecture.own_type.always:
         config = {key: value for key, value in config.items() if key not in _SOURCE_ONLY} | {
-            "model_type": architecture.variant_model_type,
-            "auto_map": dict(architecture.variant_auto_map),
+            "model_type": architecture.own_type.model_type,
+            "auto_map": dict(architecture.own_type.auto_map),
         }
     return model_class.read_model_config(folder, config, error=error)

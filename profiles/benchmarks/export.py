@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.architectures.architecture import find_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.memory import available_bytes
 from runtime.documents.checked_json import Node, read_document

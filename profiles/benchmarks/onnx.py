@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from exporter.architectures.architecture import find_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.family.variant_folder import FamilyFiles

@@ -8,10 +8,11 @@ import click
 
 from profiles.commands.dataset_options import columns_option, dataset_option, named_values
 from profiles.commands.needed_packages import needed_packages
-from profiles.commands.option_group import option_group
 from profiles.datasets.changes import Changes
+from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
+from runtime.text.terminal import terminal_width
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,4 +130,5 @@ def evaluate(
         batch_size=batch_size,
     )
     baseline = run(request, out, SampleProgress(sys.stderr))
-    click.echo(dump_baseline(baseline).decode() if as_json else show_scores(baseline), nl=False)
+    shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))
+    click.echo(shown, nl=False)

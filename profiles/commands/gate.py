@@ -10,9 +10,10 @@ from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
 from profiles.commands.needed_packages import needed_packages
-from profiles.commands.option_group import option_group
+from runtime.commands.option_group import option_group
 from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
+from runtime.text.terminal import terminal_width
 
 EXIT_UNKNOWN = 3
 
@@ -178,5 +179,9 @@ def gate(
     else:
         click.echo(describe_measured(measured), err=True)
     outcome = run_gate(request)
-    click.echo(json.dumps(outcome_document(outcome), indent=2) if as_json else show_outcome(outcome).rstrip("\n"))
+    click.echo(
+        json.dumps(outcome_document(outcome), indent=2)
+        if as_json
+        else show_outcome(outcome, width=terminal_width(sys.stdout)).rstrip("\n")
+    )
     context.exit(0 if outcome.verdict == PASS else 1 if outcome.verdict == FAIL else EXIT_UNKNOWN)

@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from exporter.evidence.evidence import STEPWISE, RemovalSet
-from exporter.evidence.strategies import LEAST_DATASETS, choose_steps
+from exporter.evidence.strategies import LEAST_DATASETS, Rule, choose_steps
 from runtime.documents.manifest import DropRecord
 
 ANALYSIS_FILE = "cross_dataset_analysis.json"
@@ -74,12 +74,7 @@ def recommendations(analysis: Mapping[str, Any], *, blocks: int) -> dict[str, An
     """The document `pruning_recommendations.json` of a model with `blocks` blocks: the stepwise rule of
     `exporter.evidence.strategies.choose_steps`."""
     steps = choose_steps(
-        _removal_sets(analysis),
-        file=ANALYSIS_FILE,
-        blocks=blocks,
-        strategy=STEPWISE,
-        min_datasets=LEAST_DATASETS,
-        protected=(),
+        _removal_sets(analysis), Rule(strategy=STEPWISE, protected=()), file=ANALYSIS_FILE, blocks=blocks
     )
     pairs = zip(steps.sets, (None, *steps.sets), strict=False)
     return {str(len(step.blocks)): _step(step, previous) for step, previous in pairs}

@@ -10,20 +10,21 @@ from profiles.reports.study_table import check_document, show_checks
 from runtime.documents.baseline import read_baseline
 
 
-def show_outcome(outcome: Outcome) -> str:
-    """The note, a table a part, and the verdict over all, with how often each occurs where there are several."""
+def show_outcome(outcome: Outcome, *, width: int | None) -> str:
+    """The note, a table a part, and the verdict over all, with how often each occurs where there are several.
+    Lines of tables have at most `width` columns (None: nothing is wrapped)."""
     verdicts = outcome.verdicts
     counts = ", ".join(f"{verdicts.count(one)} {one}" for one in SEVERITY if one in verdicts)
     head = f"{outcome.note}\n\n" if outcome.note else ""
     last = f"{outcome.verdict} ({counts})" if len(verdicts) > 1 else outcome.verdict
-    return head + "\n".join(_show_part(part) for part in outcome.parts) + f"\n{last}\n"
+    return head + "\n".join(_show_part(part, width) for part in outcome.parts) + f"\n{last}\n"
 
 
-def _show_part(part: PairedPart | StudyPart) -> str:
+def _show_part(part: PairedPart | StudyPart, width: int | None) -> str:
     form = f"{part.engine} {part.dtype}"
     if isinstance(part, StudyPart):
         return show_checks(f"{form}: mean drop from the whole model", part.checks)
-    return show_comparisons(f"{part.variant} ({form}) against {part.against}", part.comparisons)
+    return show_comparisons(f"{part.variant} ({form}) against {part.against}", part.comparisons, width=width)
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:

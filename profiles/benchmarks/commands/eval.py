@@ -10,8 +10,8 @@ import click
 
 from profiles.commands.dataset_options import dataset_option
 from profiles.commands.needed_packages import needed_packages
-from profiles.commands.option_group import option_group
 from profiles.datasets.changes import Changes
+from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES
 from runtime.documents.checked_json import dump_document
 from runtime.documents.manifest import read_manifest

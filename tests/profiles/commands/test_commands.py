@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from profiles.commands.option_group import option_group
+from runtime.commands.option_group import option_group
 from tests.support.small_family import export_small, small_plan, small_source
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderLayout:
-    """Tensor names of a decoder. Names of block tensors follow the block's prefix; a `.weight` (and `.bias`) is part of
-    the name's end.
+class DecoderTensors:
+    """Tensor names of a decoder, and what it computes differently from others. Names of block tensors follow the
+    block's prefix; a `.weight` (and `.bias`) is part of the name's end.
 
     `embeddings` are stacked row-wise. `query_key_value` are the projections in that order, one name when they are fused
     on disk. `query_norm` and `key_norm` are RMS norms over the whole projection, or over each head where their length
@@ -35,24 +35,3 @@ class DecoderLayout:
     dense: str = "mlp."
     inputs: str = "input_ids"
     clip_before_norm: bool = False
-
-
-OLMOE = DecoderLayout(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
-MOLMOE = DecoderLayout(
-    embeddings=("model.transformer.wte.embedding", "model.transformer.wte.new_embedding"),
-    final_norm="model.transformer.ln_f.weight",
-    attention_norm="attn.attn_norm.weight",
-    query_key_value=("attn.att_proj",),
-    attention_output="attn.attn_out",
-    query_norm="attn.q_norm.weight",
-    key_norm="attn.k_norm.weight",
-    feed_forward_norm="mlp.ff_norm.weight",
-    inputs="inputs_embeds",
-    clip_before_norm=True,
-)
-MIXTRAL = DecoderLayout(router="block_sparse_moe.gate.weight", renormalised=True)
-QWEN2_MOE = DecoderLayout(
-    renormalised=None, shared_expert="mlp.shared_expert.", shared_expert_gate="mlp.shared_expert_gate.weight"
-)
-QWEN3_MOE = DecoderLayout(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
-LLAMA = DecoderLayout(router=None)
