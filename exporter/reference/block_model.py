@@ -14,8 +14,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from exporter.architectures.architecture import Architecture
 from exporter.reference.block_weights import BlockWeights, Places, dtype_on_disk, stored
 from exporter.reference.load_probe import use_runnable_experts
-from exporter.reference.model_class import REFUSALS, explain, read_model_config
+from exporter.reference.model_class import read_model_config
 from exporter.reference.threads import using_threads
+from runtime.engines.torch.model_class import REFUSALS, explain
 from runtime.errors import TrimoeError
 from runtime.text.counted import counted
 
@@ -77,7 +78,7 @@ class BlockModel:
         except REFUSALS as cause:
             raise error(f"{folder / 'config.json'}: no model can be built from it: {explain(cause)}") from cause
         use_runnable_experts(self._model)
-        blocks = self._model.get_submodule(architecture.layers_attribute)
+        blocks = self._model.get_submodule(architecture.tensors.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
         self._stand_ins = tuple(_PassThrough() for _ in self._blocks)
         for index, stand_in in enumerate(self._stand_ins):

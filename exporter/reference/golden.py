@@ -21,6 +21,7 @@ from exporter.reference.equivalence import Outputs, largest_difference, same_bit
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
 from runtime.documents.schema import Positive, convert, fields_of, read_fields
+from runtime.engines.torch.self_test import TOLERANCES
 from runtime.errors import DocumentError, VerificationError
 
 FOLDER = "golden"
@@ -30,9 +31,6 @@ VERSION = 1
 KEY = "trimoe"
 FULL_LOGITS_BYTES = 256 * 1024
 LAST_POSITIONS = 4
-# Relative to the largest |logit|: what other threads, processors or library versions may change by summing in another
-# order.
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

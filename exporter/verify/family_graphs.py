@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from exporter.architectures.architecture import manifest_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import manifest_architecture
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_run import Prompts, read_prompts, run_decoder
 from exporter.graphs.check.graph_verifier import judge, repeat

@@ -11,8 +11,7 @@ from exporter.graphs.build.feed_forward import add_dense, add_experts
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from exporter.graphs.weights.stored_tensor import StoredTensor
-
-FIRST_LOGITS = "first_logits_position"
+from runtime.documents.graph_contract import FIRST_LOGITS
 
 
 def build_decoder(

@@ -76,7 +76,7 @@ class RebuiltGraphs:
             self._tensors = _source_tensors(self._folder)
         tensors = self._tensors
         return Checkpoint(
-            folder=self._folder, config=document, config_sha256="", tensors=tensors, files=(), carried=()
+            folder=self._folder, config=document, config_sha256="", tensors=tensors, files=(), auxiliary=()
         ), config
 
 

@@ -158,7 +158,7 @@ class _Block:
         """
         gates, ups, downs = (
             [self._expert(expert, projection) for expert in range(count)]
-            for projection in self.architecture.expert_projections
+            for projection in self.architecture.tensors.expert_projections
         )
         hidden, width = downs[0].shape
         slices = _slices(width) if self.precision.cpu_layout else 1
@@ -192,8 +192,8 @@ class _Block:
         """One block size for both matrices of the experts: the node has one."""
         return min(
             block_size(self._expert(0, projection).shape[1], tensor=source)
-            for projection in self.architecture.expert_projections
+            for projection in self.architecture.tensors.expert_projections
         )
 
     def _expert(self, expert: int, projection: str) -> TensorRecord:
-        return self.block.tensors[f"{self.architecture.experts_prefix}{expert}.{projection}.weight"]
+        return self.block.tensors[f"{self.architecture.tensors.experts_prefix}{expert}.{projection}.weight"]
