@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -407,3 +408,13 @@ def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_
             buildable=unbuildable,
         )
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_tensor_name_that_ends_in_a_newline_stays_as_it_is(tmp_path: Path) -> None:
+    source = small_source(tmp_path / "source", blocks=2)
+    tensors = load_file(source / "model.safetensors")
+    odd = {f"model.layers.{block}.extra\n": np.full(3, block, np.float32) for block in range(2)}
+    save_file({**tensors, **odd}, source / "model.safetensors", {"format": "pt"})
+    export_small(small_plan(source, removals=((1,),), top_ks=(2,)), tmp_path / "family")
+    written = load_file(tmp_path / "family" / "weights" / "block-00-layer-00.safetensors")
+    assert "model.layers.0.extra\n" in written and "model.layers.0.extra" not in written

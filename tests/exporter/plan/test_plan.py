@@ -84,6 +84,14 @@ def test_a_top_k_list_is_sliced_and_ends_the_id_in_its_digest() -> None:
     assert plan.variants[1].config["top_k_per_layer"] == [2, 2, 1, 3]
 
 
+@pytest.mark.parametrize(("values", "label"), [((2, 2, 2, 2, 2, 2), "k2"), ((2, 1, 1, 1, 1, 1), "k1")])
+def test_a_top_k_list_of_one_value_is_the_variant_of_that_value(values: tuple[int, ...], label: str) -> None:
+    listed = make_plan(checkpoint(), request=explicit((1,), top_k_list=values))
+    single = make_plan(checkpoint(), request=explicit((1,), top_ks=(int(label[1:]),)))
+    assert ids(listed) == [f"b5-{label}"]
+    assert listed.variants == single.variants
+
+
 def test_a_dense_family_has_depth_only() -> None:
     plan = make_plan(checkpoint("llama"), request=explicit((3,)))
     assert ids(plan) == ["b5"]
