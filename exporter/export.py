@@ -24,9 +24,10 @@ from exporter.family.target_folder import check_space, check_target, exchange, m
 from exporter.family.variant_folder import FamilyFiles, can_link, small_files, write_variants
 from exporter.plan.plan import Plan, PlannedShard
 from exporter.verify.export_structure import check_structure
+from exporter.weights.pipeline import Pipeline, make_pipeline
 from exporter.weights.shard_check import compare_with_source
 from exporter.weights.shard_layout import data_bytes, group_by_data, shard_header
-from exporter.weights.shard_writer import Lanes, make_lanes, write_shards
+from exporter.weights.shard_writer import write_shards
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.family_layout import MANIFEST, TENSORS
 from runtime.documents.manifest import CheckRecord, Manifest, dump_manifest
@@ -72,7 +73,7 @@ def export_family(
     small = small_files(plan)
     with ThreadPoolExecutor(THREADS) as pool, SourceReader(plan.checkpoint) as reader:
         reader.check()
-        export = _Export(plan, target, small, replace, reader, make_lanes(pool), progress, graphs)
+        export = _Export(plan, target, small, replace, reader, make_pipeline(pool), progress, graphs)
         try:
             present = export.find_existing(logits=logits is not None)
             if present is not None:
@@ -97,7 +98,7 @@ class _Export:
         small: Mapping[str, bytes],
         replace: bool,
         reader: SourceReader,
-        lanes: Lanes,
+        pipeline: Pipeline,
         progress: Progress,
         graphs: GraphForm | None,
     ) -> None:
@@ -106,7 +107,7 @@ class _Export:
         self.small = small
         self.replace = replace
         self.reader = reader
-        self.lanes = lanes
+        self.pipeline = pipeline
         self.progress = progress
         self.graphs = graphs
         self.groups = group_by_data(plan.shards)
@@ -143,7 +144,7 @@ class _Export:
                 "to check it too"
             )
         self.progress.begin("comparing source", sum(data_bytes(group[0]) for group in self.groups))
-        if not same_tensors(self.target, self.plan, self.reader, self.lanes, self.progress.advance):
+        if not same_tensors(self.target, self.plan, self.reader, self.pipeline, self.progress.advance):
             raise TargetError(
                 f"{self.target}: holds a family cut from other weights; give --replace to export this one in its place"
             )
@@ -216,7 +217,7 @@ class _Export:
         self.reader.check()
 
     def _write(self, group: Sequence[PlannedShard], staging: Staging, done: dict[str, ShardDigests]) -> None:
-        for record in write_shards(group, self.reader, staging.family, self.lanes, self.progress.advance):
+        for record in write_shards(group, self.reader, staging.family, self.pipeline, self.progress.advance):
             self._record(record, staging, done)
 
     def _record(self, record: ShardDigests, staging: Staging, done: dict[str, ShardDigests]) -> None:
@@ -239,7 +240,7 @@ class _Export:
 
     def _compare_group(self, group: Sequence[PlannedShard], folder: Path, done: Mapping[str, ShardDigests]) -> None:
         compare_with_source(
-            group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance
+            group, [done[shard.path] for shard in group], self.reader, folder, self.pipeline, self.progress.advance
         )
 
     def _check_logits(

@@ -8,14 +8,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from exporter.checkpoint.checkpoint import INDEX
-from exporter.checkpoint.chunks import split_into_chunks
 from exporter.checkpoint.reader import SourceReader
 from exporter.family.records import source_record, variant_record
 from exporter.family.target_folder import looking_at
 from exporter.family.variant_folder import variant_index
 from exporter.plan.plan import Plan
+from exporter.weights.pipeline import Pipeline
 from exporter.weights.shard_layout import group_by_data
-from exporter.weights.shard_writer import CHUNK_BYTES, Lanes, TensorHasher
+from exporter.weights.shard_writer import digest_tensors
 from runtime.documents.checked_json import as_json, dump_document
 from runtime.documents.family_layout import MANIFEST
 from runtime.documents.manifest import Manifest, read_manifest
@@ -102,19 +102,16 @@ def damaged_file(target: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def same_tensors(target: Path, plan: Plan, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]) -> bool:
+def same_tensors(
+    target: Path, plan: Plan, reader: SourceReader, pipeline: Pipeline, advance: Callable[[int], None]
+) -> bool:
     """Whether every source tensor still has the digest that the family at `target` recorded for it. Reads the source
     once."""
     recorded = {tensor.source: tensor.sha256 for shard in read_tensor_digests(target) for tensor in shard.tensors}
     for group in group_by_data(plan.shards):
-        tensors = tuple(tensor.source for tensor in group[0].tensors)
-        hasher = TensorHasher(len(tensors))
-        for chunk in split_into_chunks(tensors, CHUNK_BYTES):
-            reader.read(chunk, lanes.buffers[0].view)
-            hasher.update(lanes.buffers[0].view, chunk)
-            advance(chunk.size)
-        for tensor, digest in zip(tensors, hasher.hexdigests(), strict=True):
-            if recorded.get(tensor.name) != digest:
-                return False
+        tensors = [tensor.source for tensor in group[0].tensors]
+        digests = digest_tensors(tensors, reader, pipeline, advance=advance)
+        if any(recorded.get(tensor.name) != digest for tensor, digest in zip(tensors, digests, strict=True)):
+            return False
     reader.check()
     return True

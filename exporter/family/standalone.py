@@ -1,16 +1,14 @@
 """Copy one variant out of a family as a checkpoint folder of its own, comparing every file with its recorded digest on
 the way."""
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from exporter.family.staging import Staging
 from exporter.family.target_folder import check_space, check_target, looking_at, make_parent, publish, writing
-from exporter.family.variant_folder import clone
-from exporter.weights.aligned_file import AlignedBuffer, SequentialWriter
-from exporter.weights.shard_writer import CHUNK_BYTES
+from exporter.weights.file_copy import copy_file
+from exporter.weights.pipeline import Pipeline, make_pipeline
 from runtime.documents.atomic_file import sync_folder
 from runtime.documents.manifest import FileRecord, Manifest
 from runtime.errors import TargetError, VerificationError
@@ -39,11 +37,11 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
             (staging.family / "weights").rmdir()
             check_space(staging.family, total)
             progress.begin("copying", total)
-            buffers = (AlignedBuffer(CHUNK_BYTES), AlignedBuffer(CHUNK_BYTES))
+            pipeline = make_pipeline(pool)
             for record in records:
                 path = staging.family / record.path.removeprefix(f"{folder}/")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _copy(family, record, path, buffers, pool, progress)
+                _copy(family, record, path, pipeline, progress)
             sync_folder(staging.family)
             publish(staging.family, target)
             staging.remove()
@@ -52,57 +50,17 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
     return total
 
 
-def _copy(
-    family: Path,
-    record: FileRecord,
-    path: Path,
-    buffers: tuple[AlignedBuffer, AlignedBuffer],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> None:
+def _copy(family: Path, record: FileRecord, path: Path, pipeline: Pipeline, progress: Progress) -> None:
     source = family / record.path
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise VerificationError(f"{source}: listed in the manifest but cannot be read: {error.strerror}") from error
     try:
-        cloned = clone(source, path)
-        if cloned:
-            digest = _digest(descriptor, buffers[0], progress)
-        else:
-            digest = _digest_and_write(descriptor, path, buffers, pool, progress)
+        written = copy_file(descriptor, path, pipeline, progress.advance)
     finally:
         os.close(descriptor)
-    if path.stat().st_size != record.size or digest != record.sha256:
+    if (written.size, written.sha256) != (record.size, record.sha256):
         raise VerificationError(
             f"{source}: not the file the manifest records; `trimoe verify {family}` names the bytes that differ"
         )
-
-
-def _digest(descriptor: int, buffer: AlignedBuffer, progress: Progress) -> str:
-    hasher, offset = hashlib.sha256(), 0
-    while count := os.preadv(descriptor, [buffer.view], offset):
-        hasher.update(buffer.view[:count])
-        offset += count
-        progress.advance(count)
-    return hasher.hexdigest()
-
-
-def _digest_and_write(
-    descriptor: int,
-    path: Path,
-    buffers: tuple[AlignedBuffer, AlignedBuffer],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> str:
-    """Copy what `descriptor` reads to `path`; the digest is taken in the pool's thread while the bytes are written."""
-    hasher, offset = hashlib.sha256(), 0
-    with SequentialWriter(path, buffers[1]) as writer:
-        while count := os.preadv(descriptor, [buffers[0].view], offset):
-            hashing = pool.submit(hasher.update, buffers[0].view[:count])
-            writer.write(buffers[0].view[:count])
-            hashing.result()
-            offset += count
-            progress.advance(count)
-        writer.finish()
-    return hasher.hexdigest()

@@ -2,7 +2,6 @@
 variant."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -13,13 +12,12 @@ from pathlib import Path
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.plan.config_edit import edit_carried
 from exporter.plan.plan import Plan, PlannedVariant
+from exporter.weights.file_copy import clone
 from runtime.documents.checked_json import as_json, dump_document, read_bytes
 from runtime.documents.manifest import FileRecord
 from runtime.documents.tensor_digests import ShardDigests
 
-_FICLONE = 0x40049409
 _NO_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS, errno.EACCES)
-_NO_CLONE = (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY)
 
 
 def small_files(plan: Plan) -> dict[str, bytes]:
@@ -110,24 +108,13 @@ def link_or_copy(path: Path, name: Path) -> bool:
             raise
     else:
         return True
-    if not clone(path, name):
-        shutil.copyfile(path, name)
+    with path.open("rb") as source:
+        if clone(source.fileno(), name):
+            return False
+    shutil.copyfile(path, name)
     with name.open("rb") as stream:
         os.fsync(stream.fileno())
     return False
-
-
-def clone(path: Path, name: Path) -> bool:
-    """Make `name` share the blocks of `path` where the file system can; False, leaving an empty or no file, where it
-    cannot."""
-    with path.open("rb") as source, name.open("wb") as target:
-        try:
-            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-        except OSError as error:
-            if error.errno not in _NO_CLONE:
-                raise
-            return False
-    return True
 
 
 def can_link(folder: Path) -> bool:

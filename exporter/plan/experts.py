@@ -32,7 +32,8 @@ def choose_experts(
     value.
 
     A value applies to the blocks after block 0 that have experts; block 0 and blocks without experts keep the source's.
-    A list that says the same as one value is that choice, with its label. The digest of a list is the first 8 hexadecimal digits of the sha256 of its values joined by commas.
+    A list that says the same as one value is that choice, with its label. The digest of a list is the first 8
+    hexadecimal digits of the sha256 of its values joined by commas.
 
     Raises PlanError: any value for a dense architecture, both kinds at once, values out of 1–experts, a value twice,
     a list of the wrong length, a list that changes block 0 or a block without experts.

@@ -17,9 +17,10 @@ from exporter.family.staging import Staging
 from exporter.family.target_folder import check_space, check_target, make_parent, publish, writing
 from exporter.family.variant_folder import shard_name
 from exporter.synth.layouts import Sizes, SynthLayout
-from exporter.weights.aligned_file import AlignedBuffer, SequentialWriter
+from exporter.weights.aligned_file import AlignedBuffer
+from exporter.weights.pipeline import CHUNK_BYTES
 from exporter.weights.shard_layout import header_bytes
-from exporter.weights.shard_writer import CHUNK_BYTES
+from exporter.weights.weights_file import WeightsFile
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.checked_json import dump_document
 from runtime.errors import PlanError, TargetError
@@ -152,14 +153,14 @@ def _write_shard(
 ) -> None:
     code, item_bytes = DTYPES[plan.dtype]
     tensors = [(name, code, shape, math.prod(shape) * item_bytes) for name, shape in shard]
-    with SequentialWriter(path, buffer) as writer:
-        writer.write(header_bytes(tensors, metadata={"format": "pt", SYNTHETIC_KEY: "true"}))
+    with WeightsFile(path, buffer) as file:
+        file.write(header_bytes(tensors, metadata={"format": "pt", SYNTHETIC_KEY: "true"}))
         for name, shape in shard:
             for piece in tensor_values(name, shape, plan.seed):
                 data = encode(piece, plan.dtype)
-                writer.write(data.data)
+                file.write(data.data)
                 progress.advance(data.nbytes)
-        writer.finish()
+        file.finish()
 
 
 def tensor_values(name: str, shape: tuple[int, ...], seed: int) -> Iterator[npt.NDArray[np.float32]]:

@@ -2,11 +2,9 @@
 digested."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +12,8 @@ import numpy.typing as npt
 from exporter.checkpoint.safetensors_header import TensorRecord
 from exporter.graphs.weights.quantise import quantise
 from exporter.graphs.weights.stored_tensor import ALIGNMENT, TYPES, StoredTensor
+from exporter.weights.aligned_file import AlignedBuffer
+from exporter.weights.weights_file import WeightsFile
 from runtime.documents.tensor_digests import ShardDigests, TensorDigest
 from runtime.errors import CheckpointError, SourceChangedError
 
@@ -38,46 +38,33 @@ def write_weights(
     number and for values that do not fit the target's type, SourceChangedError for a source file that is too short,
     OSError.
     """
-    final = folder / name
-    part = final.with_name(final.name + ".part")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as stream, _Source(source) as reader:
-        writer = _Writer(stream)
-        records = tuple(writer.write(tensor, reader, advance) for tensor in tensors if tensor.view_of is None)
-        writer.pad()
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.rename(final)
-    return ShardDigests(path=name, size=writer.position, sha256=writer.digest.hexdigest(), tensors=records)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    with WeightsFile(folder / name, AlignedBuffer(CHUNK_BYTES)) as file, _Source(source) as reader:
+        records = tuple(_write_tensor(file, tensor, reader, advance) for tensor in tensors if tensor.view_of is None)
+        _pad(file)
+        written = file.finish()
+    return ShardDigests(path=name, size=written.size, sha256=written.sha256, tensors=records)
 
 
-class _Writer:
-    def __init__(self, stream: BinaryIO) -> None:
-        self.position = 0
-        self.digest = hashlib.sha256()
-        self._stream = stream
+def _write_tensor(
+    file: WeightsFile, tensor: StoredTensor, reader: "_Source", advance: Callable[[int], None]
+) -> TensorDigest:
+    _pad(file)
+    assert file.position == tensor.offset, "tensors are written in the order of their offsets"
+    digest = hashlib.sha256()
+    for array in _pieces(reader, tensor):
+        data = _stored(array, tensor).view(np.uint8).data
+        digest.update(data)
+        file.write(data)
+        advance(len(data))
+    sources = " ".join(record.name for rows in tensor.rows[:1] for record in rows)
+    return TensorDigest(
+        name=tensor.name, source=sources, begin=tensor.offset, end=file.position, sha256=digest.hexdigest()
+    )
 
-    def write(self, tensor: StoredTensor, reader: "_Source", advance: Callable[[int], None]) -> TensorDigest:
-        self.pad()
-        assert self.position == tensor.offset, "tensors are written in the order of their offsets"
-        own = hashlib.sha256()
-        for array in _pieces(reader, tensor):
-            data = _stored(array, tensor).view(np.uint8).data
-            own.update(data)
-            self._put(data)
-            advance(len(data))
-        sources = " ".join(record.name for rows in tensor.rows[:1] for record in rows)
-        return TensorDigest(
-            name=tensor.name, source=sources, begin=tensor.offset, end=self.position, sha256=own.hexdigest()
-        )
 
-    def pad(self) -> None:
-        self._put(bytes(-self.position % ALIGNMENT))
-
-    def _put(self, data: bytes | memoryview) -> None:
-        self._stream.write(data)
-        self.digest.update(data)
-        self.position += len(data)
+def _pad(file: WeightsFile) -> None:
+    file.write(bytes(-file.position % ALIGNMENT))
 
 
 def _pieces(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
