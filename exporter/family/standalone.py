@@ -34,7 +34,6 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
     try:
         with Staging(target) as staging, writing(staging.path, total), ThreadPoolExecutor(1) as pool:
             staging.resume(f"standalone {variant_id}")
-            (staging.family / "weights").rmdir()
             check_space(staging.family, total)
             progress.begin("copying", total)
             pipeline = make_pipeline(pool)

@@ -14,7 +14,9 @@ from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendat
 from exporter.plan.blocks import Removal, Selection, choose_blocks
 from exporter.plan.config_edit import edit_config
 from exporter.plan.experts import ExpertChoice, choose_experts
+from exporter.plan.formats import GRAPH_LAYOUT, GraphFormat
 from exporter.plan.second_evidence import compare_evidence
+from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, shard_path
 from runtime.documents.manifest import ChoiceRecord, DropRecord, EvidenceEntry
 from runtime.errors import PlanError
 
@@ -26,7 +28,8 @@ class PlanRequest:
     `chosen` decides which blocks go; `also` is only compared. `depths` are numbers of kept blocks (None: all that the
     evidence covers). `top_ks` are experts per token of the layers after block 0 (None: the source's); `top_k_list` is
     instead one value per source block, block 0 included, which must keep the source's. `protected` blocks are never
-    removed; block 0 is protected without being listed.
+    removed; block 0 is protected without being listed. `graphs` are the types of weights, by name, in which the family
+    gets ONNX graphs too.
     """
 
     chosen: Importance | Recommendations | ExplicitRemovals
@@ -35,6 +38,7 @@ class PlanRequest:
     top_ks: tuple[int, ...] | None = None
     top_k_list: tuple[int, ...] | None = None
     protected: tuple[int, ...] = ()
+    graphs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,21 +91,19 @@ class PlannedVariant:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Everything an export will do. `shards` are the unique files under weights/, in writing order; `bytes` their
-    tensor bytes."""
+    tensor bytes. `graphs` are asked for besides (None: safetensors only)."""
 
     architecture: Architecture
     checkpoint: Checkpoint
     choice: ChoiceRecord
     variants: tuple[PlannedVariant, ...]
     shards: tuple[PlannedShard, ...]
+    graphs: GraphFormat | None = None
 
     @property
     def bytes(self) -> int:
         """Tensor bytes that the family occupies on disk, each unique (block, layer) shard counted once."""
         return sum(tensor.source.bytes for shard in self.shards for tensor in shard.tensors)
-
-
-NON_BLOCK = "weights/non-block.safetensors"
 
 
 def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
@@ -114,7 +116,7 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     Raises PlanError, CheckpointError or DocumentError: see `find_family`, `read_shape`, `split_blocks`,
     `choose_blocks`, `choose_experts` and `edit_config` for what is refused.
     """
-    file = str(checkpoint.folder / "config.json")
+    file = str(checkpoint.folder / CONFIG)
     architecture = find_architecture(checkpoint.config, file=file)
     shape = read_dimensions(architecture, checkpoint.config, file=file)
     tensors = split_blocks(architecture, shape, checkpoint.tensors.values(), place=str(checkpoint.folder))
@@ -127,7 +129,15 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
     variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
     choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint.config))
-    return Plan(architecture=architecture, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
+    graphs = GraphFormat(precisions=request.graphs, layout=GRAPH_LAYOUT) if request.graphs else None
+    return Plan(
+        architecture=architecture,
+        checkpoint=checkpoint,
+        choice=choice,
+        variants=variants,
+        shards=shards,
+        graphs=graphs,
+    )
 
 
 def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
@@ -146,11 +156,7 @@ class _Draft:
 
     @property
     def shards(self) -> tuple[str, ...]:
-        return (*(_shard_path(block, layer) for layer, block in enumerate(self.layers)), NON_BLOCK)
-
-
-def _shard_path(block: int, layer: int) -> str:
-    return f"weights/block-{block:02d}-layer-{layer:02d}.safetensors"
+        return (*(shard_path(block, layer) for layer, block in enumerate(self.layers)), NON_BLOCK_SHARD)
 
 
 def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], blocks: int) -> tuple[_Draft, ...]:
@@ -184,11 +190,11 @@ def _shards(
         ]
         shards.append(
             PlannedShard(
-                path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
+                path=shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
             )
         )
     rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.rest), key=place))
-    return (*shards, PlannedShard(path=NON_BLOCK, block=None, layer=None, tensors=rest))
+    return (*shards, PlannedShard(path=NON_BLOCK_SHARD, block=None, layer=None, tensors=rest))
 
 
 def _variant(

@@ -123,7 +123,6 @@ def write_synth(plan: SynthPlan, target: Path, *, progress: Progress) -> None:
     try:
         with Staging(target) as staging, writing(staging.path, plan.bytes):
             staging.resume("synthetic checkpoint")
-            (staging.family / "weights").rmdir()
             check_space(staging.family, plan.bytes)
             progress.begin("writing", plan.bytes)
             _write_files(plan, staging.family, progress)

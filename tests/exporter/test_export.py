@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from exporter import export as export_module
-from exporter.export import export_family
+from exporter.export import staged_weights
+from exporter.export.transaction import export_family
 from exporter.family.staging import staging_path
+from exporter.plan.formats import GraphFormat
 from runtime.documents.manifest import CheckRecord, read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import CheckpointError, SourceChangedError, TargetError, VerificationError
@@ -150,7 +151,7 @@ def test_a_resumed_shard_that_was_damaged_meanwhile_is_written_again(tmp_path: P
 
 def test_damage_in_the_same_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    real = export_module.write_shards
+    real = staged_weights.write_shards
 
     def damage(shards: Any, reader: Any, folder: Path, *rest: Any) -> Any:
         records = real(shards, reader, folder, *rest)
@@ -158,7 +159,7 @@ def test_damage_in_the_same_run_is_an_error(tmp_path: Path, monkeypatch: pytest.
         path.write_bytes(path.read_bytes()[:-1] + b"?")
         return records
 
-    monkeypatch.setattr(export_module, "write_shards", damage)
+    monkeypatch.setattr(staged_weights, "write_shards", damage)
     with pytest.raises(VerificationError, match="of the file differ from the source"):
         export_small(plan, tmp_path / "family")
     assert not (tmp_path / "family").exists()
@@ -388,8 +389,11 @@ def test_the_identity_of_a_plan_changes_with_all_that_decides_its_bytes(tmp_path
         plan_identity(small_plan(tmp_path / "source"), {"tokenizer.json": b"1"}),
         plan_identity(small_plan(tmp_path / "source", removals=REMOVALS[:2]), {"tokenizer.json": b"1"}),
         plan_identity(replace(plan, variants=plan.variants[:-1]), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int8",), layout=1)), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int4",), layout=1)), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int4",), layout=2)), {"tokenizer.json": b"1"}),
     ]
-    assert len({identity, *others}) == 5
+    assert len({identity, *others}) == 8
 
 
 def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import export_family
+from exporter.export.transaction import export_family
 from exporter.plan.plan import Plan, PlanRequest, make_plan
 from exporter.reference.load_check import LoadTarget
 from exporter.verify import export_answers as verify

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from exporter.checkpoint.checkpoint import Checkpoint, SourceFile, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet
-from exporter.plan.plan import NON_BLOCK, Plan, PlanRequest, make_plan
+from exporter.plan.plan import Plan, PlanRequest, make_plan
+from runtime.documents.family_layout import NON_BLOCK_SHARD
 from runtime.documents.manifest import DropRecord
 from runtime.errors import CheckpointError, DocumentError, PlanError
 from tests.support.tiny_checkpoints import block_shapes, tiny_config, tiny_shapes
@@ -110,7 +111,7 @@ def test_shards_are_per_block_and_layer_and_shared_between_variants() -> None:
     assert paths[:4] == [
         f"weights/block-{name}.safetensors" for name in ("00-layer-00", "01-layer-01", "02-layer-01", "02-layer-02")
     ]
-    assert paths[-1] == NON_BLOCK
+    assert paths[-1] == NON_BLOCK_SHARD
     assert plan.variants[2].shards[1] == "weights/block-02-layer-01.safetensors"
     assert all(variant.shared_bytes == variant.bytes for variant in plan.variants)
 
@@ -118,7 +119,7 @@ def test_shards_are_per_block_and_layer_and_shared_between_variants() -> None:
 def test_shared_bytes_count_only_shards_that_another_variant_uses() -> None:
     plan = make_plan(checkpoint(), request=explicit((3,), (1, 3)))
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in plan.shards}
-    common = sizes["weights/block-00-layer-00.safetensors"] + sizes[NON_BLOCK]
+    common = sizes["weights/block-00-layer-00.safetensors"] + sizes[NON_BLOCK_SHARD]
     assert [variant.shared_bytes for variant in plan.variants] == [common, common]
     assert make_plan(checkpoint(), request=explicit((3,))).variants[0].shared_bytes == 0
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import export_family
+from exporter.export.transaction import export_family
 from exporter.plan.plan import PlanRequest, make_plan
 from profiles.accuracy.engine import Request
 from profiles.accuracy.torch_engine import TorchOpener
@@ -187,14 +187,14 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from exporter.graphs.graph_form import GraphExport
-    from exporter.graphs.weights.precision import find_precision
     from profiles.accuracy.onnx_engine import OnnxOpener
 
     write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
     plan = make_plan(
-        open_checkpoint(tmp_path / "source"), request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1))
+        open_checkpoint(tmp_path / "source"),
+        request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1), graphs=("float32",)),
     )
-    graphs = GraphExport(plan, [find_precision("float32")])
+    graphs = GraphExport(plan)
     export_family(plan, tmp_path / "family", logits=None, replace=False, progress=NoProgress(), graphs=graphs)
     manifest = read_manifest(tmp_path / "family")
     requests = [*samples(7), Request(prompt="No image", sample=Sample(id="7", question=""))]
