@@ -36,6 +36,15 @@ def check_target(target: Path, source: Path | None) -> None:
         _check_outside_families(target)
 
 
+def check_new_folder(target: Path, source: Path | None) -> None:
+    """Like `check_target`, for what replaces nothing: raise TargetError also for a folder that is not empty."""
+    check_target(target, source)
+    with looking_at(target):
+        taken = target.exists() and any(target.iterdir())
+    if taken:
+        raise TargetError(f"{target}: exists and is not empty; give a new folder")
+
+
 def _check_kind(target: Path) -> None:
     if target.is_symlink():
         raise TargetError(f"{target}: a symbolic link to {target.readlink()}; give that folder itself")

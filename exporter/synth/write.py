@@ -14,7 +14,7 @@ import numpy.typing as npt
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_space, check_target, make_parent, publish, writing
+from exporter.family.target_folder import check_new_folder, check_space, make_parent, publish, writing
 from exporter.family.variant_folder import shard_name
 from exporter.synth.layouts import Sizes, SynthLayout
 from exporter.weights.aligned_file import AlignedBuffer
@@ -23,7 +23,7 @@ from exporter.weights.shard_layout import header_bytes
 from exporter.weights.weights_file import WeightsFile
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.checked_json import dump_document
-from runtime.errors import PlanError, TargetError
+from runtime.errors import PlanError
 from runtime.text.progress import Progress
 
 DTYPES: Mapping[str, tuple[str, int]] = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}
@@ -116,9 +116,7 @@ def _split(
 
 def write_synth(plan: SynthPlan, target: Path, *, progress: Progress) -> None:
     """Write the checkpoint to `target`, a missing or empty folder, in one visible step. Raises TargetError."""
-    check_target(target, None)
-    if target.exists() and any(target.iterdir()):
-        raise TargetError(f"{target}: exists and is not empty; give a new folder")
+    check_new_folder(target, None)
     make_parent(target)
     try:
         with Staging(target) as staging, writing(staging.path, plan.bytes):

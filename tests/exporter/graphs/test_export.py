@@ -202,15 +202,6 @@ def test_a_dry_run_says_what_the_graphs_add_and_refuses_what_has_none(tmp_path: 
     assert refused.exit_code == 1 and "the width must be a multiple of 16" in refused.output
 
 
-def test_a_copy_of_a_variant_says_that_its_graph_stays(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "llama")
-    more = ("--no-logits", "--format", "safetensors,onnx")
-    assert run("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", *more).exit_code == 0
-    copy = ("export", tmp_path / "family", "--variant", "b3", "--standalone", tmp_path / "copy")
-    assert "--format belongs to an export" in run(*copy, "--format", "safetensors,onnx").output
-    assert "Its ONNX graph is not copied" in run(*copy).output
-
-
 def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "llama")
     more = ("--remove", "1", "--no-logits", "--format", "safetensors,onnx")
