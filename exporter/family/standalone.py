@@ -15,7 +15,7 @@ from exporter.weights.file_copy import copy_file
 from exporter.weights.pipeline import Pipeline, make_pipeline
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.family_layout import MANIFEST, STANDALONE, TENSORS
-from runtime.documents.manifest import FileRecord, Manifest, dump_manifest
+from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, dump_manifest
 from runtime.documents.tensor_digests import dump_tensor_digests, read_tensor_digests
 from runtime.errors import DocumentError, VerificationError
 from runtime.text.progress import Progress
@@ -48,13 +48,11 @@ def copy_variant(
     make_parent(target)
     total = sum(record.size for record in records)
     try:
-        with Staging(target) as staging, writing(staging.path, total), ThreadPoolExecutor(1) as pool:
+        with Staging(target) as staging, writing(staging.path, total):
             staging.resume(f"standalone {variant_id}")
             check_space(staging.family, total)
             progress.begin("copying", total)
-            pipeline = make_pipeline(pool)
-            for record in records:
-                _copy(family, record, staging.family / place_in_copy(record.path, variant), pipeline, progress)
+            _copy_files(family, staging.family, variant, records, progress)
             tensors = _write_digests(family, staging.family, records)
             alone = copy_manifest(manifest, variant, (*records, tensors), precisions)
             write_atomically(staging.family / STANDALONE / MANIFEST, dump_manifest(alone))
@@ -64,6 +62,15 @@ def copy_variant(
     finally:
         progress.end()
     return total
+
+
+def _copy_files(
+    family: Path, copy: Path, variant: VariantRecord, records: Sequence[FileRecord], progress: Progress
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pipeline = make_pipeline(pool)
+        for record in records:
+            _copy(family, record, copy / place_in_copy(record.path, variant), pipeline, progress)
 
 
 def _check_types(family: Path, manifest: Manifest, precisions: Sequence[str]) -> None:

@@ -124,10 +124,11 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     selection = choose_blocks(request.chosen, blocks=shape.blocks, protected=protected, depths=request.depths)
     experts = choose_experts(architecture, shape, top_ks=request.top_ks, top_k_list=request.top_k_list)
     drafts = _drafts(selection.removals, experts, shape.blocks)
-    shards = _shards(architecture, checkpoint, tensors, drafts)
+    source = _Source(architecture=architecture, checkpoint=checkpoint, shape=shape, tensors=tensors)
+    shards = _shards(source, drafts)
     users = Counter(path for draft in drafts for path in draft.shards)
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
-    variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
+    variants = tuple(_variant(source, draft, users, sizes) for draft in drafts)
     choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint.config))
     graphs = GraphFormat(precisions=request.graphs, layout=GRAPH_LAYOUT) if request.graphs else None
     return Plan(
@@ -145,6 +146,16 @@ def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
     if absent:
         raise PlanError(f"cannot protect blocks {absent}: the model has blocks 0–{blocks - 1}")
     return tuple(sorted({0, *asked}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Source:
+    """The checkpoint as it is cut: its architecture, its dimensions, and its tensors by block."""
+
+    architecture: Architecture
+    checkpoint: Checkpoint
+    shape: ModelDimensions
+    tensors: BlockTensors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,12 +183,10 @@ def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], bl
     return tuple(drafts.values())
 
 
-def _shards(
-    architecture: Architecture, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]
-) -> tuple[PlannedShard, ...]:
+def _shards(source: _Source, drafts: tuple[_Draft, ...]) -> tuple[PlannedShard, ...]:
     """All unique shards, by block and layer, the non-block tensors last; inside a shard by place in the source, to read
     it in order."""
-    order = {file.name: i for i, file in enumerate(checkpoint.files)}
+    order = {file.name: i for i, file in enumerate(source.checkpoint.files)}
 
     def place(tensor: PlannedTensor) -> tuple[int, int, str]:
         return order[tensor.source.file], tensor.source.begin, tensor.name
@@ -185,51 +194,57 @@ def _shards(
     shards = []
     for block, layer in sorted({(block, layer) for draft in drafts for layer, block in enumerate(draft.layers)}):
         moved = [
-            PlannedTensor(source=record, name=architecture.layer_name(layer, rest))
-            for rest, record in tensors.blocks[block].items()
+            PlannedTensor(source=record, name=source.architecture.layer_name(layer, rest))
+            for rest, record in source.tensors.blocks[block].items()
         ]
         shards.append(
             PlannedShard(
                 path=shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
             )
         )
-    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.rest), key=place))
+    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in source.tensors.rest), key=place))
     return (*shards, PlannedShard(path=NON_BLOCK_SHARD, block=None, layer=None, tensors=rest))
 
 
-def _variant(
-    architecture: Architecture,
-    checkpoint: Checkpoint,
-    shape: ModelDimensions,
-    tensors: BlockTensors,
-    draft: _Draft,
-    users: Mapping[str, int],
-    sizes: Mapping[str, int],
-    file: str,
-) -> PlannedVariant:
-    rest = sum(record.parameters for record in tensors.rest)
-    parameters, active = rest, rest
-    for layer, block in enumerate(draft.layers):
-        count = sum(record.parameters for record in tensors.blocks[block].values())
-        experts = expert_parameters(architecture, tensors.blocks[block])
-        parameters += count
-        active += count - experts
-        if draft.top_k is not None and shape.experts is not None:
-            active += experts * draft.top_k[layer] // shape.experts
+def _variant(source: _Source, draft: _Draft, users: Mapping[str, int], sizes: Mapping[str, int]) -> PlannedVariant:
+    """`users` are the variants that use a shard, `sizes` its tensor bytes, both by its path."""
+    architecture, config = source.architecture, source.checkpoint.config
+    parameters, active = _parameters(source, draft)
     return PlannedVariant(
         id=draft.id,
         layers=draft.layers,
         removed=draft.removal.removed,
         top_k=draft.top_k,
         drop=draft.removal.drop,
-        config=edit_config(architecture, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
-        modeling_files=architecture.modeling_files if architecture.has_own_type(draft.top_k, shape.top_k) else (),
+        config=edit_config(
+            architecture,
+            config,
+            layers=draft.layers,
+            top_k=draft.top_k,
+            file=str(source.checkpoint.folder / CONFIG),
+        ),
+        modeling_files=(
+            architecture.modeling_files if architecture.has_own_type(draft.top_k, source.shape.top_k) else ()
+        ),
         shards=draft.shards,
         parameters=parameters,
         active_parameters=active,
         bytes=sum(sizes[path] for path in draft.shards),
         shared_bytes=sum(sizes[path] for path in draft.shards if users[path] > 1),
     )
+
+
+def _parameters(source: _Source, draft: _Draft) -> tuple[int, int]:
+    """The elements of all tensors of the variant, and of those that one token uses."""
+    parameters = active = sum(record.parameters for record in source.tensors.rest)
+    for layer, block in enumerate(draft.layers):
+        count = sum(record.parameters for record in source.tensors.blocks[block].values())
+        experts = expert_parameters(source.architecture, source.tensors.blocks[block])
+        parameters += count
+        active += count - experts
+        if draft.top_k is not None and source.shape.experts is not None:
+            active += experts * draft.top_k[layer] // source.shape.experts
+    return parameters, active
 
 
 def _source_notes(architecture: Architecture, config: Mapping[str, Any]) -> tuple[str, ...]:

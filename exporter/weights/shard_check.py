@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -80,13 +81,11 @@ def compare_with_source(
     `written[i]` is the record of `shards[i]`. Raises VerificationError naming file, tensor and byte range,
     SourceChangedError when the source no longer has the digests recorded.
     """
-    files: list[_Written] = []
     spare: SimpleQueue[AlignedBuffer] = SimpleQueue()
     for _ in range(min(_READ_BUFFERS, len(shards))):
         spare.put(AlignedBuffer(pipeline.chunk_bytes))
-    try:
-        for shard in shards:
-            files.append(_Written(shard, folder))
+    with ExitStack() as stack:
+        files = [stack.enter_context(closing(_Written(shard, folder))) for shard in shards]
         for file in files:
             file.check_header()
         digests = digest_tensors(
@@ -96,9 +95,6 @@ def compare_with_source(
             tasks=[_compare_with(file, spare) for file in files],
             advance=lambda count: advance(count * len(files)),
         )
-    finally:
-        for file in files:
-            file.close()
     for record in written:
         for tensor, digest in zip(record.tensors, digests, strict=True):
             if tensor.sha256 != digest:
