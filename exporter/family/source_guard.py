@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.checkpoint.checkpoint import CONFIG, Checkpoint, TensorRecord
-from exporter.plan.config_edit import edit_carried
+from exporter.plan.config_edit import edit_auxiliary
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import read_bytes
 from runtime.errors import CheckpointError, DocumentError, SourceChangedError
@@ -66,7 +66,7 @@ def check_auxiliary_files(plan: Plan, auxiliary: Mapping[str, bytes]) -> None:
     for name in checkpoint.carried:
         path = checkpoint.folder / name
         try:
-            same = edit_carried(plan.architecture, name, _read_again(path)) == auxiliary[name]
+            same = edit_auxiliary(plan.architecture, name, _read_again(path)) == auxiliary[name]
         except DocumentError:
             same = False
         if not same:

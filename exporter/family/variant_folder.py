@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from exporter.plan.config_edit import edit_carried
+from exporter.plan.config_edit import edit_auxiliary
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.weights.file_copy import clone
 from runtime.documents.checked_json import as_json, dump_document, read_bytes
@@ -27,7 +27,7 @@ def auxiliary_files(plan: Plan) -> dict[str, bytes]:
     Raises DocumentError when a auxiliary file cannot be read or edited.
     """
     files = {
-        name: edit_carried(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
+        name: edit_auxiliary(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
         for name in plan.checkpoint.carried
     }
     modeling = resources.files("runtime.modeling")
