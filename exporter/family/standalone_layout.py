@@ -6,6 +6,7 @@ COPY/trimoe/         what verifies it: the manifest of a family of this variant 
                      tensors.json of its weights, its golden inputs and outputs
 """
 
+import os
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -26,8 +27,8 @@ from runtime.documents.manifest import FileRecord, Manifest, VariantRecord
 
 
 def is_standalone(folder: Path) -> bool:
-    """Whether the folder is a variant that was copied out of a family."""
-    return (folder / STANDALONE / MANIFEST).exists() and not (folder / MANIFEST).exists()
+    """Whether the folder is a variant that was copied out of a family; not where the system refuses the question."""
+    return os.path.lexists(folder / STANDALONE / MANIFEST) and not os.path.lexists(folder / MANIFEST)
 
 
 def place_in_copy(path: str, variant: VariantRecord) -> str:
