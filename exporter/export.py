@@ -28,7 +28,8 @@ from exporter.weights.shard_check import compare_with_source
 from exporter.weights.shard_layout import data_bytes, group_by_data, shard_header
 from exporter.weights.shard_writer import Lanes, make_lanes, write_shards
 from runtime.documents.atomic_file import sync_folder, write_atomically
-from runtime.documents.manifest import FILE_NAME, CheckRecord, Manifest, dump_manifest
+from runtime.documents.check import Check
+from runtime.documents.manifest import FILE_NAME, Manifest, dump_manifest
 from runtime.documents.tensor_digests import FILE_NAME as TENSORS
 from runtime.documents.tensor_digests import ShardDigests, dump_tensor_digests
 from runtime.errors import TargetError, VerificationError
@@ -242,9 +243,7 @@ class _Export:
             group, [done[shard.path] for shard in group], self.reader, folder, self.lanes, self.progress.advance
         )
 
-    def _check_logits(
-        self, folder: Path, check: LogitCheck | None
-    ) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
+    def _check_logits(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[Check, ...]]]:
         """For each variant its golden file and the checks of its answers, those of its graphs included."""
         found = self._check_answers(folder, check)
         if self.graphs is None:
@@ -253,11 +252,9 @@ class _Export:
         self.reader.check()
         return {variant: (golden, (*checks, *graphs[variant])) for variant, (golden, checks) in found.items()}
 
-    def _check_answers(
-        self, folder: Path, check: LogitCheck | None
-    ) -> dict[str, tuple[str | None, tuple[CheckRecord, ...]]]:
+    def _check_answers(self, folder: Path, check: LogitCheck | None) -> dict[str, tuple[str | None, tuple[Check, ...]]]:
         if check is None:
-            skipped = (CheckRecord(name="logits", outcome="skipped", detail="--no-logits was given"),)
+            skipped = (Check(name="logits", outcome="skipped", detail="--no-logits was given"),)
             return {variant.id: (None, skipped) for variant in self.plan.variants}
         self.progress.begin("checking logits", self.plan.bytes + sum(data_bytes(group[0]) for group in self.groups))
         results = check(
@@ -270,7 +267,7 @@ class _Export:
         self,
         files: FamilyFiles,
         golden: Sequence[str],
-        checks: Mapping[str, tuple[str | None, tuple[CheckRecord, ...]]],
+        checks: Mapping[str, tuple[str | None, tuple[Check, ...]]],
     ) -> Manifest:
         tensors = {shard.path: len(shard.tensors) for shard in self.plan.shards}
         variants = []
@@ -280,8 +277,8 @@ class _Export:
             structure = f"{count} tensors in {len(variant.shards)} files, config and index as planned"
             equal = f"{count} tensors, {variant.bytes} bytes equal to the source's"
             done = (
-                CheckRecord(name="structure", outcome="passed", detail=structure),
-                CheckRecord(name="bytes", outcome="passed", detail=equal),
+                Check(name="structure", outcome="passed", detail=structure),
+                Check(name="bytes", outcome="passed", detail=equal),
             )
             variants.append(variant_record(variant, golden=path, checks=(*done, *found)))
         return Manifest(

@@ -10,8 +10,9 @@ from typing import Any
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
 from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.check import Check
 from runtime.documents.checked_json import as_json
-from runtime.documents.manifest import CheckRecord, SourceRecord, VariantRecord
+from runtime.documents.manifest import SourceRecord, VariantRecord
 
 # Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
 LAYOUT = 1
@@ -33,7 +34,7 @@ def source_record(plan: Plan) -> SourceRecord:
     )
 
 
-def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[CheckRecord, ...]) -> VariantRecord:
+def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[Check, ...]) -> VariantRecord:
     """A variant as the manifest lists it."""
     return VariantRecord(
         id=variant.id,

@@ -10,8 +10,8 @@ from exporter.graphs.weights.precision import Precision
 from exporter.graphs.weights.stored_tensor import data_bytes
 from exporter.graphs.write_graphs import total_bytes, write_data, write_graphs
 from exporter.plan.plan import Plan
+from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
-from runtime.documents.manifest import CheckRecord
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.text.progress import Progress
 
@@ -61,10 +61,10 @@ class GraphExport:
             files.add_shard(self._data[precision])
             write_graphs(self._source, self._plan, precision, files, carried=carried, digest=digest)
 
-    def check(self, folder: Path, *, answers: bool, progress: Progress) -> dict[str, tuple[CheckRecord, ...]]:
+    def check(self, folder: Path, *, answers: bool, progress: Progress) -> dict[str, tuple[Check, ...]]:
         """Verify all graphs; the checks of each variant by its id. Golden files are written below golden/. Raises
         VerificationError."""
-        checks: dict[str, tuple[CheckRecord, ...]] = {variant.id: () for variant in self._plan.variants}
+        checks: dict[str, tuple[Check, ...]] = {variant.id: () for variant in self._plan.variants}
         for precision, data in self._data.items():
             progress.begin(f"checking onnx {precision.name}", self._plan_bytes())
             results = check_graphs(

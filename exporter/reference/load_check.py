@@ -18,8 +18,8 @@ from exporter.reference import load_probe
 from exporter.reference.equivalence import largest_difference, same_bits
 from exporter.reference.golden import INPUTS, Golden, as_stored, compare_loosely, this_machine
 from exporter.reference.memory import available_bytes
+from runtime.documents.check import Check
 from runtime.documents.checked_json import read_document
-from runtime.documents.manifest import CheckRecord
 from runtime.errors import VerificationError
 
 NAME = "loads"
@@ -36,7 +36,7 @@ class LoadTarget:
     bytes: int
 
 
-def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckRecord]:
+def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, Check]:
     """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant
     id.
 
@@ -48,7 +48,7 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
     free = available_bytes()
     fitting = [target for target in targets if MEMORY_SHARE * target.bytes <= free]
     results = {
-        target.golden.variant: CheckRecord(
+        target.golden.variant: Check(
             name=NAME,
             outcome="skipped",
             detail=f"{target.bytes} bytes of weights, {free // MEMORY_SHARE} allowed (half of the free memory)",
@@ -70,9 +70,7 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
             variant = target.golden.variant
             _check_end(target, said[variant]["eos"])
             logits = as_stored(load_file(Path(scratch) / f"{variant}.safetensors")["logits"])
-            results[variant] = CheckRecord(
-                name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits)
-            )
+            results[variant] = Check(name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits))
     return results
 
 

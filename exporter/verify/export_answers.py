@@ -15,8 +15,8 @@ from exporter.reference.golden import make_golden, write_golden, write_inputs
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import threads_for, using_threads
+from runtime.documents.check import Check
 from runtime.documents.checked_json import as_json, read_document
-from runtime.documents.manifest import CheckRecord
 from runtime.errors import CheckpointError, DocumentError, VerificationError
 
 
@@ -26,7 +26,7 @@ class LogitResult:
     were skipped."""
 
     golden: str
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,17 +149,17 @@ def open_variant(architecture: Architecture, shape: VariantFolder) -> RunVariant
     return RunVariant(id=shape.id, layers=shape.layers, top_k=shape.top_k, model=model)
 
 
-def _passed(outputs: Outputs) -> tuple[CheckRecord, ...]:
+def _passed(outputs: Outputs) -> tuple[Check, ...]:
     rows, length, _ = outputs.logits.shape
     kind = str(outputs.logits.dtype).removeprefix("torch.")
     what = (
         f"{rows} rows of {length} tokens in {kind}: every layer and the logits bitwise equal to the source with "
         "the same blocks skipped"
     )
-    checks = [CheckRecord(name="logits", outcome="passed", detail=what)]
+    checks = [Check(name="logits", outcome="passed", detail=what)]
     routed = sum(ids is not None for ids in outputs.experts)
     if routed:
         checks.append(
-            CheckRecord(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers")
+            Check(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers")
         )
     return tuple(checks)

@@ -13,8 +13,9 @@ from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.existing import graph_types
 from exporter.verify.family_structure import check_code, check_variants
 from exporter.verify.files import check_contents, check_listing, open_family, selected_records
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check, Report
+from exporter.verify.report import Report
 from exporter.verify.source import check_source, source_bytes
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import TrimoeError
 from runtime.text.counted import counted

@@ -14,7 +14,7 @@ from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import threads_for, using_threads
 from exporter.verify.export_answers import VariantFolder, compare_with_source, open_variant
 from exporter.verify.family_structure import manifest_architecture
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import TrimoeError, VerificationError
 

@@ -21,7 +21,7 @@ from exporter.graphs.weights.precision import Precision, find_precision
 from exporter.reference.block_weights import read_places
 from exporter.reference.threads import threads_for, using_threads
 from exporter.verify.family_structure import manifest_architecture
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_digest import family_digest
 from runtime.documents.golden_outputs import golden_path, read_arrays

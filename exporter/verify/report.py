@@ -4,20 +4,11 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
+
 WIDTH = 80
 FORMAT = "trimoe.verification"
 VERSION = 1
-PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One check: its name, the variant it is about (None: the family), its outcome and a sentence of detail."""
-
-    name: str
-    variant: str | None = None
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

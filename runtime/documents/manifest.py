@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from runtime.documents.check import Check
 from runtime.documents.checked_json import Node, dump_document, quote, read_document
 from runtime.errors import DocumentError
 
@@ -76,15 +77,6 @@ class DropRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CheckRecord:
-    """One verification: its name, its outcome ("passed" or "skipped") and a sentence of detail."""
-
-    name: str
-    outcome: str
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class VariantRecord:
     """A member of the family: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None:
     dense)."""
@@ -100,7 +92,7 @@ class VariantRecord:
     bytes: int
     shared_bytes: int
     golden: str | None
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,18 +117,27 @@ class Manifest:
 
 def dump_manifest(manifest: Manifest) -> bytes:
     """The bytes of manifest.json, its own digest among them."""
-    fields = _plain(asdict(manifest))
+    fields = _fields(manifest)
     return dump_document({"format": FORMAT, "version": VERSION, "digest": _content_digest(fields), **fields})
 
 
 def manifest_digest(manifest: Manifest) -> str:
     """The digest that manifest.json states of itself: the sha256 of the document, as trimoe writes it, without the
     digest."""
-    return _content_digest(_plain(asdict(manifest)))
+    return _content_digest(_fields(manifest))
 
 
 def _content_digest(fields: Mapping[str, Any]) -> str:
     return hashlib.sha256(dump_document({"format": FORMAT, "version": VERSION, **fields})).hexdigest()
+
+
+def _fields(manifest: Manifest) -> dict[str, Any]:
+    """The keys of the document; the checks of a variant do not name it again."""
+    fields: dict[str, Any] = _plain(asdict(manifest))
+    for variant in fields["variants"]:
+        for check in variant["checks"]:
+            del check["variant"]
+    return fields
 
 
 def _plain(value: Any) -> Any:
@@ -282,7 +283,7 @@ def _variant(node: Node, source: SourceRecord) -> VariantRecord:
         shared_bytes=node.require("shared_bytes").integer(minimum=0),
         golden=None if golden.value is None else relative_path(golden),
         checks=tuple(
-            CheckRecord(
+            Check(
                 name=c.require("name").string(),
                 outcome=c.require("outcome").string(),
                 detail=c.require("detail").string(),

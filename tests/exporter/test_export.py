@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 from exporter import export as export_module
 from exporter.export import export_family
 from exporter.family.staging import staging_path
-from runtime.documents.manifest import CheckRecord, read_manifest
+from runtime.documents.check import Check
+from runtime.documents.manifest import read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import CheckpointError, SourceChangedError, TargetError, VerificationError
 from runtime.text.progress import NoProgress
@@ -46,7 +47,7 @@ class Stopper:
 @dataclass(frozen=True)
 class Passed:
     golden: str
-    checks: tuple[CheckRecord, ...] = (CheckRecord(name="logits", outcome="passed", detail="equal"),)
+    checks: tuple[Check, ...] = (Check(name="logits", outcome="passed", detail="equal"),)
 
 
 def check_nothing(*, checkpoint: Any, plan: Any, folder: Path, progress: Callable[[int], None]) -> dict[str, Passed]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.graphs.check.graph_run import Answer
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.check import Check
 from runtime.errors import VerificationError
 
 TOLERANCE = 1e-4  # of the largest |logit|
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 def compare_answers(
     variant: str, kind: str, answer: Answer, logits: Array, experts: Sequence[Array | None], lengths: Array
-) -> tuple[CheckRecord, ...]:
+) -> tuple[Check, ...]:
     """The checks that passed. `logits` [rows, n, vocabulary] and `experts[i]` [rows, n, k] are the reference's for each
     prompt followed by the graph's own greedy tokens, without the last; `lengths` those of the prompts. Raises
     VerificationError.
@@ -54,11 +54,11 @@ def compare_answers(
     same = f"the same {tokens} tokens as transformers for each row" + (
         f", {steps} of {tokens * len(lengths)} compared" if left_out else ""
     )
-    checks = [CheckRecord(name=f"onnx {kind} logits", outcome="passed", detail=figures)]
-    checks.append(CheckRecord(name=f"onnx {kind} greedy", outcome="passed", detail=same))
+    checks = [Check(name=f"onnx {kind} logits", outcome="passed", detail=figures)]
+    checks.append(Check(name=f"onnx {kind} greedy", outcome="passed", detail=same))
     routed = _compare_experts(place, answer.scores, experts, lengths)
     if routed is not None:
-        checks.append(CheckRecord(name=f"onnx {kind} experts", outcome="passed", detail=routed))
+        checks.append(Check(name=f"onnx {kind} experts", outcome="passed", detail=routed))
     return tuple(checks)
 
 

@@ -34,9 +34,9 @@ from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.threads import threads_for, using_threads
 from runtime.documents.atomic_file import write_atomically
+from runtime.documents.check import Check
 from runtime.documents.golden_outputs import golden_path, write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, check_metadata
-from runtime.documents.manifest import CheckRecord
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
@@ -53,7 +53,7 @@ class GraphResult:
     the checks."""
 
     golden: str | None
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 def check_graphs(
@@ -79,7 +79,7 @@ def check_graphs(
     for path, planned in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=None):
         check_same_graph(folder / path, check_model(folder / path), ir.to_proto(planned))
     if not answers:
-        skipped = CheckRecord(name=f"onnx {precision.name} logits", outcome="skipped", detail="--no-logits was given")
+        skipped = Check(name=f"onnx {precision.name} logits", outcome="skipped", detail="--no-logits was given")
         return {variant: GraphResult(golden=None, checks=(check, skipped)) for variant, check in structure.items()}
     threads, results = threads_for(sum(record.bytes for record in source.checkpoint.tensors.values())), {}
     with using_threads(threads):
@@ -97,7 +97,7 @@ def same_digest(path: Path, data: ShardDigests) -> bool:
         return hashlib.file_digest(stream, "sha256").hexdigest() == data.sha256
 
 
-def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Precision, folder: Path) -> CheckRecord:
+def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Precision, folder: Path) -> Check:
     top_k = tuple(
         variant.top_k[layer] if variant.top_k is not None and source.spec.blocks[block].sparse else None
         for layer, block in enumerate(variant.layers)
@@ -107,7 +107,7 @@ def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Pr
     check_metadata(
         path, metadata(read_model(path)), {**variant_metadata(variant), PRECISION: precision.name}, source="the plan"
     )
-    return CheckRecord(name=f"onnx {precision.name} structure", outcome="passed", detail=detail)
+    return Check(name=f"onnx {precision.name} structure", outcome="passed", detail=detail)
 
 
 def _shared(source: GraphSource) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class _Runner:
             path, safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())})
         )
 
-    def check(self, variant: PlannedVariant) -> tuple[str, tuple[CheckRecord, ...]]:
+    def check(self, variant: PlannedVariant) -> tuple[str, tuple[Check, ...]]:
         spec = self.source.spec
         graph = self.folder / graph_path(self.precision, variant.id)
         sparse = tuple(spec.blocks[block].sparse for block in variant.layers)
@@ -180,7 +180,7 @@ class _Runner:
         return path, (*checks, test)
 
 
-def repeat(graph: Path, golden: Path, inputs: Path, precision: Precision, *, threads: int, shared: bool) -> CheckRecord:
+def repeat(graph: Path, golden: Path, inputs: Path, precision: Precision, *, threads: int, shared: bool) -> Check:
     """The self-test on the CPU as a check: skipped where that has no kernels for the type. Raises VerificationError
     when it fails."""
     name, found = f"onnx {precision.name} self-test", f"onnxruntime {onnxruntime.__version__}, {CPU}"
@@ -189,13 +189,13 @@ def repeat(graph: Path, golden: Path, inputs: Path, precision: Precision, *, thr
             f"{found}, has no {precision.dtype} kernels; the golden outputs are of the same graph widened to "
             "float32: whoever loads it tests it"
         )
-        return CheckRecord(name=name, outcome="skipped", detail=detail)
+        return Check(name=name, outcome="skipped", detail=detail)
     decoder = OnnxDecoder(open_session(graph, threads=threads, spinning=False, fold_constants=not precision.half))
     test = self_test(graph, golden, inputs, threads=threads, decoder=decoder, shared=shared)
     detail = (
         f"golden outputs repeated within {test.difference:.2g} of the largest logit, allowed {test.limit:.2g} ({found})"
     )
-    return CheckRecord(name=name, outcome="passed", detail=detail)
+    return Check(name=name, outcome="passed", detail=detail)
 
 
 def judge(
@@ -207,7 +207,7 @@ def judge(
     *,
     blocks: Sequence[int],
     top_k: Sequence[int] | None,
-) -> tuple[CheckRecord, ...]:
+) -> tuple[Check, ...]:
     """Compare a decoder's answer to the golden prompts `inputs` with the reference's blocks; see `compare_answers`."""
     continued = _continue(inputs, answer.greedy)
     expected = reference.run(continued, blocks=blocks, top_k=top_k)

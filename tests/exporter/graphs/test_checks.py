@@ -16,8 +16,8 @@ from exporter.graphs.check.inspect import check_decoder, check_model
 from exporter.graphs.graph_set import data_path, plan_tensors
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.weights.weight_file import write_weights
+from runtime.documents.check import Check
 from runtime.documents.golden_outputs import golden_path, read_graph_golden, write_graph_golden
-from runtime.documents.manifest import CheckRecord
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.engines.onnx.self_test import SelfTest, self_test
 from runtime.errors import VerificationError
@@ -33,7 +33,7 @@ def exported_olmoe(tmp_path: Path, name: str = "family", *, precision: str = "fl
     return export_graphs(tmp_path / "source", tmp_path / name, removed=(2,), top_k=2, precision=precision)
 
 
-def check(exported: Exported, *, answers: bool = True) -> tuple[CheckRecord, ...]:
+def check(exported: Exported, *, answers: bool = True) -> tuple[Check, ...]:
     precision = find_precision(exported.precision)
     path = exported.folder / data_path(precision)
     record = ShardDigests(path=data_path(precision), size=path.stat().st_size, sha256=_digest(exported), tensors=())

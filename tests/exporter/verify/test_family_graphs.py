@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 from exporter.verify.family_graphs import verify_graphs
-from exporter.verify.report import Check
+from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
 from runtime.documents.golden_outputs import read_graph_golden
 from runtime.documents.manifest import read_manifest

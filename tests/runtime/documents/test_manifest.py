@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.documents.manifest import (
-    CheckRecord,
+    Check,
     ChoiceRecord,
     DropRecord,
     EvidenceEntry,
@@ -45,7 +45,7 @@ MANIFEST = Manifest(
             bytes=40,
             shared_bytes=0,
             golden="golden/b2-k2.safetensors",
-            checks=(CheckRecord(name="structure", outcome="passed", detail="3 tensors"),),
+            checks=(Check(name="structure", outcome="passed", detail="3 tensors"),),
         ),
     ),
     files=(

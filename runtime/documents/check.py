@@ -1,0 +1,16 @@
+"""One check of a verification, as an export records it in the manifest and as `trimoe verify` reports it."""
+
+from dataclasses import dataclass
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One check: its name, the variant it is about (None: the family, or the variant whose record in the manifest holds
+    it), its outcome and a sentence of detail."""
+
+    name: str
+    variant: str | None = None
+    outcome: str
+    detail: str
