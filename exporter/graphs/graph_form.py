@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from exporter.family.variant_folder import FamilyFiles
-from exporter.graphs.check.graph_verifier import check_graphs, same_digest
-from exporter.graphs.graph_set import data_path, plan_tensors, read_source
+from exporter.graphs.check.staged_graphs import check_graphs, same_digest
+from exporter.graphs.graph_set import plan_tensors, read_source
 from exporter.graphs.weights.precision import Precision
 from exporter.graphs.weights.stored_tensor import data_bytes
 from exporter.graphs.write_graphs import total_bytes, write_data, write_graphs
 from exporter.plan.plan import Plan
 from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
+from runtime.documents.family_layout import graph_data_path
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.text.progress import Progress
 
@@ -35,7 +36,9 @@ class GraphExport:
     def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
         """The size of the data files that are not among the finished ones."""
         return sum(
-            data_bytes(tensors) for precision, tensors in self._tensors.items() if data_path(precision) not in done
+            data_bytes(tensors)
+            for precision, tensors in self._tensors.items()
+            if graph_data_path(precision.name) not in done
         )
 
     def write_data(
@@ -47,7 +50,7 @@ class GraphExport:
         Raises CheckpointError, SourceChangedError, OSError.
         """
         for precision, tensors in self._tensors.items():
-            path = data_path(precision)
+            path = graph_data_path(precision.name)
             if path not in done or not same_digest(folder / path, done[path]):
                 progress.begin(f"writing onnx {precision.name}", total_bytes(tensors))
                 record(write_data(self._source, self._plan, precision, folder, progress.advance))
@@ -76,7 +79,7 @@ class GraphExport:
                 answers=answers,
                 progress=progress.advance,
             )
-            checks = {variant: (*found, *results[variant].checks) for variant, found in checks.items()}
+            checks = {variant: (*found, *results[variant]) for variant, found in checks.items()}
         return checks
 
     def _plan_bytes(self) -> int:

@@ -25,15 +25,13 @@ ELEMENT_BYTES = {
 }
 
 
-def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
-    """Check the decoder graph at `path`: `top_k[i]` is the planned k of layer i, None where it has no experts. Returns
-    a sentence.
+def check_decoder(path: Path, model: Any, *, top_k: Sequence[int | None]) -> str:
+    """Check the decoder `model` at `path` (from `check_model`): `top_k[i]` is the planned k of layer i, None where it
+    has no experts. Returns a sentence.
 
-    Raises VerificationError naming the file and the layer: an ONNX model that the checker refuses, an expert node
-    missing, spare, unfused or with another k, attention or residual norms that are not fused. What else a graph must be
-    is for `check_same_graph`.
+    Raises VerificationError naming the file and the layer: an expert node missing, spare, unfused or with another k,
+    attention or residual norms that are not fused. What else a graph must be is for `check_same_graph`.
     """
-    model = check_model(path)
     nodes = model.graph.node
     kinds = Counter(node.op_type for node in nodes if node.domain == MICROSOFT)
     for kind, count in FUSED.items():

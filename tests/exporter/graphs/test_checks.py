@@ -11,13 +11,14 @@ import pytest
 from exporter.graphs.build import feed_forward
 from exporter.graphs.check.golden_outputs import graph_golden
 from exporter.graphs.check.graph_run import Answer, Prompts
-from exporter.graphs.check.graph_verifier import check_graphs
 from exporter.graphs.check.inspect import check_decoder, check_model
-from exporter.graphs.graph_set import data_path, plan_tensors
+from exporter.graphs.check.staged_graphs import check_graphs
+from exporter.graphs.graph_set import plan_tensors
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.weights.weight_file import write_weights
 from runtime.documents.check import Check
-from runtime.documents.golden_outputs import golden_path, read_graph_golden, write_graph_golden
+from runtime.documents.family_layout import graph_data_path, graph_golden_path
+from runtime.documents.golden_outputs import read_graph_golden, write_graph_golden
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.engines.onnx.self_test import SelfTest, self_test
 from runtime.errors import VerificationError
@@ -35,8 +36,10 @@ def exported_olmoe(tmp_path: Path, name: str = "family", *, precision: str = "fl
 
 def check(exported: Exported, *, answers: bool = True) -> tuple[Check, ...]:
     precision = find_precision(exported.precision)
-    path = exported.folder / data_path(precision)
-    record = ShardDigests(path=data_path(precision), size=path.stat().st_size, sha256=_digest(exported), tensors=())
+    path = exported.folder / graph_data_path(precision.name)
+    record = ShardDigests(
+        path=graph_data_path(precision.name), size=path.stat().st_size, sha256=_digest(exported), tensors=()
+    )
     results = check_graphs(
         exported.source,
         exported.plan,
@@ -46,7 +49,7 @@ def check(exported: Exported, *, answers: bool = True) -> tuple[Check, ...]:
         answers=answers,
         progress=lambda _: None,
     )
-    return results[exported.plan.variants[0].id].checks
+    return results[exported.plan.variants[0].id]
 
 
 def _digest(exported: Exported) -> str:
@@ -60,7 +63,7 @@ def _digest(exported: Exported) -> str:
 
 def run_self_test(exported: Exported, golden_of: Exported) -> SelfTest:
     precision = find_precision(golden_of.precision)
-    golden, inputs = (golden_of.folder / golden_path(precision.name, name) for name in (VARIANT, "inputs"))
+    golden, inputs = (golden_of.folder / graph_golden_path(precision.name, name) for name in (VARIANT, "inputs"))
     return self_test(exported.path(VARIANT), golden, inputs, threads=1)
 
 
@@ -68,7 +71,7 @@ def _overwrite(exported: Exported, tensor: str, values: np.ndarray) -> None:
     """Write `values` over the beginning of a tensor in the data file."""
     model = onnx.load(str(exported.path(VARIANT)), load_external_data=False)
     found = next(initializer for initializer in model.graph.initializer if initializer.name == tensor)
-    with (exported.folder / data_path(find_precision(exported.precision))).open("r+b") as stream:
+    with (exported.folder / graph_data_path(exported.precision)).open("r+b") as stream:
         stream.seek(next(int(entry.value) for entry in found.external_data if entry.key == "offset"))
         stream.write(values.tobytes())
 
@@ -132,7 +135,7 @@ def test_one_expert_that_differs_in_a_half_precision_file_is_found_by_the_twin(
 ) -> None:
     exported = exported_olmoe(tmp_path, precision=precision)
     _overwrite(exported, "blocks.1.experts.fc2", np.full(64 * 32, 0.5, np.float16))
-    monkeypatch.setattr("exporter.graphs.check.graph_verifier.same_digest", lambda path, data: True)
+    monkeypatch.setattr("exporter.graphs.check.staged_graphs.same_digest", lambda path, data: True)
     with pytest.raises(
         VerificationError, match=rf"variant b3-k2 \({precision}\): prompt, row 1: max \|Δ\| of the logits"
     ):
@@ -210,7 +213,7 @@ def test_the_self_test_names_the_first_layer_whose_weights_were_changed(tmp_path
 def test_decoding_that_goes_wrong_is_named_with_its_step(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
-    path = exported.folder / golden_path("float32", VARIANT)
+    path = exported.folder / graph_golden_path("float32", VARIANT)
     golden = read_graph_golden(path)
     greedy = golden.greedy.copy()
     greedy[1, 3] = (greedy[1, 3] + 1) % 128
@@ -228,17 +231,17 @@ def test_another_k_in_the_graph_is_named_with_its_layer(tmp_path: Path) -> None:
 
     edit_graph(exported.path(VARIANT), edit)
     with pytest.raises(VerificationError, match=r"b3-k2\.onnx: layers\.1: 3 experts per token, planned are 2"):
-        check_decoder(exported.path(VARIANT), top_k=(4, 2, 2))
+        check_decoder(exported.path(VARIANT), check_model(exported.path(VARIANT)), top_k=(4, 2, 2))
 
 
 def test_a_plan_with_another_depth_is_told_from_the_graph(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     with pytest.raises(VerificationError, match="3 nodes GroupQueryAttention, planned are 4 for 4 layers"):
-        check_decoder(exported.path(VARIANT), top_k=(4, 2, 2, 2))
+        check_decoder(exported.path(VARIANT), check_model(exported.path(VARIANT)), top_k=(4, 2, 2, 2))
     with pytest.raises(
         VerificationError, match=r"expert nodes at layers\.0, layers\.1, layers\.2; planned are layers\.0, layers\.2"
     ):
-        check_decoder(exported.path(VARIANT), top_k=(4, None, 2))
+        check_decoder(exported.path(VARIANT), check_model(exported.path(VARIANT)), top_k=(4, None, 2))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_weights_that_stand_elsewhere_are_refused(key: str, value: str, message:
 
 def test_a_cut_off_data_file_is_refused(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
-    path = exported.folder / data_path(find_precision("float32"))
+    path = exported.folder / graph_data_path("float32")
     with path.open("r+b") as stream:
         stream.truncate(path.stat().st_size // 2)
     with pytest.raises(VerificationError, match=r"b3-k2\.onnx: tensor .*: its data is bytes .* has"):

@@ -12,12 +12,13 @@ from safetensors.numpy import save_file
 
 from exporter.checkpoint.checkpoint import TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
-from exporter.graphs.check.inspect import check_decoder
-from exporter.graphs.graph_set import data_path, plan_tensors
+from exporter.graphs.check.inspect import check_decoder, check_model
+from exporter.graphs.graph_set import plan_tensors
 from exporter.graphs.weights.precision import PRECISIONS, block_size, find_precision
 from exporter.graphs.weights.quantise import dequantise, quantise
 from exporter.graphs.weights.stored_tensor import ALIGNMENT, Quantisation, StoredTensor, data_bytes, lay_out
 from exporter.graphs.weights.weight_file import write_weights
+from runtime.documents.family_layout import graph_data_path
 from runtime.errors import CheckpointError, PlanError, SourceChangedError
 from tests.support.tiny_graphs import export_graphs, write_model
 
@@ -33,7 +34,7 @@ def test_every_tensor_begins_on_a_page_and_the_file_is_little_longer_than_the_we
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
     tensors = plan_tensors(exported.source, exported.plan, find_precision("float32"))
     assert all(tensor.offset % ALIGNMENT == 0 for tensor in tensors)
-    assert data_bytes(tensors) == (exported.folder / data_path(find_precision("float32"))).stat().st_size
+    assert data_bytes(tensors) == (exported.folder / graph_data_path("float32")).stat().st_size
     assert not any(tensor.name.startswith("blocks.2.") for tensor in tensors)
 
 
@@ -76,7 +77,7 @@ def test_wide_experts_are_sliced_for_the_cpu_alone(width: int, precision: str, s
         if node.name == "layers.1/experts"
     )
     assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
-    check_decoder(exported.path("b3-k2"), top_k=(4, 2, 2))
+    check_decoder(exported.path("b3-k2"), check_model(exported.path("b3-k2")), top_k=(4, 2, 2))
     stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
     name = "blocks.1.experts.fc2" + (".packed" if precision == "int8" else "")
     assert stored[name].shape == (8 * slices, 64, width // slices)
