@@ -16,7 +16,7 @@ from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.weights.decoder_weights import decoder_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.graphs.weights.vision_weights import vision_tensors
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.model_class import read_model_config
@@ -86,7 +86,7 @@ def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple
     tensors = list(decoder_tensors(source.architecture, source.checkpoint, source.spec, precision, blocks=blocks))
     if source.has_vision:
         tensors += vision_tensors(source.checkpoint, source.config, precision.dtype)
-    return lay_out(tensors)
+    return with_offsets(tensors)
 
 
 def build_graphs(

@@ -9,7 +9,7 @@ from exporter.family.variant_folder import FamilyFiles
 from exporter.graphs.build.genai_config import DECODER, genai_config
 from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor
+from exporter.graphs.weights.stored_tensor import StoredTensor, View
 from exporter.graphs.weights.weight_file import write_weights
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import dump_document
@@ -67,4 +67,4 @@ def to_bytes(model: ir.Model) -> bytes:
 
 def total_bytes(tensors: tuple[StoredTensor, ...]) -> int:
     """The bytes that writing them will report."""
-    return sum(tensor.bytes for tensor in tensors if tensor.view_of is None)
+    return sum(tensor.bytes for tensor in tensors if not isinstance(tensor.fill, View))

@@ -21,7 +21,7 @@ from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.graph_set import variant_metadata
 from exporter.graphs.weights.decoder_weights import decoder_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.reference.model_class import read_model_config
 from exporter.reference.model_files import variant_files
 from runtime.documents.checked_json import read_document
@@ -104,7 +104,7 @@ class RebuiltGraphs:
         if not self._weights:
             blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
             tensors = decoder_tensors(self._architecture, checkpoint, spec, self.precision, blocks=blocks)
-            self._weights = {tensor.name: tensor for tensor in lay_out(tensors)}
+            self._weights = {tensor.name: tensor for tensor in with_offsets(tensors)}
         return build_decoder(
             self._architecture,
             spec,

@@ -4,12 +4,11 @@ by block from disk."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from exporter.graphs.check.rounded_model import RoundedModel
-from exporter.graphs.weights.precision import Precision, block_size
-from exporter.graphs.weights.quantise import dequantise, quantise
+from exporter.graphs.weights.precision import Precision, group_size
+from exporter.graphs.weights.quantise import dequantise, group_scales, packed_codes
 from exporter.graphs.weights.stored_tensor import Quantisation
 from exporter.reference.block_model import BlockModel
 from exporter.reference.model_files import ModelFiles
@@ -69,7 +68,7 @@ class Reference:
             return weights
         widths = [
             tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3
-        ]  # one block size for both matrices of the experts
+        ]  # one group size for both matrices of the experts
         return {
             name: tensor
             if tensor.ndim < 2 or name.endswith(ROUTERS)
@@ -80,11 +79,6 @@ class Reference:
 
 def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | None = None) -> torch.Tensor:
     """The tensor after quantisation and back."""
-    size = min(block_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
-    rows = tensor.numpy()
-    packed, scales = (quantise(rows, Quantisation(bits=bits, block=size, part=part)) for part in ("packed", "scales"))
-    return torch.from_numpy(
-        dequantise(
-            packed.astype(np.uint8), scales.astype(np.float32), Quantisation(bits=bits, block=size, part="packed")
-        )
-    )
+    size = min(group_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
+    rows, how = tensor.numpy(), Quantisation(bits=bits, group_size=size)
+    return torch.from_numpy(dequantise(packed_codes(rows, how), group_scales(rows, how), how))

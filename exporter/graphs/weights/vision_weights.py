@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from exporter.checkpoint.checkpoint import Checkpoint
-from exporter.graphs.weights.decoder_weights import stacked
+from exporter.graphs.weights.decoder_weights import constant, stacked
 from exporter.graphs.weights.stored_tensor import StoredTensor
 from exporter.graphs.weights.weight_file import read_tensor
 from runtime.errors import PlanError
@@ -31,7 +31,7 @@ def vision_tensors(checkpoint: Checkpoint, config: Any, dtype: str) -> Iterator[
     """
     _check(checkpoint, config)
     positions = _positions(checkpoint, config, dtype)
-    yield StoredTensor(name=POSITIONS, dtype=dtype, shape=positions.shape, values=positions)
+    yield constant(POSITIONS, positions, dtype)
     for name, record in checkpoint.tensors.items():
         if not name.startswith(BACKBONE) or name == f"{TOWER}positional_embedding":
             continue
