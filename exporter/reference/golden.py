@@ -24,9 +24,6 @@ VERSION = 1
 KEY = "trimoe"
 FULL_LOGITS_BYTES = 256 * 1024
 LAST_POSITIONS = 4
-# Relative to the largest |logit|: what other threads, processors or library versions may change by summing in another
-# order.
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,7 +218,9 @@ def compare_loosely(golden: Golden, logits: torch.Tensor, *, because: str) -> st
     """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises
     VerificationError beyond it."""
     delta = largest_difference(golden.logits, logits)
-    limit = TOLERANCES.get(golden.dtype, 1e-4) * golden.logits.double().abs().max().item()
+    limit = (
+        tolerances.GOLDEN.get(golden.dtype, tolerances.GOLDEN["float32"]) * golden.logits.double().abs().max().item()
+    )
     if not delta <= limit:
         raise VerificationError(
             f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})"

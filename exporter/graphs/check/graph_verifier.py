@@ -20,12 +20,12 @@ from exporter.graphs.check.same_graph import check_same_graph
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.graph_contract import FAMILY_DIGEST, check_metadata
+from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
 from runtime.engines.onnx.session import CPU, naming, open_session
 from runtime.errors import VerificationError
 
-EMBEDDING_TOLERANCE = 1e-4
 Array = npt.NDArray[Any]
 
 
@@ -84,7 +84,7 @@ class GraphVerifier:
         return prompts
 
     def _compare_embeddings(self, prompts: Prompts, wanted: Array) -> None:
-        limit = EMBEDDING_TOLERANCE * float(np.abs(wanted).max())
+        limit = GRAPH_EMBEDDINGS * float(np.abs(wanted).max())
         for row, length in enumerate(prompts.lengths):
             difference = float(np.abs(prompts.values[row, :length] - wanted[row, :length]).max())
             if not difference <= limit:  # also for NaN

@@ -3,6 +3,7 @@ outputs."""
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -85,8 +86,8 @@ def check_graphs(
     answers: bool,
     progress: Callable[[int], None],
 ) -> dict[str, tuple[Check, ...]]:
-    """Check every graph of the precision below the family `folder`; the checks of each variant by its id. `data` is the
-    record of the data file.
+    """Check every graph of the precision below the family `folder`; the checks of each variant by its id, as its record
+    in the manifest holds them. `data` is the record of the data file.
 
     The data file's digest and the structure of the graphs always; with `answers` also logits, greedy tokens and
     experts, which are compared with transformers in float32, and golden files are written and self-tested. `progress`
@@ -100,14 +101,19 @@ def check_graphs(
     checks: dict[str, tuple[Check, ...]] = {v.id: (verifier.structure(v.id),) for v in plan.variants}
     if not answers:
         skipped = Check(name=f"onnx {precision.name} logits", outcome=SKIPPED, detail="--no-logits was given")
-        return {variant: (*found, skipped) for variant, found in checks.items()}
+        return {variant: (*_recorded(found), skipped) for variant, found in checks.items()}
     with using_threads(threads):
         prompts = verifier.ask(make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint)))
         write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
         for variant in plan.variants:
             checks[variant.id] += _check_answers(verifier, variant, precision, folder)
             progress(variant.bytes)
-    return checks
+    return {variant: _recorded(found) for variant, found in checks.items()}
+
+
+def _recorded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The checks without the id of their variant, whose record holds them."""
+    return tuple(replace(check, variant=None) for check in checks)
 
 
 def _check_answers(
