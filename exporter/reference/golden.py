@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from exporter.reference.equivalence import Outputs, largest_difference, same_bits
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
+from runtime.documents.tolerances import GOLDEN
 from runtime.errors import DocumentError, VerificationError
 
 FOLDER = "golden"
@@ -218,9 +219,8 @@ def compare_loosely(golden: Golden, logits: torch.Tensor, *, because: str) -> st
     """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises
     VerificationError beyond it."""
     delta = largest_difference(golden.logits, logits)
-    limit = (
-        tolerances.GOLDEN.get(golden.dtype, tolerances.GOLDEN["float32"]) * golden.logits.double().abs().max().item()
-    )
+    share = GOLDEN.get(golden.dtype, GOLDEN["float32"])
+    limit = share * golden.logits.double().abs().max().item()
     if not delta <= limit:
         raise VerificationError(
             f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})"

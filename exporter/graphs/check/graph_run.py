@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from exporter.graphs.weights.precision import Precision
 from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
@@ -17,7 +18,7 @@ from runtime.engines.onnx.self_test import STEPS, last_rows
 from runtime.engines.onnx.session import open_session
 
 GREEDY_TOKENS = 128
-WIDENED_TOKENS = STEPS + 1  # what a self-test reads: each token widens all weights once more
+UPCAST_TOKENS = STEPS + 1  # what a self-test reads: each token upcasts all weights once more
 LAYER_VALUES = 32
 Array = npt.NDArray[Any]
 
@@ -57,15 +58,26 @@ class Answer:
 
 
 def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
-    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few
+    """A session on the CPU, with further `outputs`; half-precision graphs run upcast to float32, their weights a few
     at a time."""
     if not precision.half and not outputs:
         return open_session(graph, threads=threads, spinning=False)
-    model = graph.read_bytes()
-    model = with_outputs(float32_twin(model) if precision.half else model, outputs)
+    serialised = _upcast(graph) if precision.half else graph.read_bytes()
     return open_session(
-        model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half
+        with_outputs(serialised, outputs),
+        data_folder=graph.parent,
+        threads=threads,
+        spinning=False,
+        fold_constants=not precision.half,
     )
+
+
+def _upcast(graph: Path) -> bytes:
+    """The graph in float32, serialised; its weights stay in their file."""
+    model = ir.load(graph)
+    upcast_to_float32(model)
+    serialised: bytes = ir.to_proto(model).SerializeToString()
+    return serialised
 
 
 def read_prompts(
@@ -99,7 +111,7 @@ def run_decoder(
     decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
     rows, width = prompts.values.shape[:2]
     logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
-    tokens = max(1, min(WIDENED_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
+    tokens = max(1, min(UPCAST_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
     greedy, decoded = [], []
     for row, length in enumerate(prompts.lengths):
         ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)

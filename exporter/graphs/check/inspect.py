@@ -1,5 +1,8 @@
-"""Counts a decoder graph's nodes and compares them, with the k of each, with the plan; checks where its weights
-stand."""
+"""Inspects a graph on disk: a valid model, its weights where it says, and fused nodes with the planned k of each.
+
+It reads the protobuf message itself, since what onnx_ir makes of one no longer shows what was missing in it, stood there
+twice or was no number.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -42,9 +45,9 @@ def check_decoder(path: Path, model: Any, *, top_k: Sequence[int | None]) -> str
     loops = sorted({node.op_type for node in nodes} & set(LOOPS))
     if loops:
         raise VerificationError(f"{path}: has nodes {', '.join(loops)}; experts must be one fused node a layer")
-    slices = {node.output[0]: len(node.input) for node in nodes if node.op_type == "Concat"}
+    tiles = {node.output[0]: len(node.input) for node in nodes if node.op_type == "Concat"}
     experts = [node for node in nodes if node.op_type in EXPERTS and node.domain == MICROSOFT]
-    found = {node.name.split("/")[0]: _k(node) / slices.get(node.input[1], 1) for node in experts}
+    found = {node.name.split("/")[0]: _k(node) / tiles.get(node.input[1], 1) for node in experts}
     planned = {f"layers.{layer}": k for layer, k in enumerate(top_k) if k is not None}
     if sum(kinds[kind] for kind in EXPERTS) != len(found) or found.keys() != planned.keys():
         raise VerificationError(
@@ -58,7 +61,7 @@ def check_decoder(path: Path, model: Any, *, top_k: Sequence[int | None]) -> str
 
 
 def _k(node: Any) -> int:
-    """The node's k; it counts slices of experts where the scores are those of slices, repeated for each."""
+    """The node's k; it counts tiles of experts where the scores are those of tiles, repeated for each."""
     return next((attribute.i for attribute in node.attribute if attribute.name == "k"), 0)
 
 

@@ -99,11 +99,8 @@ def _limit(expected: GraphGolden, provider: str) -> float:
     if expected.precision in LACKING.get(provider, ()):
         raise _failure(expected, provider, f"{provider} has no {expected.precision} kernels; another provider may")
     if expected.precision not in GRAPH_GOLDEN_ELSEWHERE:
-        raise _failure(
-            expected,
-            provider,
-            f"the type {expected.precision!r} is unknown; there are {', '.join(GRAPH_GOLDEN_ELSEWHERE)}",
-        )
+        known = ", ".join(GRAPH_GOLDEN_ELSEWHERE)
+        raise _failure(expected, provider, f"the type {expected.precision!r} is unknown; there are {known}")
     return expected.tolerance if provider == expected.provider else GRAPH_GOLDEN_ELSEWHERE[expected.precision]
 
 
