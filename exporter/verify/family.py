@@ -16,6 +16,7 @@ from exporter.verify.family_source import check_source, source_bytes
 from exporter.verify.family_structure import check_code, check_variants
 from exporter.verify.report import Report
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.family_layout import WEIGHTS
 from runtime.documents.manifest import FileRecord, Manifest, VariantRecord
 from runtime.errors import TrimoeError
 from runtime.text.counted import counted
@@ -154,7 +155,7 @@ class _Run:
         if isinstance(verify_answers, str):
             self.checks.append(Check(name="logits", outcome=SKIPPED, detail=verify_answers))
             return False
-        unique = sum(record.size for record in self._manifest.files if record.path.startswith("weights/"))
+        unique = sum(record.size for record in self._manifest.files if record.path.startswith(f"{WEIGHTS}/"))
         self._progress.begin("running", unique + (0 if checkpoint is None else source_bytes(checkpoint)))
         code = next(check.outcome for check in self.checks if check.name == "code")
         self.checks += verify_answers(

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runtime.documents.manifest import FILE_NAME, FileRecord
+from runtime.documents.family_layout import MANIFEST
+from runtime.documents.manifest import FileRecord
 from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import DocumentError, VerificationError
 from runtime.text.counted import counted
@@ -98,7 +99,7 @@ def _where(folder: Path, record: FileRecord) -> str:
     """Which part of a file of the right size is not what was recorded."""
     shard = _shard_of(folder, record)
     if shard is None or not shard.tensors:
-        return f"not what {FILE_NAME} records (its sha256 differs)"
+        return f"not what {MANIFEST} records (its sha256 differs)"
     wrong = [
         t for t in shard.tensors if range_sha256(folder / record.path, t.begin, t.end, lambda _count: None) != t.sha256
     ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.graphs.decoder_spec import DecoderSpec
+from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, LOGITS, PAST, PRESENT
 
 DECODER = "model.onnx"
 # What onnxruntime-genai calls a plain decoder of token ids; the type selects no mathematics there.
@@ -35,15 +36,15 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
                 "num_hidden_layers": layers,
                 "num_key_value_heads": spec.kv_heads,
                 "inputs": {
-                    "input_ids": "input_ids",
-                    "attention_mask": "attention_mask",
-                    "past_key_names": "past_key_values.%d.key",
-                    "past_value_names": "past_key_values.%d.value",
+                    "input_ids": INPUT_IDS,
+                    "attention_mask": ATTENTION_MASK,
+                    "past_key_names": f"{PAST}%d.key",
+                    "past_value_names": f"{PAST}%d.value",
                 },
                 "outputs": {
-                    "logits": "logits",
-                    "present_key_names": "present.%d.key",
-                    "present_value_names": "present.%d.value",
+                    "logits": LOGITS,
+                    "present_key_names": f"{PRESENT}%d.key",
+                    "present_value_names": f"{PRESENT}%d.value",
                 },
             },
         },

@@ -19,7 +19,7 @@ from exporter.graphs.check.reference import Tensors
 from exporter.graphs.check.same_graph import check_same_graph
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
-from runtime.documents.graph_contract import FAMILY_DIGEST, check_metadata
+from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, check_metadata
 from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
@@ -111,9 +111,9 @@ class GraphVerifier:
         """Compare the decoder's answer with what transformers computes: logits, greedy tokens and experts."""
         precision, continued = self._expected.precision, _continue(self._inputs, answer.greedy)
         expected = self._expected.answer(variant, continued)
-        rows, length = continued["input_ids"].shape
+        rows, length = continued[INPUT_IDS].shape
         experts = [None if ids is None else ids.reshape(rows, length, -1).numpy() for ids in expected.experts]
-        lengths = self._inputs["attention_mask"].sum(1).numpy()
+        lengths = self._inputs[ATTENTION_MASK].sum(1).numpy()
         checks = compare_answers(variant, precision.name, answer, expected.logits.numpy(), experts, lengths)
         if not precision.half:
             return checks
@@ -152,11 +152,11 @@ class GraphVerifier:
 
 def _continue(inputs: Mapping[str, torch.Tensor], greedy: Array) -> dict[str, torch.Tensor]:
     """The inputs with each row followed by its greedy tokens, without the last, padded on the right."""
-    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    ids, mask = inputs[INPUT_IDS], inputs[ATTENTION_MASK]
     added = greedy.shape[1] - 1
     longer = torch.cat([ids, ids.new_zeros(len(ids), added)], 1)
     seen = torch.cat([mask, mask.new_zeros(len(mask), added)], 1)
     for row, length in enumerate(mask.sum(1).tolist()):
         longer[row, length : length + added] = torch.from_numpy(greedy[row, :added])
         seen[row, length : length + added] = 1
-    return {**inputs, "input_ids": longer, "attention_mask": seen}
+    return {**inputs, INPUT_IDS: longer, ATTENTION_MASK: seen}

@@ -1,6 +1,6 @@
 """Inspects a graph on disk: a valid model, its weights where it says, and fused nodes with the planned k of each.
 
-It reads the protobuf message itself, since what onnx_ir makes of one no longer shows what was missing in it, stood there
+It reads the protobuf message itself, since what onnx_ir makes of one no longer shows what was missing in it, was there
 twice or was no number.
 """
 
