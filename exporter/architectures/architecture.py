@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.architectures import decoder_parts
-from exporter.architectures.decoder_parts import DecoderParts
+from exporter.architectures import decoder_parts as decoder_layout
+from exporter.architectures.decoder_parts import DecoderLayout
 from runtime.documents.checked_json import Node, describe
 from runtime.errors import CheckpointError
 
@@ -40,7 +40,7 @@ class Architecture:
     block_prefix: str
     layers_attribute: str
     depth_key: str
-    decoder: DecoderParts
+    decoder: DecoderLayout
     top_k_key: str | None = None
     experts_keys: tuple[str, ...] = ()
     experts_prefix: str | None = None
@@ -108,7 +108,7 @@ def _with_list(model: str) -> dict[str, Any]:
 
 
 def _qwen_moe(
-    name: str, model: str, decoder: DecoderParts, experts_keys: tuple[str, ...], *, alternating_windows: bool
+    name: str, model: str, decoder: DecoderLayout, experts_keys: tuple[str, ...], *, alternating_windows: bool
 ) -> Architecture:
     return Architecture(
         name=name,
@@ -128,7 +128,7 @@ def _qwen_moe(
 
 MOLMOE = Architecture(
     name="molmoe",
-    decoder=decoder_parts.MOLMOE,
+    decoder=decoder_layout.MOLMOE,
     model_type="molmo",
     block_prefix="model.transformer.blocks.",
     layers_attribute="model.transformer.blocks",
@@ -171,7 +171,7 @@ MOLMOE = Architecture(
 
 OLMOE = Architecture(
     name="olmoe",
-    decoder=decoder_parts.OLMOE,
+    decoder=decoder_layout.OLMOE,
     model_type="olmoe",
     block_prefix="model.layers.",
     layers_attribute="model.layers",
@@ -184,7 +184,7 @@ OLMOE = Architecture(
 
 MIXTRAL = Architecture(
     name="mixtral",
-    decoder=decoder_parts.MIXTRAL,
+    decoder=decoder_layout.MIXTRAL,
     model_type="mixtral",
     block_prefix="model.layers.",
     layers_attribute="model.layers",
@@ -198,15 +198,15 @@ MIXTRAL = Architecture(
 )
 
 QWEN2_MOE = _qwen_moe(
-    "qwen2_moe", "Qwen2_Moe", decoder_parts.QWEN2_MOE, ("num_experts", "num_local_experts"), alternating_windows=True
+    "qwen2_moe", "Qwen2_Moe", decoder_layout.QWEN2_MOE, ("num_experts", "num_local_experts"), alternating_windows=True
 )
 QWEN3_MOE = _qwen_moe(
-    "qwen3_moe", "Qwen3_Moe", decoder_parts.QWEN3_MOE, ("num_local_experts", "num_experts"), alternating_windows=False
+    "qwen3_moe", "Qwen3_Moe", decoder_layout.QWEN3_MOE, ("num_local_experts", "num_experts"), alternating_windows=False
 )
 
 LLAMA = Architecture(
     name="llama",
-    decoder=decoder_parts.LLAMA,
+    decoder=decoder_layout.LLAMA,
     model_type="llama",
     block_prefix="model.layers.",
     layers_attribute="model.layers",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderParts:
+class DecoderLayout:
     """Tensor names of a decoder. Names of block tensors follow the block's prefix; a `.weight` (and `.bias`) is part of
     the name's end.
 
@@ -37,8 +37,8 @@ class DecoderParts:
     clip_before_norm: bool = False
 
 
-OLMOE = DecoderParts(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
-MOLMOE = DecoderParts(
+OLMOE = DecoderLayout(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
+MOLMOE = DecoderLayout(
     embeddings=("model.transformer.wte.embedding", "model.transformer.wte.new_embedding"),
     final_norm="model.transformer.ln_f.weight",
     attention_norm="attn.attn_norm.weight",
@@ -50,9 +50,9 @@ MOLMOE = DecoderParts(
     inputs="inputs_embeds",
     clip_before_norm=True,
 )
-MIXTRAL = DecoderParts(router="block_sparse_moe.gate.weight", renormalised=True)
-QWEN2_MOE = DecoderParts(
+MIXTRAL = DecoderLayout(router="block_sparse_moe.gate.weight", renormalised=True)
+QWEN2_MOE = DecoderLayout(
     renormalised=None, shared_expert="mlp.shared_expert.", shared_expert_gate="mlp.shared_expert_gate.weight"
 )
-QWEN3_MOE = DecoderParts(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
-LLAMA = DecoderParts(router=None)
+QWEN3_MOE = DecoderLayout(query_norm="self_attn.q_norm.weight", key_norm="self_attn.k_norm.weight", renormalised=None)
+LLAMA = DecoderLayout(router=None)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.architectures.architecture import Architecture
-from exporter.architectures.decoder_parts import DecoderParts
+from exporter.architectures.decoder_parts import DecoderLayout
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from runtime.errors import PlanError
 
@@ -59,7 +59,7 @@ def read_decoder(
     Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the
     length.
     """
-    parts = architecture.decoder
+    layout = architecture.decoder
     activation = getattr(config, "hidden_act", "silu")
     if activation not in ("silu", "swish"):
         raise PlanError(
@@ -83,14 +83,14 @@ def read_decoder(
             f"multiples of {HEAD_MULTIPLE}"
         )
     cos, sin = rotary_tables(config, head_dim)
-    tied = bool(config.tie_word_embeddings) or parts.head not in checkpoint.tensors
-    renormalised = config.norm_topk_prob if parts.renormalised is None else parts.renormalised
+    tied = bool(config.tie_word_embeddings) or layout.head not in checkpoint.tensors
+    renormalised = config.norm_topk_prob if layout.renormalised is None else layout.renormalised
     return DecoderSpec(
         hidden=config.hidden_size,
         heads=heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or heads,
         head_dim=head_dim,
-        vocabulary=checkpoint.tensors[parts.embeddings[0] if tied else parts.head].shape[0],
+        vocabulary=checkpoint.tensors[layout.embeddings[0] if tied else layout.head].shape[0],
         epsilon=float(config.rms_norm_eps),
         clip=getattr(config, "clip_qkv", None),
         renormalised=bool(renormalised),
@@ -98,17 +98,17 @@ def read_decoder(
         cos=cos,
         sin=sin,
         blocks=tuple(
-            _block(parts, config, block, layer_of.get(block), by_block.get(block, {}))
+            _block(layout, config, block, layer_of.get(block), by_block.get(block, {}))
             for block in range(max(by_block) + 1)
         ),
     )
 
 
 def _block(
-    parts: DecoderParts, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
+    layout: DecoderLayout, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
 ) -> BlockSpec:
     window = None if layer is None else _window(config, layer)
-    return BlockSpec(block=block, sparse=parts.router in tensors, window=window, tensors=tensors)
+    return BlockSpec(block=block, sparse=layout.router in tensors, window=window, tensors=tensors)
 
 
 def _window(config: Any, layer: int) -> int | None:
