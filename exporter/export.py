@@ -29,8 +29,8 @@ from exporter.weights.shard_layout import data_bytes, group_by_data, shard_heade
 from exporter.weights.shard_writer import Lanes, make_lanes, write_shards
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.check import Check
-from runtime.documents.manifest import FILE_NAME, Manifest, dump_manifest
-from runtime.documents.tensor_digests import FILE_NAME as TENSORS
+from runtime.documents.family_layout import MANIFEST, TENSORS
+from runtime.documents.manifest import Manifest, dump_manifest
 from runtime.documents.tensor_digests import ShardDigests, dump_tensor_digests
 from runtime.errors import TargetError, VerificationError
 from runtime.text.progress import Progress
@@ -293,7 +293,7 @@ class _Export:
         for path in sorted(staging.family.rglob("*")):
             if path.is_dir():
                 sync_folder(path)
-        write_atomically(staging.family / FILE_NAME, dump_manifest(manifest))
+        write_atomically(staging.family / MANIFEST, dump_manifest(manifest))
         present = read_existing(self.target)
         if present is not None and self.replace:
             check_replaceable(self.target, present)

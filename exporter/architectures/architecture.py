@@ -8,7 +8,8 @@ from typing import Any
 from exporter.architectures import decoder_parts as decoder_layout
 from exporter.architectures.decoder_parts import DecoderLayout
 from runtime.documents.checked_json import Node, describe
-from runtime.errors import CheckpointError
+from runtime.documents.manifest import Manifest
+from runtime.errors import CheckpointError, VerificationError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,6 +243,16 @@ def find_architecture(config: Mapping[str, Any], *, file: str) -> Architecture:
         for architecture in ARCHITECTURES
     )
     raise CheckpointError(f'{file}: model_type: unknown architecture "{model_type}"; known model types: {known}')
+
+
+def manifest_architecture(manifest: Manifest) -> Architecture:
+    """The architecture that a family's manifest names. Raises VerificationError when this trimoe does not know it."""
+    name = manifest.source.architecture
+    for architecture in ARCHITECTURES:
+        if architecture.name == name:
+            return architecture
+    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
+    raise VerificationError(f'the manifest names the architecture "{name}"; this trimoe knows {known}')
 
 
 def _check_required(architecture: Architecture, config: Mapping[str, Any], file: str) -> None:

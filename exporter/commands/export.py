@@ -19,7 +19,8 @@ from exporter.plan.plan import Plan, make_plan
 from exporter.rendering.export_report import export_document, show_export, show_path
 from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.documents.checked_json import dump_document
-from runtime.documents.manifest import FILE_NAME, read_manifest
+from runtime.documents.family_layout import MANIFEST
+from runtime.documents.manifest import read_manifest
 from runtime.errors import PlanError, TrimoeError
 from runtime.text.sizes import show_bytes
 
@@ -114,7 +115,7 @@ def _given_family(checkpoint: Path | None, out: Path | None) -> Path | None:
     if checkpoint is None:
         return out
     with looking_at(checkpoint):
-        is_family = out is None and (checkpoint / FILE_NAME).exists() and not (checkpoint / "config.json").exists()
+        is_family = out is None and (checkpoint / MANIFEST).exists() and not (checkpoint / "config.json").exists()
     return checkpoint if is_family else None
 
 

@@ -3,8 +3,9 @@ ours."""
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.checkpoint.chunks import split_into_chunks
@@ -16,7 +17,8 @@ from exporter.plan.plan import Plan
 from exporter.weights.shard_layout import group_by_data
 from exporter.weights.shard_writer import CHUNK_BYTES, Lanes, TensorHasher
 from runtime.documents.checked_json import as_json, dump_document
-from runtime.documents.manifest import FILE_NAME, Manifest, read_manifest
+from runtime.documents.family_layout import MANIFEST
+from runtime.documents.manifest import Manifest, read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import DocumentError, TargetError
 
@@ -31,10 +33,10 @@ def read_existing(target: Path) -> Manifest | None:
         names = {entry.name for entry in target.iterdir()} if target.exists() else set()
     if not names:
         return None
-    if FILE_NAME not in names:
+    if MANIFEST not in names:
         first = min(names)
         raise TargetError(
-            f"{target}: holds {first!r} and no {FILE_NAME}: not a family, so it is not replaced; give a new or "
+            f"{target}: holds {first!r} and no {MANIFEST}: not a family, so it is not replaced; give a new or "
             "empty folder"
         )
     try:
@@ -48,7 +50,7 @@ def read_existing(target: Path) -> Manifest | None:
 def check_replaceable(target: Path, manifest: Manifest) -> None:
     """Raise TargetError when `target` holds files that its manifest does not list: replacing the family would lose
     them."""
-    listed = {record.path for record in manifest.files} | {FILE_NAME}
+    listed = {record.path for record in manifest.files} | {MANIFEST}
     for path in sorted(target.rglob("*")):
         name = path.relative_to(target).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in listed:

@@ -4,7 +4,6 @@ resumed by. Pure."""
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from exporter.architectures.dimensions import read_dimensions
@@ -13,6 +12,7 @@ from exporter.plan.plan import Plan, PlannedVariant
 from runtime.documents.check import Check
 from runtime.documents.checked_json import as_json
 from runtime.documents.manifest import SourceRecord, VariantRecord
+from runtime.documents.schema import fields_of
 
 # Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
 LAYOUT = 1
@@ -25,7 +25,7 @@ def source_record(plan: Plan) -> SourceRecord:
     shape = read_dimensions(plan.architecture, checkpoint.config, file=str(checkpoint.folder / "config.json"))
     return SourceRecord(
         name=checkpoint.folder.resolve().name,
-        family=plan.architecture.name,
+        architecture=plan.architecture.name,
         digest=source_digest(checkpoint),
         blocks=shape.blocks,
         experts=shape.experts,
@@ -61,7 +61,7 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
             [file.name, file.size, file.mtime_ns, file.inode, file.header_sha256] for file in plan.checkpoint.files
         ],
         "family": plan.architecture.name,
-        "choice": asdict(plan.choice),
+        "choice": fields_of(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],
         "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],
         "small": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(small_files.items())},
@@ -71,5 +71,5 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
 
 
 def _variant_value(variant: PlannedVariant) -> dict[str, Any]:
-    record = asdict(variant_record(variant, golden=None, checks=()))
+    record = fields_of(variant_record(variant, golden=None, checks=()))
     return {**record, "config": as_json(variant.config), "shards": variant.shards, "modeling": variant.modeling_files}

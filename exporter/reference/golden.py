@@ -1,12 +1,17 @@
 """Golden files: what each variant answers to fixed inputs, with the machine that computed it, for self-tests before
-serving."""
+serving.
+
+A file is of safetensors' format (https://github.com/huggingface/safetensors#format); its metadata has one entry, KEY, a
+JSON object of trimoe's own format "trimoe.golden" version 1.
+"""
 
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import safetensors.torch
 import torch
 import transformers
@@ -16,6 +21,7 @@ from exporter.reference.equivalence import Outputs, largest_difference, same_bit
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
 from runtime.documents.family_layout import GOLDEN_INPUTS, golden_path
+from runtime.documents.schema import Positive, convert, fields_of, read_fields
 from runtime.documents.tolerances import GOLDEN
 from runtime.errors import DocumentError, VerificationError
 
@@ -26,15 +32,22 @@ FULL_LOGITS_BYTES = 256 * 1024
 LAST_POSITIONS = 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What decides the last bits of a result: library versions, processor, instruction set and number of threads."""
 
     torch: str
     transformers: str
     cpu: str
     instructions: str
-    threads: int
+    threads: Positive
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a golden file is no tensor."""
+
+    variant: str
+    machine: Machine
+    dtype: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,37 +144,21 @@ def write_golden(folder: Path, golden: Golden) -> str:
     path = golden_path(golden.variant)
     tensors = {"logits": golden.logits, "positions": golden.positions, "tokens": golden.tokens}
     tensors |= {f"experts.{layer}": ids for layer, ids in golden.experts.items()}
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "variant": golden.variant,
-        "dtype": golden.dtype,
-        "machine": asdict(golden.machine),
-    }
-    _write(folder / path, tensors, header)
+    header = _Header(variant=golden.variant, machine=golden.machine, dtype=golden.dtype)
+    _write(folder / path, tensors, {"format": FORMAT, "version": VERSION, **fields_of(header)})
     return path
 
 
 def read_golden(path: Path) -> Golden:
     """Read a golden file. Raises VerificationError naming file and place when it is not one."""
-    tensors, header = _read(path)
+    tensors, text = _read(path)
     try:
-        node = parse_document(header.encode(), file=f"{path}: metadata")
-        if node.require("version").integer() != VERSION:
-            node.require("version").fail(
-                f"this trimoe reads version {VERSION}, the file has {node.require('version').value}"
-            )
-        machine = node.require("machine")
+        node = parse_document(text.encode(), file=f"{path}: metadata")
+        header = convert(read_fields(node, format=FORMAT, version=VERSION, what="a golden file"), _Header)
         return Golden(
-            variant=node.require("variant").string(),
-            machine=Machine(
-                torch=machine.require("torch").string(),
-                transformers=machine.require("transformers").string(),
-                cpu=machine.require("cpu").string(),
-                instructions=machine.require("instructions").string(),
-                threads=machine.require("threads").integer(minimum=1),
-            ),
-            dtype=node.require("dtype").string(),
+            variant=header.variant,
+            machine=header.machine,
+            dtype=header.dtype,
             logits=tensors["logits"],
             positions=tensors["positions"],
             tokens=tensors["tokens"],
@@ -193,7 +190,9 @@ def compare_golden(golden: Golden, outputs: Outputs, inputs: Mapping[str, torch.
             f"{list(found.logits.shape)}"
         )
     if found.machine != golden.machine:
-        changed = [name for name, value in asdict(found.machine).items() if value != getattr(golden.machine, name)]
+        changed = [
+            name for name in Machine.__struct_fields__ if getattr(found.machine, name) != getattr(golden.machine, name)
+        ]
         return compare_loosely(golden, found.logits, because=f"other {', '.join(changed)} than recorded")
     if not same_bits(golden.logits, found.logits):
         delta = largest_difference(golden.logits, found.logits)

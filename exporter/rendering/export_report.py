@@ -4,7 +4,6 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from exporter.export import ExportResult
 from exporter.plan.plan import Plan
 from exporter.rendering.plan_table import WIDTH, show_notes, show_totals, show_variants
 from runtime.documents.manifest import Manifest
+from runtime.documents.schema import fields_of
 from runtime.text.sizes import show_bytes
 
 FORMAT = "trimoe.export"
@@ -87,7 +87,7 @@ def export_document(plan: Plan, result: ExportResult, seconds: Mapping[str, floa
         "files": len(result.manifest.files),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "variants": [
-            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": [asdict(check) for check in v.checks]}
+            {"id": v.id, "folder": v.folder, "golden": v.golden, "checks": [fields_of(check) for check in v.checks]}
             for v in result.manifest.variants
         ],
         "notes": [*plan.choice.notes, *result.notes],

@@ -2,10 +2,10 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.schema import fields_of
 from runtime.text.sizes import show_bytes, show_count
 
 WIDTH = 80
@@ -109,7 +109,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             ],
             "carried": list(plan.checkpoint.carried),
         },
-        "choice": _plain(asdict(plan.choice)),
+        "choice": fields_of(plan.choice),
         "variants": [_variant_document(variant) for variant in plan.variants],
         "shards": [
             {
@@ -133,7 +133,7 @@ def _variant_document(variant: PlannedVariant) -> dict[str, Any]:
         "layers": list(variant.layers),
         "removed": list(variant.removed),
         "top_k": None if variant.top_k is None else list(variant.top_k),
-        "drop": None if variant.drop is None else _plain(asdict(variant.drop)),
+        "drop": None if variant.drop is None else fields_of(variant.drop),
         "model_type": variant.config["model_type"],
         "modeling_files": list(variant.modeling_files),
         "parameters": variant.parameters,
@@ -142,10 +142,3 @@ def _variant_document(variant: PlannedVariant) -> dict[str, Any]:
         "shared_bytes": variant.shared_bytes,
         "shards": list(variant.shards),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, at any depth."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

@@ -4,9 +4,10 @@ answers."""
 import importlib.metadata
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.existing import graph_types
@@ -119,7 +120,9 @@ class _Run:
         source = self._manifest.source
         synthetic = ", random weights" if source.synthetic else ""
         count = counted(len(self._manifest.variants), "variant")
-        detail = f"{count} of {source.name} ({source.family}{synthetic}), written by trimoe {self._manifest.trimoe}"
+        detail = (
+            f"{count} of {source.name} ({source.architecture}{synthetic}), written by trimoe {self._manifest.trimoe}"
+        )
         self.checks.append(Check(name="manifest", outcome=PASSED, detail=detail))
 
     def file_checks(self, variants: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from exporter.architectures.architecture import manifest_architecture
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.reference.block_model import Tensors
 from exporter.reference.equivalence import Outputs, run_variants
@@ -13,7 +14,6 @@ from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import threads_for, using_threads
 from exporter.verify.export_answers import VariantFolder, compare_with_source, open_variant
-from exporter.verify.family_structure import manifest_architecture
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import TrimoeError, VerificationError

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from exporter.architectures.architecture import manifest_architecture
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.rebuilt_graphs import RebuiltGraphs
 from exporter.graphs.weights.precision import find_precision
 from exporter.reference.threads import threads_for, using_threads
-from exporter.verify.family_structure import manifest_architecture
 from runtime.documents.check import FAILED, SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.golden_outputs import read_arrays

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from exporter.architectures.architecture import ARCHITECTURES, Architecture
+from exporter.architectures.architecture import Architecture, manifest_architecture
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.plan.config_edit import LIST_KEY
@@ -15,17 +15,6 @@ from runtime.documents.family_layout import CONFIG, INDEX, MANIFEST, VARIANTS, v
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import CheckpointError, DocumentError, VerificationError
-
-
-def manifest_architecture(manifest: Manifest) -> Architecture:
-    """The architecture that the manifest names. Raises VerificationError when this trimoe does not know it."""
-    for architecture in ARCHITECTURES:
-        if architecture.name == manifest.source.family:
-            return architecture
-    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
-    raise VerificationError(
-        f'the manifest names the architecture "{manifest.source.family}"; this trimoe knows {known}'
-    )
 
 
 def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantRecord]) -> str:

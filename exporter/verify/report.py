@@ -1,8 +1,10 @@
 """What a verification found: named checks with an outcome, as a table of at most 80 columns and as a JSON document."""
 
 import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import structs
 
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 
@@ -64,5 +66,5 @@ def report_document(report: Report) -> dict[str, Any]:
         "version": VERSION,
         "folder": report.folder,
         "verified": not report.failed,
-        "checks": [asdict(check) for check in report.checks],
+        "checks": [structs.asdict(check) for check in report.checks],
     }

@@ -3,14 +3,14 @@ baseline."""
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from profiles.accuracy.batches import make_batches, with_following
 from profiles.accuracy.engine import Engine, EngineOpener, Request
-from profiles.accuracy.journal import Journal
+from profiles.accuracy.journal import AnswerSettings, Journal
 from profiles.accuracy.results import Results, read_results, record_of, write_results
 from profiles.accuracy.statistics import bootstrap_interval
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
@@ -27,7 +27,6 @@ from runtime.documents.baseline import (
     FamilyRecord,
     IntervalRecord,
     ScoreRecord,
-    SoftwareRecord,
     dump_baseline,
     read_baseline,
 )
@@ -107,7 +106,7 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     baseline = Baseline(
         trimoe=importlib.metadata.version("trimoe"),
         family=request.family,
-        software=tuple(SoftwareRecord(name=key, version=version) for key, version in sorted(software.items())),
+        software=dict(sorted(software.items())),
         scores=tuple(scores),
     )
     write_atomically(out, dump_baseline(baseline))
@@ -174,16 +173,16 @@ def _measure(
     folder: Path,
     progress: EvalProgress,
 ) -> ScoreRecord:
-    settings: dict[str, Any] = {
-        "family": asdict(family),
-        "variant": variant,
-        "engine": name,
-        "dtype": engine.dtype,
-        "dataset": asdict(measured.record),
-        "definition": asdict(measured.definition),
-        "decoding": asdict(measured.decoding),
-        "software": dict(sorted(engine.software.items())),
-    }
+    settings = AnswerSettings(
+        family=family,
+        variant=variant,
+        engine=name,
+        dtype=engine.dtype,
+        dataset=measured.record,
+        definition=measured.definition,
+        decoding=measured.decoding,
+        software=dict(sorted(engine.software.items())),
+    )
     path, title = (
         folder / f"{variant}.{name}.{engine.dtype}.{measured.record.name}.jsonl",
         f"{variant} {name} {measured.record.name}",
@@ -218,7 +217,7 @@ def _journal_of(path: Path) -> Path:
 
 
 def _answer(
-    engine: Engine, measured: _Measured, settings: Mapping[str, Any], path: Path, name: str, progress: EvalProgress
+    engine: Engine, measured: _Measured, settings: AnswerSettings, path: Path, name: str, progress: EvalProgress
 ) -> None:
     """Answer what the journal lacks, score everything, and put the file of results in the journal's place."""
     total = len(measured.requests)

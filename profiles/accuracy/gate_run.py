@@ -171,7 +171,7 @@ def describe_measured(path: Path) -> str:
     nothing is measured."""
     baseline, written = read_baseline(path), datetime.fromtimestamp(path.stat().st_mtime, UTC)
     forms = ", ".join(dict.fromkeys(f"{score.engine} {score.dtype}" for score in baseline.scores))
-    software = ", ".join(f"{one.name} {one.version}" for one in baseline.software)
+    software = ", ".join(f"{name} {version}" for name, version in baseline.software.items())
     made = f"written {written:%Y-%m-%d %H:%M} UTC by trimoe {baseline.trimoe}, scores by {forms or 'nothing'}"
     return f"{path}: exists, so nothing is measured: {made} ({software}); remove the file to measure again"
 

@@ -1,4 +1,8 @@
-"""The journal of an evaluation that is under way: one line a batch of answers, durable before the next batch begins."""
+"""The journal of an evaluation that is under way: one line a batch of answers, durable before the next batch begins.
+
+A file of JSON lines, in trimoe's own format, like the file of results that takes its place: first the AnswerSettings,
+then here a _Batch a line.
+"""
 
 import fcntl
 import json
@@ -6,9 +10,41 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
+
+from msgspec import Struct
 
 from profiles.errors import MeasurementError
+from runtime.documents.baseline import DatasetRecord, DecodingRecord, DefinitionRecord, FamilyRecord
+from runtime.documents.checked_json import parse_document
+from runtime.documents.schema import Natural, convert, fields_of
+from runtime.errors import DocumentError
+
+
+class AnswerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that the answers of one variant to one data set may depend on: the first line of their file."""
+
+    family: FamilyRecord
+    variant: str
+    engine: str
+    dtype: str
+    dataset: DatasetRecord
+    definition: DefinitionRecord
+    decoding: DecodingRecord
+    software: Mapping[str, str]
+
+
+class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first line of a file of answers."""
+
+    settings: AnswerSettings
+
+
+class _Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answers of a batch, and the places of their samples in the data set."""
+
+    places: tuple[Natural, ...]
+    answers: tuple[str, ...]
 
 
 class Journal:
@@ -18,10 +54,10 @@ class Journal:
     settings, a damaged one, and one that another process writes.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, settings: AnswerSettings) -> None:
         """Open or begin the journal at `path`."""
         self._path = path
-        self._header = dump_line({"settings": settings})
+        self._header = dump_header(settings)
         self._settings = settings
         self._stream: BinaryIO | None = None
         self.answers: dict[int, str] = {}
@@ -91,25 +127,31 @@ def dump_line(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def check_settings(path: Path, header: bytes, settings: Mapping[str, Any]) -> None:
+def dump_header(settings: AnswerSettings) -> bytes:
+    """The first line of a file of answers made with these settings."""
+    return dump_line({"settings": fields_of(settings)})
+
+
+def check_settings(path: Path, header: bytes, settings: AnswerSettings) -> None:
     """Refuse a file whose first line has other settings: MeasurementError names the first that differs."""
     try:
-        found = json.loads(header)["settings"]
-    except (ValueError, KeyError, TypeError) as error:
+        line = convert(parse_document(header, file=f"{path}: line 1"), _Header)
+    except DocumentError as error:
         raise MeasurementError(
-            f"{path}: line 1: not the settings of an evaluation; remove the file or give another --out"
+            f"{path}: line 1: not the settings of an evaluation; remove the file or give another --out ({error})"
         ) from error
-    for key in sorted({*settings, *found}):
-        if found.get(key) != settings.get(key):
+    found, now = fields_of(line.settings), fields_of(settings)
+    for key in sorted(now):
+        if found[key] != now[key]:
             raise MeasurementError(
-                f"{path}: holds answers made with another {key} ({found.get(key)!r}, now {settings.get(key)!r}); "
+                f"{path}: holds answers made with another {key} ({found[key]!r}, now {now[key]!r}); "
                 "remove it or give another --out"
             )
 
 
 def _read_batch(line: bytes, place: str) -> dict[int, str]:
     try:
-        value = json.loads(line)
-        return dict(zip(value["places"], value["answers"], strict=True))
-    except (ValueError, KeyError, TypeError) as error:
+        batch = convert(parse_document(line, file=place), _Batch)
+        return dict(zip(batch.places, batch.answers, strict=True))
+    except (DocumentError, ValueError) as error:
         raise MeasurementError(f"{place}: damaged; remove the file to begin again") from error

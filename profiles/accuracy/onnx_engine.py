@@ -13,12 +13,12 @@ from typing import Any
 
 import onnxruntime
 
-from exporter.architectures.architecture import Architecture
+from exporter.architectures.architecture import Architecture, manifest_architecture
 from profiles.accuracy.engine import Request
 from profiles.accuracy.onnx_answers import OnnxAnswerer
-from profiles.accuracy.prompts import PromptReader, find_named_architecture
+from profiles.accuracy.prompts import PromptReader
 from runtime.documents.checked_json import Node, read_document
-from runtime.documents.golden_outputs import golden_path
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.engines.onnx.self_test import self_test
 from runtime.engines.onnx.session import CPU
@@ -140,7 +140,7 @@ class OnnxOpener:
         self._threads = threads or os.cpu_count() or 1
         self._folder, self._dtype, self._provider = folder, dtype, provider
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
-        self._architecture = find_named_architecture(manifest.source.family, folder)
+        self._architecture = manifest_architecture(manifest)
         self._graphs = folder / "onnx" / dtype
         self._shared_tested = False
         if not self._graphs.is_dir():
@@ -166,7 +166,7 @@ class OnnxOpener:
         )
 
     def _self_test(self, variant: str) -> None:
-        golden, inputs = (self._folder / golden_path(self._dtype, name) for name in (variant, "inputs"))
+        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (variant, GRAPH_INPUTS))
         if not golden.is_file():
             _log.warning(
                 "%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits",

@@ -8,22 +8,10 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedConfig
 
-from exporter.architectures.architecture import ARCHITECTURES, Architecture
+from exporter.architectures.architecture import Architecture
 from profiles.accuracy.engine import Request
-from runtime.errors import DocumentError
 
 _PROCESSOR = "AutoProcessor"
-
-
-def find_named_architecture(name: str, folder: Path) -> Architecture:
-    """The architecture a manifest names. Raises DocumentError when there is none."""
-    for architecture in ARCHITECTURES:
-        if architecture.name == name:
-            return architecture
-    raise DocumentError(
-        f"{folder / 'manifest.json'}: source.family: no architecture {name!r}; there are "
-        f"{', '.join(one.name for one in ARCHITECTURES)}"
-    )
 
 
 class PromptReader:

@@ -1,20 +1,32 @@
 """The file of answers and scores of one variant on one data set: settings in the first line, then a line a sample, in
-their order."""
+their order.
+
+A file of JSON lines, in trimoe's own format: AnswerSettings, then a _Row a line.
+"""
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
-from profiles.accuracy.journal import check_settings, dump_line
+from profiles.accuracy.journal import AnswerSettings, check_settings, dump_header, dump_line
 from profiles.accuracy.statistics import Values
 from profiles.errors import MeasurementError
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import ResultsRecord, ScoreRecord
+from runtime.documents.checked_json import parse_document
+from runtime.documents.schema import convert, fields_of
+from runtime.errors import DocumentError
+
+
+class _Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to one sample, and its score."""
+
+    id: str
+    answer: str
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,31 +43,33 @@ class Results:
         return np.array(self.scores, dtype=np.float64)
 
 
-def write_results(path: Path, settings: Mapping[str, Any], results: Results) -> None:
+def write_results(path: Path, settings: AnswerSettings, results: Results) -> None:
     """Write the file, whole or not at all. Raises OSError."""
-    lines = [dump_line({"settings": settings})]
+    lines = [dump_header(settings)]
     lines += [
-        dump_line({"id": id, "answer": answer, "score": score})
+        dump_line(fields_of(_Row(id=id, answer=answer, score=score)))
         for id, answer, score in zip(results.ids, results.answers, results.scores, strict=True)
     ]
     write_atomically(path, b"".join(lines))
 
 
-def read_results(path: Path, settings: Mapping[str, Any] | None = None) -> Results:
+def read_results(path: Path, settings: AnswerSettings | None = None) -> Results:
     """Read the file. Raises MeasurementError when it is damaged or, where `settings` are given, has others."""
     try:
         header, *lines = path.read_bytes().splitlines()
         if settings is not None:
             check_settings(path, header, settings)
-        rows = [json.loads(line) for line in lines]
+        rows = [
+            convert(parse_document(line, file=f"line {number}"), _Row) for number, line in enumerate(lines, start=2)
+        ]
         return Results(
-            ids=tuple(row["id"] for row in rows),
-            answers=tuple(row["answer"] for row in rows),
-            scores=tuple(float(row["score"]) for row in rows),
+            ids=tuple(row.id for row in rows),
+            answers=tuple(row.answer for row in rows),
+            scores=tuple(row.score for row in rows),
         )
     except OSError as error:
         raise MeasurementError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (DocumentError, ValueError) as error:
         raise MeasurementError(f"{path}: not a file of results: {error}") from error
 
 

@@ -89,7 +89,7 @@ def _other_model(study: StudyDrops, manifest: Manifest, whole: VariantRecord) ->
     if source.synthetic:
         return f"the study measured {study.model}, this family has random weights"
     for what, mine, theirs in (
-        ("family", source.family, study.family),
+        ("family", source.architecture, study.architecture),
         ("blocks", source.blocks, study.blocks),
         ("parameters", whole.parameters, study.parameters),
     ):
@@ -103,7 +103,7 @@ def _other_model(study: StudyDrops, manifest: Manifest, whole: VariantRecord) ->
 
 def _named(study: StudyDrops, claim: StudyDrop) -> tuple[str, ...]:
     """The data sets that a claim may be over: those it names, else all of the study's."""
-    return claim.datasets if claim.datasets is not None else tuple(name for name, _ in study.metrics)
+    return claim.datasets if claim.datasets is not None else tuple(study.metrics)
 
 
 def _pairs(

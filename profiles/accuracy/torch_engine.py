@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from exporter.architectures.architecture import Architecture
+from exporter.architectures.architecture import Architecture, manifest_architecture
 from exporter.reference.model_class import read_model_config
 from profiles.accuracy.engine import Request
-from profiles.accuracy.prompts import PromptReader, find_named_architecture
+from profiles.accuracy.prompts import PromptReader
 from runtime.documents.checked_json import read_document
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import VerificationError
@@ -80,7 +80,7 @@ class TorchOpener:
             torch.set_num_threads(threads)
         self._folder = folder
         self._variants: Mapping[str, VariantRecord] = {variant.id: variant for variant in manifest.variants}
-        self._architecture = find_named_architecture(manifest.source.family, folder)
+        self._architecture = manifest_architecture(manifest)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         transformers_logging.disable_progress_bar()  # a bar for each variant would break up our own line
 

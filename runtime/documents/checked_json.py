@@ -1,4 +1,8 @@
-"""Checked JSON: read a document once, at the edge, with errors that carry the file and the key path."""
+"""Checked JSON: read a document once, at the edge, with errors that carry the file and the key path.
+
+The format is JSON as RFC 8259 defines it, less what its readers do not agree on: a key that occurs twice, NaN and
+infinities, a byte order mark, half of a surrogate pair.
+"""
 
 import codecs
 import json
@@ -43,13 +47,6 @@ class Node:
         if not isinstance(self.value, str):
             self._expect("a string")
         return self.value
-
-    def sha256(self) -> str:
-        """The value as a sha256 in hexadecimal digits."""
-        text = self.string()
-        if len(text) != 64 or set(text) - set("0123456789abcdef"):
-            self.fail("expected 64 lower-case hexadecimal digits")
-        return text
 
     def boolean(self) -> bool:
         """The value as a boolean."""
@@ -108,6 +105,10 @@ class Node:
             self.fail(f'the key "{key}" is missing')
         return node
 
+    def without(self, *keys: str) -> "Node":
+        """The node of an object without the entries of `keys`."""
+        return Node(value={k: e.value for k, e in self.items() if k not in keys}, file=self.file, place=self.place)
+
 
 def shorten(text: str) -> str:
     """A text as error messages show it: cut to 40 characters."""
@@ -136,14 +137,22 @@ def describe(value: object) -> str:
             return f"an object of {len(value)} keys" if isinstance(value, dict) else repr(value)
 
 
-def read_document(path: Path) -> Node:
+def read_document(path: Path, *, inside: Path | None = None) -> Node:
     """Read a JSON file into a node.
 
-    Refused, each with file and place: unreadable or missing files, pipes and devices, more than 64 MiB, bytes that are
-    not UTF-8, a byte order mark, bad syntax, duplicate keys, NaN, infinities and numbers too large for a float, more
-    than 64 levels of nesting.
+    Refused, each with file and place: unreadable or missing files, pipes and devices, links that leave the folder
+    `inside`, more than 64 MiB, bytes that are not UTF-8, a byte order mark, bad syntax, duplicate keys, NaN, infinities
+    and numbers too large for a float, more than 64 levels of nesting.
     """
+    if inside is not None:
+        _refuse_link_out(path, inside)
     return parse_document(read_bytes(path), file=str(path))
+
+
+def _refuse_link_out(path: Path, folder: Path) -> None:
+    target = Path(os.path.realpath(path))
+    if path.is_symlink() and not target.is_relative_to(os.path.realpath(folder)):
+        raise DocumentError(f"{path}: a link out of its folder, to {target}")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,9 +5,8 @@ import json
 from collections.abc import Iterable
 from typing import Protocol
 
+from runtime.documents.family_layout import WEIGHTS
 from runtime.documents.manifest import FileRecord
-
-WEIGHTS = "weights/"
 
 
 class Member(Protocol):
@@ -32,6 +31,6 @@ def family_digest(files: Iterable[FileRecord], variants: Iterable[Member]) -> st
     Formats, golden files and the versions that wrote them play no part: the same weights and the same plan give the
     same digest.
     """
-    weights = [(file.path, file.sha256) for file in files if file.path.startswith(WEIGHTS)]
+    weights = [(file.path, file.sha256) for file in files if file.path.startswith(f"{WEIGHTS}/")]
     members = [(variant.id, variant.layers, variant.top_k) for variant in variants]
     return hashlib.sha256(json.dumps([weights, members]).encode()).hexdigest()

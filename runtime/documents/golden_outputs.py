@@ -1,11 +1,16 @@
 """What a decoder graph answered when it was exported: outputs of each variant to fixed inputs, and how far a machine
-may be from them."""
+may be from them.
+
+A file is of safetensors' format (https://github.com/huggingface/safetensors#format). Its tensors are the ARRAYS; its
+metadata has one entry, KEY, a JSON object of trimoe's own format "trimoe.onnx-golden" version 1.
+"""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
@@ -13,6 +18,7 @@ from safetensors.numpy import save
 
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
+from runtime.documents.schema import convert, fields_of, read_fields
 from runtime.errors import DocumentError, VerificationError
 
 FORMAT = "trimoe.onnx-golden"
@@ -45,48 +51,36 @@ class GraphGolden:
     layers: Array
 
 
-def golden_path(precision: str, name: str) -> str:
-    """The path, relative to the family, of a variant's golden file (by its id) or of the prompts ("inputs"), as the CPU
-    provider made them."""
-    return f"golden/onnx-{precision}-cpu/{name}.safetensors"
+class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What of golden outputs is no array."""
+
+    variant: str
+    precision: str
+    provider: str
+    onnxruntime: str
+    tolerance: float
+    family_digest: str | None = None
 
 
 def write_graph_golden(path: Path, golden: GraphGolden) -> None:
     """Write the file, durably. Raises OSError."""
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "variant": golden.variant,
-        "precision": golden.precision,
-        "provider": golden.provider,
-        "onnxruntime": golden.onnxruntime,
-        "tolerance": golden.tolerance,
-        **({} if golden.family_digest is None else {"family_digest": golden.family_digest}),
-    }
+    header = _Header(**{name: getattr(golden, name) for name in _Header.__struct_fields__})
     tensors = {name: getattr(golden, name) for name in ARRAYS}
     path.parent.mkdir(parents=True, exist_ok=True)
     # One metadata entry: safetensors writes several in an order that changes from run to run.
-    metadata = {KEY: json.dumps(header, sort_keys=True)}
+    document = {"format": FORMAT, "version": VERSION, **fields_of(header)}
+    metadata = {KEY: json.dumps(document, sort_keys=True)}
     write_atomically(path, save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata))
 
 
 def read_graph_golden(path: Path) -> GraphGolden:
     """Read the file. Raises VerificationError naming the file and the place when it is not one."""
-    tensors, header = read_arrays(path)
+    tensors, text = read_arrays(path)
     try:
-        node = parse_document(header.encode(), file=f"{path}: metadata")
-        if node.require("format").string() != FORMAT or node.require("version").integer() != VERSION:
-            node.fail(f"this trimoe reads {FORMAT} version {VERSION}")
-        digest = node.get("family_digest")
-        return GraphGolden(
-            variant=node.require("variant").string(),
-            precision=node.require("precision").string(),
-            provider=node.require("provider").string(),
-            onnxruntime=node.require("onnxruntime").string(),
-            tolerance=node.require("tolerance").number(),
-            family_digest=None if digest is None else digest.string(),
-            **{name: tensors[name] for name in ARRAYS},
-        )
+        node = parse_document(text.encode(), file=f"{path}: metadata")
+        fields = read_fields(node, format=FORMAT, version=VERSION, what="a file of golden outputs of graphs")
+        values: dict[str, Any] = msgspec.structs.asdict(convert(fields, _Header))
+        return GraphGolden(**values | {name: tensors[name] for name in ARRAYS})
     except DocumentError as error:
         raise VerificationError(str(error)) from error
     except KeyError as error:

@@ -1,38 +1,41 @@
 """The document tensors.json of a family: for each file under weights/, which bytes are which tensor, and their
-digests."""
+digests.
+
+The format is trimoe's own, "trimoe.tensors" version 1. Offsets are those of safetensors' format specification
+(https://github.com/huggingface/safetensors#format), but count from the file's first byte, header included.
+"""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from runtime.documents.checked_json import Node, read_document
-from runtime.documents.manifest import relative_path
+from runtime.documents.family_layout import TENSORS
+from runtime.documents.schema import Natural, RelativePath, Sha256, convert, fields_of, read_fields
 
 FORMAT = "trimoe.tensors"
 VERSION = 1
-FILE_NAME = "tensors.json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TensorDigest:
+class TensorDigest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tensor of a shard: its name there, its name in the source, its bytes `begin`–`end` in the file, the sha256 of
     those bytes."""
 
     name: str
     source: str
-    begin: int
-    end: int
-    sha256: str
+    begin: Natural
+    end: Natural
+    sha256: Sha256
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardDigests:
+class ShardDigests(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file under weights/: path relative to the family, size in bytes, sha256 of the whole file, and its tensors in
     file order."""
 
-    path: str
-    size: int
-    sha256: str
+    path: RelativePath
+    size: Natural
+    sha256: Sha256
     tensors: tuple[TensorDigest, ...]
 
     def tensor_at(self, offset: int) -> TensorDigest | None:
@@ -43,31 +46,26 @@ class ShardDigests:
         return None
 
 
+class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole document but its format and version."""
+
+    shards: tuple[ShardDigests, ...]
+
+
 def dump_shard(shard: ShardDigests) -> str:
     """One shard as JSON on one line (also a journal entry of the export)."""
-    return json.dumps(
-        {
-            "path": shard.path,
-            "size": shard.size,
-            "sha256": shard.sha256,
-            "tensors": [
-                {"name": t.name, "source": t.source, "begin": t.begin, "end": t.end, "sha256": t.sha256}
-                for t in shard.tensors
-            ],
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    return json.dumps(fields_of(shard), ensure_ascii=False, separators=(",", ":"))
 
 
 def read_shard(node: Node) -> ShardDigests:
     """The shard a JSON object describes. Raises DocumentError with the key path of what is wrong."""
-    shard = ShardDigests(
-        path=relative_path(node.require("path")),
-        size=node.require("size").integer(minimum=0),
-        sha256=node.require("sha256").sha256(),
-        tensors=tuple(_tensor(element) for element in node.require("tensors").elements()),
-    )
+    shard = convert(node, ShardDigests)
+    _check_order(node, shard)
+    return shard
+
+
+def _check_order(node: Node, shard: ShardDigests) -> None:
+    """The tensors' bytes follow each other within the file."""
     end = 0
     for index, tensor in enumerate(shard.tensors):
         if not end <= tensor.begin <= tensor.end <= shard.size:
@@ -75,7 +73,6 @@ def read_shard(node: Node) -> ShardDigests:
                 f"bytes {tensor.begin}–{tensor.end} do not follow {end} within {shard.size}"
             )
         end = tensor.end
-    return shard
 
 
 def dump_tensor_digests(shards: tuple[ShardDigests, ...]) -> bytes:
@@ -86,24 +83,12 @@ def dump_tensor_digests(shards: tuple[ShardDigests, ...]) -> bytes:
 
 def read_tensor_digests(folder: Path) -> tuple[ShardDigests, ...]:
     """Read and check `folder`/tensors.json. Raises DocumentError with the key path of what is wrong, also for unknown
-    versions."""
-    node = read_document(folder / FILE_NAME)
-    if node.require("format").string() != FORMAT:
-        node.require("format").fail(f"expected {FORMAT!r}")
-    version = node.require("version").integer()
-    if version != VERSION:
-        node.require("version").fail(f"this trimoe reads version {VERSION}, the file has {version}")
-    shards = tuple(read_shard(element) for element in node.require("shards").elements())
+    versions, and for a link out of the folder or anything else that is not a regular file."""
+    document = read_document(folder / TENSORS, inside=folder)
+    node = read_fields(document, format=FORMAT, version=VERSION, what="a list of tensors of trimoe")
+    shards = convert(node, _Document).shards
+    for place, shard in zip(node.require("shards").elements(), shards, strict=True):
+        _check_order(place, shard)
     if len({shard.path for shard in shards}) != len(shards):
         node.require("shards").fail("two entries have the same path")
     return shards
-
-
-def _tensor(node: Node) -> TensorDigest:
-    return TensorDigest(
-        name=node.require("name").string(),
-        source=node.require("source").string(),
-        begin=node.require("begin").integer(minimum=0),
-        end=node.require("end").integer(minimum=0),
-        sha256=node.require("sha256").sha256(),
-    )

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx_ir as ir
 
 from exporter.graphs.check.upcast import upcast_to_float32
 from exporter.graphs.weights.precision import Precision
@@ -64,22 +63,14 @@ def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequ
     at a time."""
     if not precision.half and not outputs:
         return open_session(graph, threads=threads, spinning=False)
-    serialised = _upcast(graph) if precision.half else graph.read_bytes()
+    model = graph.read_bytes()
     return open_session(
-        with_outputs(serialised, outputs),
+        with_outputs(upcast_to_float32(model) if precision.half else model, outputs),
         data_folder=graph.parent,
         threads=threads,
         spinning=False,
         fold_constants=not precision.half,
     )
-
-
-def _upcast(graph: Path) -> bytes:
-    """The graph in float32, serialised; its weights stay in their file."""
-    model = ir.load(graph)
-    upcast_to_float32(model)
-    serialised: bytes = ir.to_proto(model).SerializeToString()
-    return serialised
 
 
 def read_prompts(

@@ -2,7 +2,6 @@
 golden outputs. An export and `trimoe verify` both use it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime
 import torch
+from msgspec.structs import replace
 
 from exporter.graphs.check.compare import compare_answers
 from exporter.graphs.check.expected_graphs import ExpectedGraph, ExpectedGraphs

@@ -4,20 +4,22 @@ the same file."""
 from collections.abc import Iterable
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 FLOAT = ir.DataType.FLOAT
 HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
-def upcast_to_float32(model: ir.Model) -> None:
-    """Make every float16 and bfloat16 value of the model float32, in place; a graph without any stays as it is.
+def upcast_to_float32(model: bytes) -> bytes:
+    """The serialised `model` with every float16 and bfloat16 value as float32; without any, the same graph.
 
     Nodes, their order, names and attributes stay the same, `to` of a Cast apart. Weights in external files stay there
     in their own type, each followed by a Cast in front of its first use; to keep them from being upcast all at once, a
     session must not fold constants.
     """
-    graph = model.graph
+    found = ir.from_proto(onnx.ModelProto.FromString(model))
+    graph = found.graph
     weights = [value for value in graph.initializers.values() if isinstance(value.const_value, ir.ExternalTensor)]
     halves = [value for value in weights if value.dtype in HALF]
     for node in graph:
@@ -29,6 +31,8 @@ def upcast_to_float32(model: ir.Model) -> None:
     _upcast_types((value for node in graph for value in node.outputs), besides=())
     for weight in halves:
         _cast_in_front(graph, weight)
+    serialised: bytes = ir.to_proto(found).SerializeToString()
+    return serialised
 
 
 def _cast_in_front(graph: ir.Graph, weight: ir.Value) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from profiles.datasets.publishers.coco_vqa import SUBSETS, coco_image
 from profiles.datasets.publishers.files import first_present, identifier, read_source
 from profiles.sample import Sample
-from runtime.documents.manifest import relative_path
+from runtime.documents.schema import relative_path
 
 KARPATHY = {"karpathy-test": ("test",), "karpathy-validation": ("val",), "karpathy-train": ("train", "restval")}
 """Karpathy's validation and test images are all in val2014, as are those of `restval`, which is trained on."""

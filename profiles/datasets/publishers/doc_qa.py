@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from profiles.datasets.publishers.files import first_present, identifier, read_source, strings
 from profiles.sample import Sample
-from runtime.documents.manifest import relative_path
+from runtime.documents.schema import relative_path
 
 _NAMES = {"train": "train", "validation": "val"}
 _FLAT = "spdocvqa_images"

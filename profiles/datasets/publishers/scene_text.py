@@ -7,7 +7,7 @@ import numpy as np
 
 from profiles.datasets.publishers.files import identifier, read_source, strings
 from profiles.sample import Sample
-from runtime.documents.manifest import relative_path
+from runtime.documents.schema import relative_path
 
 _SEED = 63069
 _VALIDATION = 1024

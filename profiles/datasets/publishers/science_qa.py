@@ -5,7 +5,7 @@ from pathlib import Path
 
 from profiles.datasets.publishers.files import first_present, read_source, strings
 from profiles.sample import Sample
-from runtime.documents.manifest import relative_path
+from runtime.documents.schema import relative_path
 
 _NAMES = {"train": "train", "validation": "val", "test": "test"}
 

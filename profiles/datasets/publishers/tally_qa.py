@@ -5,7 +5,7 @@ from pathlib import Path
 
 from profiles.datasets.publishers.files import identifier, read_source
 from profiles.sample import Sample
-from runtime.documents.manifest import relative_path
+from runtime.documents.schema import relative_path
 
 
 def tally_qa_files(split: str) -> tuple[tuple[str, ...], ...]:

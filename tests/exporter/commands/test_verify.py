@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from exporter.verify import family_answers as verify_golden

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from runtime.documents.family_layout import graph_golden_path
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
 from runtime.engines.onnx.self_test import self_test
 from runtime.engines.onnx.session import CUDA, open_session
 from tests.exporter.graphs.test_checks import check
@@ -78,7 +78,7 @@ def self_test_on_cuda(exported: Exported) -> None:
     """Golden outputs by the CPU, of the graph widened to float32; then the graph itself on CUDA."""
     check(exported)
     variant, precision = exported.plan.variants[0].id, exported.precision
-    golden, inputs = (exported.folder / graph_golden_path(precision, name) for name in (variant, "inputs"))
+    golden, inputs = (exported.folder / graph_golden_path(precision, name) for name in (variant, GRAPH_INPUTS))
     assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, (
         "CUDA rounds: nothing was computed there"
     )

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -26,9 +25,7 @@ def exported_graph(folder: Path, precision: str) -> Path:
 
 def upcast(model: Any) -> Any:
     """The onnx.ModelProto of a model, upcast."""
-    found = ir.from_proto(model)
-    upcast_to_float32(found)
-    return ir.to_proto(found)
+    return onnx.ModelProto.FromString(upcast_to_float32(model.SerializeToString()))
 
 
 def is_widening(node: Any) -> bool:

@@ -1,9 +1,10 @@
 """Golden inputs and outputs: the same from run to run, small, and strict about what differs."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -26,6 +27,7 @@ from exporter.reference.golden import (
     write_inputs,
 )
 from exporter.reference.golden_inputs import make_inputs
+from runtime.documents.schema import fields_of
 from runtime.errors import VerificationError
 from tests.support.tiny_models import tiny_molmoe_config
 
@@ -147,7 +149,9 @@ def test_a_difference_on_the_same_machine_is_named(change: "type", said: str) ->
 def test_another_machine_may_differ_within_the_tolerance_that_is_stated() -> None:
     golden = make_golden("b3", outputs(), TEXT)
     elsewhere = replace(
-        golden, machine=replace(this_machine(), threads=1000, cpu="another"), logits=golden.logits + 1e-5
+        golden,
+        machine=msgspec.structs.replace(this_machine(), threads=1000, cpu="another"),
+        logits=golden.logits + 1e-5,
     )
     said = compare_golden(elsewhere, outputs(), TEXT)
     assert said.startswith("max |Δ| 1e-05 ≤ 0.000") and said.endswith("(other cpu, threads than recorded)")
@@ -181,7 +185,9 @@ def test_this_machine_says_what_decides_the_last_bits() -> None:
             id="bad metadata",
         ),
         pytest.param(
-            lambda path: save_file({"logits": torch.zeros(1)}, path, {"trimoe": '{"version": 9}'}),
+            lambda path: save_file(
+                {"logits": torch.zeros(1)}, path, {"trimoe": '{"format": "trimoe.golden", "version": 9}'}
+            ),
             "reads version 1, the file has 9",
             id="version",
         ),
@@ -200,7 +206,8 @@ def test_a_golden_file_without_a_tensor_is_refused(tmp_path: Path) -> None:
     golden = make_golden("b3", outputs(), TEXT)
     write_golden(tmp_path, golden)
     path = tmp_path / "golden" / "b3.safetensors"
-    header = {"version": 1, "variant": "b3", "dtype": "float32", "machine": asdict(golden.machine)}
+    machine = fields_of(golden.machine)
+    header = {"format": "trimoe.golden", "version": 1, "variant": "b3", "dtype": "float32", "machine": machine}
     save_file({"logits": golden.logits}, path, {"trimoe": json.dumps(header)})
     with pytest.raises(VerificationError, match="not a golden file: 'positions'"):
         read_golden(path)

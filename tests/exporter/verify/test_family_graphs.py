@@ -1,11 +1,11 @@
 """`trimoe verify` on graphs: it plans them again from the family, and names what was changed or damaged."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.numpy
+from msgspec.structs import replace
 
 from exporter.verify.family_graphs import verify_graphs
 from runtime.documents.check import Check

@@ -1,9 +1,9 @@
 """What the manifest states of variants is compared with their folders and tensors."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.verify.family_structure import check_variants
 from runtime.documents.manifest import Manifest

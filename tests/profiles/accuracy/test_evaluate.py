@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from profiles.accuracy.batches import make_batches
 from profiles.accuracy.engine import Request
 from profiles.accuracy.evaluate import EvalRequest, evaluate
-from profiles.accuracy.journal import Journal
+from profiles.accuracy.journal import Journal, dump_header
 from profiles.accuracy.results import read_results, recorded_results
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError, MissingToolError
@@ -24,6 +25,7 @@ from profiles.reports.sample_progress import SampleProgress
 from profiles.reports.score_table import show_scores
 from profiles.sample import Sample
 from runtime.documents.baseline import FamilyRecord, read_baseline
+from tests.support.answer_settings import ANSWER_SETTINGS
 from tests.support.echo_engine import EchoEngine, SilentProgress
 from tests.support.paths import ROOT
 
@@ -79,7 +81,7 @@ def test_a_baseline_holds_everything_needed_to_measure_again(tmp_path: Path) -> 
     assert score.score == pytest.approx(sum(results.scores) / 50)
     assert score.interval.low <= score.score <= score.interval.high
     assert (score.decoding.prompt, score.decoding.batch_size, score.dataset.samples) == ("Q {question}", 8, 50)
-    assert [record.name for record in baseline.software] == ["echo", "python"]
+    assert list(baseline.software) == ["echo", "python"]
     assert results.ids[:2] == ("0", "1") and results.answers[0] == reply("Q ")
     assert sorted(content(tmp_path)) == ["out.json", "out.results/b2.torch.float32.words.jsonl"]
 
@@ -157,10 +159,10 @@ def test_a_cut_last_line_is_answered_again(tmp_path: Path, cut: int) -> None:
 def test_a_journal_cut_inside_its_first_line_begins_again(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     path.write_bytes(b'{"settings":{"a"')
-    with Journal(path, {"a": 1}) as journal:
+    with Journal(path, ANSWER_SETTINGS) as journal:
         assert journal.answers == {}
         journal.add([1, 0], ["b", "a"])
-    with Journal(path, {"a": 1}) as journal:
+    with Journal(path, ANSWER_SETTINGS) as journal:
         assert journal.answers == {0: "a", 1: "b"}
 
 
@@ -168,24 +170,28 @@ def test_a_journal_cut_inside_its_first_line_begins_again(tmp_path: Path) -> Non
     ("text", "message"),
     [
         (
-            b'{"settings":{"a":2}}\n',
-            r"a.part: holds answers made with another a \(2, now 1\); remove it or give another --out",
+            dump_header(structs.replace(ANSWER_SETTINGS, dtype="int8")),
+            r"a.part: holds answers made with another dtype \('int8', now 'float32'\); remove it or give another --out",
         ),
         (b"[]\n", "a.part: line 1: not the settings of an evaluation"),
-        (b'{"settings":{"a":1}}\n{"places":[1]}\n{"places":[0],"answers":["x"]}\n', "a.part: line 2: damaged"),
+        (
+            dump_header(ANSWER_SETTINGS).replace(b'"engine":"torch"', b'"engine":1'),
+            r"line 1: not the settings of an .*a.part: line 1: settings.engine: expected a string, found the number 1",
+        ),
+        (dump_header(ANSWER_SETTINGS) + b'{"places":[1]}\n{"places":[0],"answers":["x"]}\n', "a.part: line 2: damaged"),
     ],
 )
 def test_a_journal_of_other_settings_or_a_damaged_one_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
     (tmp_path / "a.part").write_bytes(text)
-    with pytest.raises(MeasurementError, match=message), Journal(tmp_path / "a.part", {"a": 1}):
+    with pytest.raises(MeasurementError, match=message), Journal(tmp_path / "a.part", ANSWER_SETTINGS):
         pass
 
 
 def test_two_evaluations_cannot_write_one_journal(tmp_path: Path) -> None:
     with (
-        Journal(tmp_path / "a.part", {}),
+        Journal(tmp_path / "a.part", ANSWER_SETTINGS),
         pytest.raises(MeasurementError, match="another evaluation is writing it"),
-        Journal(tmp_path / "a.part", {}),
+        Journal(tmp_path / "a.part", ANSWER_SETTINGS),
     ):
         pass
 
@@ -204,8 +210,8 @@ def test_changed_results_are_noticed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"score":1.0', b'"score":0.0', 1))
     with pytest.raises(MeasurementError, match="not the file that the baseline records"):
         recorded_results(baseline.scores[0], tmp_path)
-    path.write_bytes(b'{"settings":{}}\n{"id":"1"}\n')
-    with pytest.raises(MeasurementError, match="not a file of results"):
+    path.write_bytes(b'{"settings":{}}\n{"id":"1","answer":"a","score":1}\n{"id":"1"}\n')
+    with pytest.raises(MeasurementError, match='not a file of results: line 3: the key "answer" is missing'):
         read_results(path)
     path.unlink()
     with pytest.raises(MeasurementError, match="missing; a paired comparison needs the results of each sample"):

@@ -1,12 +1,13 @@
 """The gate on files: what is paired with what, what is refused, and the command's exit status."""
 
+import dataclasses
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from profiles.accuracy.evaluate import EvalRequest, evaluate, family_record
 from profiles.accuracy.gate_run import GateRequest, LimitOptions, measure_like
@@ -279,7 +280,7 @@ def test_measuring_like_a_baseline_without_such_scores_is_refused(
     )
     with pytest.raises(MeasurementError, match=message):
         measure_like(
-            replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine),
+            dataclasses.replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine),
             (),
             {},
             SilentProgress(),

@@ -1,14 +1,15 @@
 """A family judged by the study's drops: what agrees, what does not, and what cannot be compared."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from profiles.accuracy.gate import Limits, Pair
 from profiles.accuracy.results import read_results, record_of, write_results
@@ -19,6 +20,7 @@ from runtime.documents.baseline import dump_baseline, read_baseline
 from runtime.documents.manifest import read_manifest
 from tests.profiles.accuracy.test_gate_run import measure, run
 from tests.profiles.accuracy.test_study_drops import STUDY
+from tests.support.answer_settings import ANSWER_SETTINGS
 from tests.support.small_family import export_small, small_plan, small_source
 
 WHOLE, PRUNED = "b6-k2", "b5-k2"
@@ -60,7 +62,7 @@ def study_of(
     otherwise."""
     manifest = read_manifest(family)
     source = {
-        "family": manifest.source.family,
+        "family": manifest.source.architecture,
         "blocks": manifest.source.blocks,
         "parameters": manifest.variant(WHOLE).parameters,
     }
@@ -193,7 +195,7 @@ def test_samples_with_other_ids_are_not_paired(family: Path, tmp_path: Path) -> 
         if one.variant == PRUNED:
             file = tmp_path / one.results.path
             results = read_results(file)
-            write_results(file, {}, replace(results, ids=results.ids[::-1]))
+            write_results(file, ANSWER_SETTINGS, dataclasses.replace(results, ids=results.ids[::-1]))
             one = replace(one, results=record_of(file, tmp_path))
         scores.append(one)
     path.write_bytes(dump_baseline(replace(measured, scores=tuple(scores))))

@@ -1,10 +1,10 @@
 """The baseline document: a round trip, and the key path of everything that can be wrong."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.documents.baseline import (
     Baseline,
@@ -15,7 +15,6 @@ from runtime.documents.baseline import (
     IntervalRecord,
     ResultsRecord,
     ScoreRecord,
-    SoftwareRecord,
     dump_baseline,
     read_baseline,
 )
@@ -36,7 +35,7 @@ SCORE = ScoreRecord(
 BASELINE = Baseline(
     trimoe="0.1.0",
     family=FamilyRecord(name="demo", digest="a" * 64, source_digest="b" * 64),
-    software=(SoftwareRecord(name="python", version="3.11.2"), SoftwareRecord(name="torch", version="2.13.0")),
+    software={"python": "3.11.2", "torch": "2.13.0"},
     scores=(SCORE, replace(SCORE, engine="onnx")),
 )
 

@@ -1,6 +1,9 @@
 """The manifest survives a round trip and refuses what it does not understand."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,9 @@ from runtime.errors import DocumentError
 DIGEST = "0" * 64
 MANIFEST = Manifest(
     trimoe="0.1.0",
-    source=SourceRecord(name="demo", family="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False),
+    source=SourceRecord(
+        name="demo", architecture="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False
+    ),
     choice=ChoiceRecord(
         strategy="importance",
         protected=(0,),
@@ -93,7 +98,7 @@ def change(*keys: str | int, to: object) -> Callable[[Any], None]:
         ),
         (lambda d: d.pop("choice"), 'the key "choice" is missing'),
         (lambda d: d.pop("digest"), 'the key "digest" is missing'),
-        (change("more", to=1), '"more" is not a key of a manifest'),
+        (change("more", to=1), 'the key "more" is unknown'),
         (change("variants", to=[]), "variants: a family has at least one variant"),
         (change("variants", 0, "id", to="../b2"), 'variants[0].id: "../b2" is not a plain name'),
         (
@@ -126,6 +131,47 @@ def test_a_wrong_manifest_is_refused_by_key_path(tmp_path: Path, edit: Callable[
         read_manifest(tmp_path)
     assert message in str(caught.value)
     assert str(tmp_path / "manifest.json") in str(caught.value)
+
+
+def test_a_manifest_that_is_a_link_out_of_the_folder_is_refused_by_name(tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    family.mkdir()
+    (tmp_path / "elsewhere.json").write_bytes(dump_manifest(MANIFEST))
+    (family / "manifest.json").symlink_to("../elsewhere.json")
+    with pytest.raises(DocumentError, match=r"family/manifest\.json: a link out of its folder, to .*elsewhere\.json$"):
+        read_manifest(family)
+    (family / "kept.json").write_bytes(dump_manifest(MANIFEST))
+    (family / "manifest.json").unlink()
+    (family / "manifest.json").symlink_to("kept.json")
+    assert read_manifest(family) == MANIFEST
+
+
+def test_a_link_to_the_folder_of_a_family_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "family").mkdir()
+    (tmp_path / "family" / "manifest.json").write_bytes(dump_manifest(MANIFEST))
+    (tmp_path / "link").symlink_to("family")
+    assert read_manifest(tmp_path / "link") == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.mkdir(), "cannot be read: Is a directory"),
+        (lambda path: path.symlink_to("/dev/null"), "a link out of its folder, to /dev/null"),
+        (lambda path: path.symlink_to("manifest.json"), "cannot be read: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("gone.json"), "cannot be read: No such file"),
+    ],
+)
+def test_what_is_no_regular_file_is_refused_by_name(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path / "manifest.json")
+    with pytest.raises(DocumentError, match=rf"manifest\.json: {message}"):
+        read_manifest(tmp_path)
+
+
+def test_reading_manifests_needs_no_numpy() -> None:
+    code = "import sys, runtime.documents.manifest; print(sorted({'numpy', 'safetensors', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_an_unknown_variant_is_answered_with_those_there_are() -> None:

@@ -11,8 +11,8 @@ import onnx
 import pytest
 import safetensors.numpy
 
-from runtime.documents.family_layout import EMBEDDINGS, VISION
-from runtime.documents.golden_outputs import GraphGolden, golden_path, read_graph_golden, write_graph_golden
+from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
+from runtime.documents.golden_outputs import GraphGolden, read_graph_golden, write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import self_test
@@ -38,7 +38,7 @@ def checked_molmoe(tmp_path: Path, **overrides: Any) -> Exported:
 
 
 def inputs_path(exported: Exported) -> Path:
-    return exported.folder / golden_path(exported.precision, "inputs")
+    return exported.folder / graph_golden_path(exported.precision, GRAPH_INPUTS)
 
 
 def edit_inputs(exported: Exported, edit: Callable[[Arrays], object]) -> None:
@@ -143,14 +143,14 @@ def test_a_family_of_text_alone_has_its_embeddings_tested(tmp_path: Path) -> Non
 
 def test_the_shared_graphs_may_be_left_to_another_variants_test(molmoe: Exported) -> None:
     molmoe.path(VISION).unlink()
-    golden = molmoe.folder / golden_path("float32", VARIANT)
+    golden = molmoe.folder / graph_golden_path("float32", VARIANT)
     assert self_test(molmoe.path(VARIANT), golden, inputs_path(molmoe), threads=1, shared=False).difference == 0
 
 
 def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(tmp_path: Path) -> None:
     exported = exported_olmoe(tmp_path)
     check(exported)
-    golden = exported.folder / golden_path("float32", VARIANT)
+    golden = exported.folder / graph_golden_path("float32", VARIANT)
     decoder = exported.decoder(exported.plan.variants[0])
     with pytest.raises(
         VerificationError,
@@ -186,7 +186,7 @@ def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path,
 
 
 def golden_file(exported: Exported) -> Path:
-    return exported.folder / golden_path(exported.precision, VARIANT)
+    return exported.folder / graph_golden_path(exported.precision, VARIANT)
 
 
 def edit_golden(exported: Exported, edit: Callable[[GraphGolden], GraphGolden]) -> None:
