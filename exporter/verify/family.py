@@ -27,7 +27,7 @@ Loaded = TypeVar("Loaded")
 
 
 class AnswerCheck(Protocol):
-    """Runs variants and judges their answers (exporter.verify.family_answers.verify_answers, which needs torch)."""
+    """Runs variants and compares their answers (exporter.verify.family_answers.verify_answers, which needs torch)."""
 
     def __call__(
         self,
