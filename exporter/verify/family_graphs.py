@@ -69,7 +69,7 @@ class _Verification:
                 yield Check(name=f"{self._name} logits", variant=variant, outcome=SKIPPED, detail=because)
                 return
             if verifier.prompts is None:
-                verifier.ask(self._read_inputs())
+                verifier.ask(self._read_inputs(), variant=variant)
             yield verifier.self_test(variant)
             yield from verifier.compare_with_reference(variant, verifier.run(variant))
         except TrimoeError as error:

@@ -55,8 +55,8 @@ class ExpectedGraphs(Protocol):
     def decoder(self, variant: str) -> ExpectedDecoder:
         """The graph of the variant of that id. Raises TrimoeError where it cannot be planned."""
 
-    def embeddings(self, inputs: Tensors) -> torch.Tensor:
-        """What transformers feeds to the first block, image features included: [rows, length, hidden]."""
+    def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
+        """What transformers feeds to the variant's first block, image features included: [rows, length, hidden]."""
 
     def answer(self, variant: str, inputs: Tensors) -> Expected:
         """What transformers computes for the variant of that id."""

@@ -65,9 +65,9 @@ class GraphVerifier:
         if graph.model is not None:
             check_same_graph(graph.path, model, ir.to_proto(graph.model))
 
-    def ask(self, inputs: Tensors) -> Prompts:
-        """Turn the golden `inputs` into what the decoders take, by way of the shared graphs, and compare that with
-        transformers."""
+    def ask(self, inputs: Tensors, *, variant: str) -> Prompts:
+        """Turn the golden `inputs` into what the decoders take, by way of the shared graphs, and compare that with what
+        transformers makes of them for a variant: the same for all."""
         expected, arrays = self._expected, {name: tensor.numpy() for name, tensor in inputs.items()}
         shared = {name: graph.path for name, graph in expected.shared().items()}
         with naming(str(expected.folder / graph_golden_path(expected.precision.name, GRAPH_INPUTS))):
@@ -79,7 +79,7 @@ class GraphVerifier:
                 threads=self._threads,
             )
         if prompts.embed is not None:
-            self._compare_embeddings(prompts, expected.embeddings(inputs).numpy())
+            self._compare_embeddings(prompts, expected.embeddings(variant, inputs).numpy())
         self._inputs, self.prompts = inputs, prompts
         return prompts
 

@@ -126,9 +126,9 @@ class RebuiltGraphs:
         known = Checkpoint(folder=self.folder, config=document, config_sha256="", tensors=tensors, files=(), carried=())
         return known, config
 
-    def embeddings(self, inputs: Tensors) -> torch.Tensor:
-        """What a variant feeds to its first block: the same for all. Raises VerificationError."""
-        return self._reference(self._manifest.variants[0]).embed(inputs)
+    def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
+        """What the variant of that id, run from its own folder, feeds to its first block. Raises VerificationError."""
+        return self._reference(self._manifest.variant(variant)).embed(inputs)
 
     def answer(self, variant: str, inputs: Tensors) -> Expected:
         """What the variant of that id answers, run from its own folder. Raises VerificationError."""

@@ -60,8 +60,8 @@ class PlannedGraphs:
         graph = self._graph(variant, variant_metadata(planned))
         return ExpectedDecoder(graph=graph, top_k=top_k, positions=len(spec.cos))
 
-    def embeddings(self, inputs: Tensors) -> torch.Tensor:
-        """What the source feeds to its first block. Raises CheckpointError."""
+    def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
+        """What the source feeds to its first block, which every variant keeps. Raises CheckpointError."""
         return self._open().embed(inputs)
 
     def answer(self, variant: str, inputs: Tensors) -> Expected:
@@ -103,7 +103,8 @@ def check_graphs(
         skipped = Check(name=f"onnx {precision.name} logits", outcome=SKIPPED, detail="--no-logits was given")
         return {variant: (*_recorded(found), skipped) for variant, found in checks.items()}
     with using_threads(threads):
-        prompts = verifier.ask(make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint)))
+        inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
+        prompts = verifier.ask(inputs, variant=plan.variants[0].id)
         write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
         for variant in plan.variants:
             checks[variant.id] += _check_answers(verifier, variant, precision, folder)

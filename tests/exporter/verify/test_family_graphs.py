@@ -130,6 +130,6 @@ def test_golden_prompts_without_a_tensor_are_a_failed_check(family: Path) -> Non
 def test_embeddings_that_are_not_those_of_transformers_are_a_failed_check(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RebuiltGraphs, "embeddings", lambda self, inputs: torch.zeros(2, 64, 64) + 9.0)
+    monkeypatch.setattr(RebuiltGraphs, "embeddings", lambda self, variant, inputs: torch.zeros(2, 64, 64) + 9.0)
     detail = verify_structure(family, answers=True)[-1].detail
     assert detail.startswith("float32: embeddings of row 0, images included: max |Δ| ")
