@@ -37,9 +37,13 @@ def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[s
     if is_standalone(family):
         report = _verify_standalone(family, checkpoint, variants, no_logits=no_logits)
     else:
-        answers = "--no-logits was given" if no_logits else _answers()
         report = verify_family(
-            family, variants=variants, checkpoint=checkpoint, answers=answers, progress=ProgressBar(), graphs=_graphs()
+            family,
+            variants=variants,
+            checkpoint=checkpoint,
+            answers="--no-logits was given" if no_logits else _answers,
+            graphs=_graphs,
+            progress=ProgressBar(),
         )
     click.echo(dump_document(report_document(report)).decode() if as_json else show_report(report), nl=not as_json)
     if report.failed:

@@ -9,7 +9,7 @@ from exporter.export.protocols import LogitCheck
 from exporter.export.staged_family import StagedFamily
 from exporter.verify.export_structure import check_structure
 from exporter.weights.shard_layout import data_bytes, group_by_data
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.check import Check
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +17,7 @@ class CheckedVariant:
     """What was verified of a variant's answers, and its golden file (relative to the family), if one was written."""
 
     golden: str | None
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 def check_family(job: ExportJob, folder: Path, family: StagedFamily) -> Mapping[str, CheckedVariant]:
@@ -38,7 +38,7 @@ def check_family(job: ExportJob, folder: Path, family: StagedFamily) -> Mapping[
 
 
 def _skipped(job: ExportJob) -> dict[str, CheckedVariant]:
-    checks = (CheckRecord(name="logits", outcome="skipped", detail="--no-logits was given"),)
+    checks = (Check(name="logits", outcome="skipped", detail="--no-logits was given"),)
     return {variant.id: CheckedVariant(golden=None, checks=checks) for variant in job.plan.variants}
 
 

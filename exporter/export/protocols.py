@@ -8,7 +8,7 @@ from typing import Protocol
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.variant_folder import FamilyFiles
 from exporter.plan.plan import Plan
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.check import Check
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.text.progress import Progress
 
@@ -30,7 +30,7 @@ class LogitResult(Protocol):
         """The path of the golden file."""
 
     @property
-    def checks(self) -> tuple[CheckRecord, ...]:
+    def checks(self) -> tuple[Check, ...]:
         """The checks, in order."""
 
 
@@ -65,5 +65,5 @@ class GraphForm(Protocol):
 
     def check(
         self, folder: Path, data: Sequence[ShardDigests], *, answers: bool, progress: Progress
-    ) -> Mapping[str, tuple[CheckRecord, ...]]:
+    ) -> Mapping[str, tuple[Check, ...]]:
         """The checks of each variant by id. Raises VerificationError."""

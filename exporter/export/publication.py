@@ -16,8 +16,9 @@ from exporter.family.target_folder import exchange, publish, writing
 from exporter.family.variant_folder import FamilyFiles
 from exporter.plan.plan import PlannedVariant
 from runtime.documents.atomic_file import sync_folder, write_atomically
+from runtime.documents.check import Check
 from runtime.documents.family_layout import GOLDEN, MANIFEST, TENSORS
-from runtime.documents.manifest import CheckRecord, FileRecord, Manifest, VariantRecord, dump_manifest
+from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, dump_manifest
 from runtime.documents.tensor_digests import dump_tensor_digests
 
 
@@ -73,13 +74,13 @@ def _variants(job: ExportJob, checked: Mapping[str, CheckedVariant]) -> tuple[Va
     )
 
 
-def _copied(variant: PlannedVariant, tensors: int) -> tuple[CheckRecord, CheckRecord]:
+def _copied(variant: PlannedVariant, tensors: int) -> tuple[Check, Check]:
     """The checks that every variant has passed when its family is staged."""
     structure = f"{tensors} tensors in {len(variant.shards)} files, config and index as planned"
     equal = f"{tensors} tensors, {variant.bytes} bytes equal to the source's"
     return (
-        CheckRecord(name="structure", outcome="passed", detail=structure),
-        CheckRecord(name="bytes", outcome="passed", detail=equal),
+        Check(name="structure", outcome="passed", detail=structure),
+        Check(name="bytes", outcome="passed", detail=equal),
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
 from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.check import Check
 from runtime.documents.checked_json import as_json
 from runtime.documents.family_layout import CONFIG, variant_folder
-from runtime.documents.manifest import CheckRecord, SourceRecord, VariantRecord
+from runtime.documents.manifest import SourceRecord, VariantRecord
 from runtime.documents.schema import fields_of
 
 # Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
@@ -35,7 +36,7 @@ def source_record(plan: Plan) -> SourceRecord:
     )
 
 
-def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[CheckRecord, ...]) -> VariantRecord:
+def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[Check, ...]) -> VariantRecord:
     """A variant as the manifest lists it."""
     return VariantRecord(
         id=variant.id,

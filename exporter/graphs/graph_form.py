@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from exporter.family.variant_folder import FamilyFiles
-from exporter.graphs.check.graph_verifier import check_graphs, same_digest
-from exporter.graphs.graph_set import data_path, plan_tensors, read_source
+from exporter.graphs.check.staged_graphs import check_graphs, same_digest
+from exporter.graphs.graph_set import plan_tensors, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.weights.stored_tensor import data_bytes
 from exporter.graphs.write_graphs import total_bytes, write_data, write_graphs
 from exporter.plan.plan import Plan
+from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
-from runtime.documents.family_layout import auxiliary_path
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.family_layout import auxiliary_path, graph_data_path
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.text.progress import Progress
 
@@ -32,7 +32,9 @@ class GraphExport:
     def needed_bytes(self, finished: Mapping[str, ShardDigests]) -> int:
         """The size of the data files that are not among the finished ones."""
         return sum(
-            data_bytes(tensors) for precision, tensors in self._tensors.items() if data_path(precision) not in finished
+            data_bytes(tensors)
+            for precision, tensors in self._tensors.items()
+            if graph_data_path(precision.name) not in finished
         )
 
     def write_data(
@@ -49,7 +51,7 @@ class GraphExport:
         """
         data = []
         for precision, tensors in self._tensors.items():
-            path = data_path(precision)
+            path = graph_data_path(precision.name)
             if path in finished and same_digest(folder / path, finished[path]):
                 data.append(finished[path])
                 continue
@@ -68,10 +70,10 @@ class GraphExport:
 
     def check(
         self, folder: Path, data: Sequence[ShardDigests], *, answers: bool, progress: Progress
-    ) -> dict[str, tuple[CheckRecord, ...]]:
+    ) -> dict[str, tuple[Check, ...]]:
         """Verify all graphs; the checks of each variant by its id. Golden files are written below golden/. Raises
         VerificationError."""
-        checks: dict[str, tuple[CheckRecord, ...]] = {variant.id: () for variant in self._plan.variants}
+        checks: dict[str, tuple[Check, ...]] = {variant.id: () for variant in self._plan.variants}
         for precision, written in zip(self._tensors, data, strict=True):
             progress.begin(f"checking onnx {precision.name}", self._plan_bytes())
             results = check_graphs(
@@ -83,7 +85,7 @@ class GraphExport:
                 answers=answers,
                 progress=progress.advance,
             )
-            checks = {variant: (*found, *results[variant].checks) for variant, found in checks.items()}
+            checks = {variant: (*found, *results[variant]) for variant, found in checks.items()}
         return checks
 
     def _plan_bytes(self) -> int:

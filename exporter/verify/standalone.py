@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -14,10 +13,12 @@ from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.existing import graph_types
 from exporter.family.standalone_layout import place_in_copy, seen_from_trimoe
 from exporter.verify.family import AnswerCheck
+from exporter.verify.family_digests import check_contents
+from exporter.verify.family_files import check_listing, open_family
+from exporter.verify.family_source import check_source, source_bytes
 from exporter.verify.family_structure import check_code, check_variants
-from exporter.verify.files import check_contents, check_listing, open_family
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check, Report
-from exporter.verify.source import check_source, source_bytes
+from exporter.verify.report import Report
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.family_layout import MANIFEST, STANDALONE
 from runtime.documents.manifest import FileRecord, Manifest
 from runtime.errors import TrimoeError, VerificationError
@@ -64,7 +65,7 @@ def verify_standalone(
         progress.end()
     # Inside the report, files are named relative to the copy.
     inside = (f"{place / STANDALONE}/../", f"{place}/")
-    checks = (replace(check, detail=_without(check.detail, inside)) for check in run.checks)
+    checks = (with_fields(check, detail=_without(check.detail, inside)) for check in run.checks)
     return Report(folder=str(folder), checks=tuple(checks))
 
 

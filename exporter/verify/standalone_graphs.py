@@ -6,7 +6,7 @@ import onnxruntime
 
 from exporter.family.existing import graph_types
 from exporter.graphs.weights.precision import find_precision
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, STANDALONE, graph_golden_path, graph_path
 from runtime.documents.manifest import Manifest
 from runtime.engines.onnx.decoder import OnnxDecoder

@@ -16,12 +16,13 @@ from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.family.variant_folder import FamilyFiles
-from exporter.graphs.graph_set import GraphSource, graph_path, plan_tensors, read_source
+from exporter.graphs.graph_set import GraphSource, plan_tensors, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
 from exporter.plan.plan import Plan, PlannedShard, PlannedVariant, PlanRequest, make_plan
 from profiles.benchmarks.contenders import EXPERTS_IMPLEMENTATIONS, Contender, Exported, Mobius, Transformers
 from profiles.benchmarks.memory import memory_ratio
+from runtime.documents.family_layout import graph_path
 
 REMOVALS = ((), (4,), (4, 13), (4, 10, 13), (2, 4, 10, 13))
 TOP_KS = (8, 7, 6, 5, 4, 3, 2, 1)
@@ -82,7 +83,7 @@ def bench_onnx(checkpoint: Path, scratch: Path, *, rounds: int, threads: int, sa
     begin = time.perf_counter()
     write_graphs(source, plan, precision, files, carried={})
     build_s = time.perf_counter() - begin
-    graphs = {variant.id: scratch / graph_path(precision, variant.id) for variant in plan.variants}
+    graphs = {variant.id: scratch / graph_path(precision.name, variant.id) for variant in plan.variants}
     say("measuring memory")
     whole = max(plan.variants, key=lambda variant: (len(variant.layers), sum(variant.top_k or ())))
     memory = memory_ratio([graphs[whole.id], *(path for name, path in graphs.items() if name != whole.id)])

@@ -17,7 +17,8 @@ from exporter.export import staged_weights
 from exporter.export.transaction import export_family
 from exporter.family.staging import staging_path
 from exporter.plan.formats import GraphFormat
-from runtime.documents.manifest import CheckRecord, read_manifest
+from runtime.documents.check import Check
+from runtime.documents.manifest import read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import CheckpointError, SourceChangedError, TargetError, VerificationError
 from runtime.text.progress import NoProgress
@@ -48,7 +49,7 @@ class Stopper:
 @dataclass(frozen=True)
 class Passed:
     golden: str
-    checks: tuple[CheckRecord, ...] = (CheckRecord(name="logits", outcome="passed", detail="equal"),)
+    checks: tuple[Check, ...] = (Check(name="logits", outcome="passed", detail="equal"),)
 
 
 def check_nothing(*, checkpoint: Any, plan: Any, folder: Path, progress: Callable[[int], None]) -> dict[str, Passed]:

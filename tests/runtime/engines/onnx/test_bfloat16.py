@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from runtime.engines.onnx.bfloat16 import from_bits, read, to_bits, value_of
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
@@ -39,7 +39,7 @@ def test_a_value_of_the_runtime_is_read_as_it_was_given() -> None:
 
 def bfloat16_outside(model: bytes) -> bytes:
     """The graph computing in float32, with inputs, outputs and caches of bfloat16: what the CPU can run of it."""
-    found = onnx.ModelProto.FromString(float32_twin(model))
+    found = onnx.ModelProto.FromString(upcast_to_float32(model))
     graph, before, after = found.graph, [], []
     for value, casts in [(value, before) for value in graph.input] + [(value, after) for value in graph.output]:
         if value.type.tensor_type.elem_type != FLOAT:
@@ -61,16 +61,16 @@ def bfloat16_outside(model: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("case", ["olmoe", "llama"])
-def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_float32_twin(case: str, tmp_path: Path) -> None:
+def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_upcast_to_float32(case: str, tmp_path: Path) -> None:
     write_model(tmp_path / "source", case)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None, precision="bfloat16")
     (path,) = [exported.path(variant.id) for variant in exported.plan.variants]
-    twin, outside = (
+    upcast, outside = (
         OnnxDecoder(open_session(model, data_folder=path.parent, threads=1, spinning=False))
-        for model in (float32_twin(path.read_bytes()), bfloat16_outside(path.read_bytes()))
+        for model in (upcast_to_float32(path.read_bytes()), bfloat16_outside(path.read_bytes()))
     )
     ids = np.random.default_rng(0).integers(2, 128, (2, 9))
-    caches = [decoder.start(batch=2, capacity=20) for decoder in (twin, outside)]
+    caches = [decoder.start(batch=2, capacity=20) for decoder in (upcast, outside)]
     for values, counts in ((ids, (9, 5)), (ids[:, :1], (1, 1)), (ids[:, :4], (2, 4))):
         expected, found = (cache.run(values, counts=counts)["logits"] for cache in caches)
         assert found.dtype == np.float32
