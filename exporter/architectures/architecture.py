@@ -79,9 +79,9 @@ class Architecture:
 
     @property
     def block_pattern(self) -> re.Pattern[str]:
-        """Matches the tensor names of a block from their first character; group 1 is the index, group 2 what follows
-        it."""
-        return re.compile(rf"^{re.escape(self.tensors.block_prefix)}(0|[1-9][0-9]*)\.(.+)$", re.ASCII)
+        """Matches the whole tensor names of a block, whatever characters they hold; group 1 is the index, group 2 what
+        follows it."""
+        return re.compile(rf"{re.escape(self.tensors.block_prefix)}(0|[1-9][0-9]*)\.(.+)", re.ASCII | re.DOTALL)
 
     @property
     def expert_pattern(self) -> re.Pattern[str] | None:
@@ -92,7 +92,7 @@ class Architecture:
 
     def split_name(self, name: str) -> tuple[int, str] | None:
         """The block index and what follows it in a block's tensor name; None for a tensor that belongs to no block."""
-        found = self.block_pattern.match(name)
+        found = self.block_pattern.fullmatch(name)
         return None if found is None else (int(found[1]), found[2])
 
     def layer_name(self, layer: int, suffix: str) -> str:

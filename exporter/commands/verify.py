@@ -5,11 +5,13 @@ from pathlib import Path
 
 import click
 
-from exporter.checkpoint.checkpoint import open_checkpoint
+from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.missing_package import missing_package
 from exporter.commands.progress_bar import ProgressBar
+from exporter.family.standalone_layout import is_standalone
 from exporter.verify.family import AnswerCheck, GraphCheck, verify_family
-from exporter.verify.report import report_document, show_report
+from exporter.verify.report import Report, report_document, show_report
+from exporter.verify.standalone import GraphTest, verify_standalone
 from runtime.documents.checked_json import dump_document
 from runtime.text.terminal import terminal_width
 
@@ -27,16 +29,24 @@ FOLDER = click.Path(path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as a JSON document.")
 def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[str, ...], as_json: bool) -> None:
-    """Verify the family at DIR: its files, bytes, structure and code, and what its variants answer.
+    """Verify the family at DIR, or the variant copied out of one: its files, bytes, structure and code, and what its
+    variants answer.
 
     Ends with exit status 1 when any check fails; the table names the first file, tensor and bytes that are not what was
     written.
     """
     checkpoint = None if source is None else open_checkpoint(source)
-    answers = "--no-logits was given" if no_logits else _answers()
-    report = verify_family(
-        family, variants=variants, checkpoint=checkpoint, answers=answers, progress=ProgressBar(), graphs=_graphs()
-    )
+    if is_standalone(family):
+        report = _verify_standalone(family, checkpoint, variants, no_logits=no_logits)
+    else:
+        report = verify_family(
+            family,
+            variants=variants,
+            checkpoint=checkpoint,
+            answers="--no-logits was given" if no_logits else _answers,
+            graphs=_graphs,
+            progress=ProgressBar(),
+        )
     click.echo(
         dump_document(report_document(report)).decode()
         if as_json
@@ -45,6 +55,28 @@ def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[s
     )
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def _verify_standalone(
+    folder: Path, checkpoint: Checkpoint | None, variants: tuple[str, ...], *, no_logits: bool
+) -> Report:
+    if variants:
+        raise click.UsageError(f"--variant belongs to a family; {folder} is one variant")
+    return verify_standalone(
+        folder,
+        checkpoint=checkpoint,
+        answers="--no-logits was given" if no_logits else _answers,
+        graphs="--no-logits was given" if no_logits else _graph_test,
+        progress=ProgressBar(),
+    )
+
+
+def _graph_test() -> GraphTest | str:
+    try:
+        from exporter.verify.standalone_graphs import check_graphs  # imports onnxruntime
+    except ImportError as error:
+        return missing_package(error, extras="cpu")
+    return check_graphs
 
 
 def _graphs() -> GraphCheck | str:

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from exporter.checkpoint.checkpoint import INDEX
-from exporter.checkpoint.chunks import split_into_chunks
 from exporter.checkpoint.reader import SourceReader
 from exporter.family.records import source_record, variant_record
 from exporter.family.target_folder import looking_at
 from exporter.family.variant_folder import variant_index
 from exporter.plan.plan import Plan
+from exporter.weights.pipeline import Pipeline
 from exporter.weights.shard_layout import group_by_data
-from exporter.weights.shard_writer import CHUNK_BYTES, Lanes, TensorHasher
+from exporter.weights.shard_writer import digest_tensors
 from runtime.documents.checked_json import as_json, dump_document
-from runtime.documents.family_layout import MANIFEST
+from runtime.documents.family_layout import CONFIG, GRAPHS, INDEX, MANIFEST, WEIGHTS, auxiliary_path, variant_folder
 from runtime.documents.manifest import Manifest, read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import DocumentError, TargetError
@@ -59,34 +58,35 @@ def check_replaceable(target: Path, manifest: Manifest) -> None:
             )
 
 
-def same_plan(manifest: Manifest, plan: Plan, small_files: Mapping[str, bytes]) -> bool:
-    """Whether the manifest describes exactly the family of `plan`, as far as headers and small files say."""
+def same_plan(manifest: Manifest, plan: Plan, auxiliary: Mapping[str, bytes]) -> bool:
+    """Whether the manifest describes exactly the family of `plan`, as far as headers and auxiliary files say."""
     if manifest.source != source_record(plan) or manifest.choice != plan.choice:
         return False
     recorded = tuple(replace(variant, golden=None, checks=()) for variant in manifest.variants)
     if recorded != tuple(variant_record(variant, golden=None, checks=()) for variant in plan.variants):
         return False
     digests = {record.path: record.sha256 for record in manifest.files}
-    if {path for path in digests if path.startswith("weights/")} != {shard.path for shard in plan.shards}:
+    if {path for path in digests if path.startswith(f"{WEIGHTS}/")} != {shard.path for shard in plan.shards}:
         return False
     return all(
-        digests.get(path) == hashlib.sha256(data).hexdigest()
-        for path, data in _expected_files(plan, small_files).items()
+        digests.get(path) == hashlib.sha256(data).hexdigest() for path, data in _expected_files(plan, auxiliary).items()
     )
 
 
-def _expected_files(plan: Plan, small_files: Mapping[str, bytes]) -> dict[str, bytes]:
+def _expected_files(plan: Plan, auxiliary: Mapping[str, bytes]) -> dict[str, bytes]:
     names = {shard.path: tuple(tensor.name for tensor in shard.tensors) for shard in plan.shards}
-    expected = {f"carried/{name}": data for name, data in small_files.items()}
+    expected = {auxiliary_path(name): data for name, data in auxiliary.items()}
     for variant in plan.variants:
-        expected[f"variants/{variant.id}/config.json"] = dump_document(as_json(variant.config))
-        expected[f"variants/{variant.id}/{INDEX}"] = variant_index(variant, names)
+        expected[f"{variant_folder(variant.id)}/{CONFIG}"] = dump_document(as_json(variant.config))
+        expected[f"{variant_folder(variant.id)}/{INDEX}"] = variant_index(variant, names)
     return expected
 
 
 def graph_types(manifest: Manifest) -> tuple[str, ...]:
     """The types of weights the family has ONNX graphs in, sorted: the folders under onnx/."""
-    return tuple(sorted({record.path.split("/")[1] for record in manifest.files if record.path.startswith("onnx/")}))
+    return tuple(
+        sorted({record.path.split("/")[1] for record in manifest.files if record.path.startswith(f"{GRAPHS}/")})
+    )
 
 
 def damaged_file(target: Path, manifest: Manifest) -> str | None:
@@ -102,19 +102,16 @@ def damaged_file(target: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def same_tensors(target: Path, plan: Plan, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]) -> bool:
+def same_tensors(
+    target: Path, plan: Plan, reader: SourceReader, pipeline: Pipeline, advance: Callable[[int], None]
+) -> bool:
     """Whether every source tensor still has the digest that the family at `target` recorded for it. Reads the source
     once."""
     recorded = {tensor.source: tensor.sha256 for shard in read_tensor_digests(target) for tensor in shard.tensors}
     for group in group_by_data(plan.shards):
-        tensors = tuple(tensor.source for tensor in group[0].tensors)
-        hasher = TensorHasher(len(tensors))
-        for chunk in split_into_chunks(tensors, CHUNK_BYTES):
-            reader.read(chunk, lanes.buffers[0].view)
-            hasher.update(lanes.buffers[0].view, chunk)
-            advance(chunk.size)
-        for tensor, digest in zip(tensors, hasher.hexdigests(), strict=True):
-            if recorded.get(tensor.name) != digest:
-                return False
+        tensors = [tensor.source for tensor in group[0].tensors]
+        digests = digest_tensors(tensors, reader, pipeline, advance=advance)
+        if any(recorded.get(tensor.name) != digest for tensor, digest in zip(tensors, digests, strict=True)):
+            return False
     reader.check()
     return True

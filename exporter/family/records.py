@@ -4,13 +4,16 @@ resumed by. Pure."""
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import source_digest
 from exporter.plan.plan import Plan, PlannedVariant
+from runtime.documents.check import Check
 from runtime.documents.checked_json import as_json
-from runtime.documents.manifest import CheckRecord, SourceRecord, VariantRecord
+from runtime.documents.family_layout import CONFIG, variant_folder
+from runtime.documents.manifest import SourceRecord, VariantRecord
 from runtime.documents.schema import fields_of
 
 # Raised whenever the same plan would give other bytes: what an older trimoe staged is then not resumed.
@@ -21,7 +24,7 @@ SYNTHETIC_KEY = "trimoe_synthetic"
 def source_record(plan: Plan) -> SourceRecord:
     """The source as the manifest names it."""
     checkpoint = plan.checkpoint
-    shape = read_dimensions(plan.architecture, checkpoint.config, file=str(checkpoint.folder / "config.json"))
+    shape = read_dimensions(plan.architecture, checkpoint.config, file=str(checkpoint.folder / CONFIG))
     return SourceRecord(
         name=checkpoint.folder.resolve().name,
         architecture=plan.architecture.name,
@@ -33,11 +36,11 @@ def source_record(plan: Plan) -> SourceRecord:
     )
 
 
-def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[CheckRecord, ...]) -> VariantRecord:
+def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple[Check, ...]) -> VariantRecord:
     """A variant as the manifest lists it."""
     return VariantRecord(
         id=variant.id,
-        folder=f"variants/{variant.id}",
+        folder=variant_folder(variant.id),
         layers=variant.layers,
         removed=variant.removed,
         top_k=variant.top_k,
@@ -51,7 +54,7 @@ def variant_record(variant: PlannedVariant, *, golden: str | None, checks: tuple
     )
 
 
-def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
+def plan_identity(plan: Plan, auxiliary: Mapping[str, bytes]) -> str:
     """The sha256 over everything that decides the bytes of a family, and over size and time of the source files."""
     value = {
         "layout": LAYOUT,
@@ -63,7 +66,8 @@ def plan_identity(plan: Plan, small_files: Mapping[str, bytes]) -> str:
         "choice": fields_of(plan.choice),
         "variants": [_variant_value(variant) for variant in plan.variants],
         "shards": [[shard.path, [[t.source.name, t.name] for t in shard.tensors]] for shard in plan.shards],
-        "small": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(small_files.items())},
+        "graphs": None if plan.graphs is None else asdict(plan.graphs),
+        "auxiliary": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(auxiliary.items())},
     }
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

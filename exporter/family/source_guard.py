@@ -1,12 +1,12 @@
-"""What an export asks of its source besides the tensors it copies: a head that is as config.json says, and small files
-that stay as they were."""
+"""What an export asks of its source besides the tensors it copies: a head that is as config.json says, and auxiliary
+files that stay as they were."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.checkpoint.checkpoint import CONFIG, Checkpoint, TensorRecord
-from exporter.plan.config_edit import edit_carried
+from exporter.plan.config_edit import edit_auxiliary
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import read_bytes
 from runtime.errors import CheckpointError, DocumentError, SourceChangedError
@@ -55,9 +55,9 @@ def _same_bytes(checkpoint: Checkpoint, first: TensorRecord, second: TensorRecor
     return True
 
 
-def check_small_files(plan: Plan, small: Mapping[str, bytes]) -> None:
-    """Raise SourceChangedError unless config.json and the carried files are still those of the plan; `small` is what
-    `small_files` gave."""
+def check_auxiliary_files(plan: Plan, auxiliary: Mapping[str, bytes]) -> None:
+    """Raise SourceChangedError unless config.json and the auxiliary files are still those of the plan; `auxiliary` is
+    what `auxiliary_files` gave."""
     checkpoint = plan.checkpoint
     if hashlib.sha256(_read_again(checkpoint.folder / CONFIG)).hexdigest() != checkpoint.config_sha256:
         raise SourceChangedError(
@@ -66,7 +66,7 @@ def check_small_files(plan: Plan, small: Mapping[str, bytes]) -> None:
     for name in checkpoint.auxiliary:
         path = checkpoint.folder / name
         try:
-            same = edit_carried(plan.architecture, name, _read_again(path)) == small[name]
+            same = edit_auxiliary(plan.architecture, name, _read_again(path)) == auxiliary[name]
         except DocumentError:
             same = False
         if not same:

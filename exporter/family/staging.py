@@ -160,7 +160,7 @@ class Staging:
         self.kept = frozenset(kept)
         self._finished = len(kept)
         self._clear(kept)
-        (self.family / "weights").mkdir(parents=True, exist_ok=True)
+        self.family.mkdir(exist_ok=True)
         self._start_journal(path, [identity, *(dump_shard(record) for record in kept.values())])
         return kept
 

@@ -1,50 +1,62 @@
-"""Copy one variant out of a family as a checkpoint folder of its own, comparing every file with its recorded digest on
-the way."""
+"""Copy one variant out of a family as a checkpoint folder of its own that can be verified, comparing every file with
+its recorded digest on the way."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from exporter.family.existing import graph_types
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_space, check_target, looking_at, make_parent, publish, writing
-from exporter.family.variant_folder import clone
-from exporter.weights.aligned_file import AlignedBuffer, SequentialWriter
-from exporter.weights.shard_writer import CHUNK_BYTES
-from runtime.documents.atomic_file import sync_folder
-from runtime.documents.manifest import FileRecord, Manifest
-from runtime.errors import TargetError, VerificationError
+from exporter.family.standalone_layout import copied_files, copy_manifest, place_in_copy
+from exporter.family.target_folder import check_new_folder, check_space, make_parent, publish, writing
+from exporter.weights.file_copy import copy_file
+from exporter.weights.pipeline import Pipeline, make_pipeline
+from runtime.documents.atomic_file import sync_folder, write_atomically
+from runtime.documents.family_layout import MANIFEST, STANDALONE, TENSORS
+from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, dump_manifest
+from runtime.documents.tensor_digests import dump_tensor_digests, read_tensor_digests
+from runtime.errors import DocumentError, VerificationError
 from runtime.text.progress import Progress
 
 
-def export_standalone(family: Path, manifest: Manifest, variant_id: str, target: Path, *, progress: Progress) -> int:
-    """Write the variant's folder to `target`, a missing or empty folder, in one visible step, as real files. Returns
-    their bytes.
+def copy_variant(
+    family: Path,
+    manifest: Manifest,
+    variant_id: str,
+    target: Path,
+    *,
+    precisions: tuple[str, ...] = (),
+    progress: Progress,
+) -> int:
+    """Write the variant to `target`, a missing or empty folder, in one visible step, as real files (see
+    exporter.family.standalone_layout). Returns the bytes copied.
 
-    The file system's clones are used where it has them. Raises DocumentError for an id the family does not have,
-    TargetError, and VerificationError naming a file that is not what the manifest records.
+    With `precisions` its graphs in these types come along, each with the data file of the whole family as it is: every
+    file then is the one whose digest was recorded and whose answers were checked at export, while a data file without
+    the blocks that this variant lacks would need other graphs. The folders of onnxruntime-genai stay: all but a config
+    in them are second names of other files.
+
+    The file system's clones are used where it has them. Raises DocumentError for an id or a type that the family does
+    not have, TargetError, and VerificationError naming a file that is not what the manifest records.
     """
-    folder = manifest.variant(variant_id).folder
-    records = tuple(record for record in manifest.files if record.path.startswith(f"{folder}/"))
-    check_target(target, family)
-    with looking_at(target):
-        taken = target.exists() and any(target.iterdir())
-    if taken:
-        raise TargetError(f"{target}: exists and is not empty; give a new folder")
+    variant = manifest.variant(variant_id)
+    _check_types(family, manifest, precisions)
+    check_new_folder(target, family)
+    records = copied_files(manifest, variant, precisions)
     make_parent(target)
     total = sum(record.size for record in records)
     try:
-        with Staging(target) as staging, writing(staging.path, total), ThreadPoolExecutor(1) as pool:
+        with Staging(target) as staging, writing(staging.path, total):
             staging.resume(f"standalone {variant_id}")
-            (staging.family / "weights").rmdir()
             check_space(staging.family, total)
             progress.begin("copying", total)
-            buffers = (AlignedBuffer(CHUNK_BYTES), AlignedBuffer(CHUNK_BYTES))
-            for record in records:
-                path = staging.family / record.path.removeprefix(f"{folder}/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _copy(family, record, path, buffers, pool, progress)
-            sync_folder(staging.family)
+            _copy_files(family, staging.family, variant, records, progress)
+            tensors = _write_digests(family, staging.family, records)
+            alone = copy_manifest(manifest, variant, (*records, tensors), precisions)
+            write_atomically(staging.family / STANDALONE / MANIFEST, dump_manifest(alone))
+            _sync_folders(staging.family)
             publish(staging.family, target)
             staging.remove()
     finally:
@@ -52,57 +64,54 @@ def export_standalone(family: Path, manifest: Manifest, variant_id: str, target:
     return total
 
 
-def _copy(
-    family: Path,
-    record: FileRecord,
-    path: Path,
-    buffers: tuple[AlignedBuffer, AlignedBuffer],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
+def _copy_files(
+    family: Path, copy: Path, variant: VariantRecord, records: Sequence[FileRecord], progress: Progress
 ) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pipeline = make_pipeline(pool)
+        for record in records:
+            _copy(family, record, copy / place_in_copy(record.path, variant), pipeline, progress)
+
+
+def _check_types(family: Path, manifest: Manifest, precisions: Sequence[str]) -> None:
+    present = graph_types(manifest)
+    for name in precisions:
+        if name not in present:
+            found = ", ".join(present) or "none"
+            raise DocumentError(f"{family}: no ONNX graphs in {name}; it has {found}")
+
+
+def _copy(family: Path, record: FileRecord, path: Path, pipeline: Pipeline, progress: Progress) -> None:
     source = family / record.path
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise VerificationError(f"{source}: listed in the manifest but cannot be read: {error.strerror}") from error
     try:
-        cloned = clone(source, path)
-        if cloned:
-            digest = _digest(descriptor, buffers[0], progress)
-        else:
-            digest = _digest_and_write(descriptor, path, buffers, pool, progress)
+        written = copy_file(descriptor, path, pipeline, progress.advance)
     finally:
         os.close(descriptor)
-    if path.stat().st_size != record.size or digest != record.sha256:
+    if (written.size, written.sha256) != (record.size, record.sha256):
         raise VerificationError(
             f"{source}: not the file the manifest records; `trimoe verify {family}` names the bytes that differ"
         )
 
 
-def _digest(descriptor: int, buffer: AlignedBuffer, progress: Progress) -> str:
-    hasher, offset = hashlib.sha256(), 0
-    while count := os.preadv(descriptor, [buffer.view], offset):
-        hasher.update(buffer.view[:count])
-        offset += count
-        progress.advance(count)
-    return hasher.hexdigest()
+def _write_digests(family: Path, copy: Path, records: Sequence[FileRecord]) -> FileRecord:
+    """Write tensors.json of the copy: what the family's says of the weights that are there. Returns its record."""
+    present = {record.sha256 for record in records}
+    try:
+        shards = tuple(shard for shard in read_tensor_digests(family) if shard.sha256 in present)
+    except DocumentError as error:
+        raise VerificationError(str(error)) from error
+    data = dump_tensor_digests(shards)
+    (copy / STANDALONE).mkdir(exist_ok=True)
+    write_atomically(copy / STANDALONE / TENSORS, data)
+    return FileRecord(path=TENSORS, size=len(data), sha256=hashlib.sha256(data).hexdigest(), link_of=None)
 
 
-def _digest_and_write(
-    descriptor: int,
-    path: Path,
-    buffers: tuple[AlignedBuffer, AlignedBuffer],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> str:
-    """Copy what `descriptor` reads to `path`; the digest is taken in the pool's thread while the bytes are written."""
-    hasher, offset = hashlib.sha256(), 0
-    with SequentialWriter(path, buffers[1]) as writer:
-        while count := os.preadv(descriptor, [buffers[0].view], offset):
-            hashing = pool.submit(hasher.update, buffers[0].view[:count])
-            writer.write(buffers[0].view[:count])
-            hashing.result()
-            offset += count
-            progress.advance(count)
-        writer.finish()
-    return hasher.hexdigest()
+def _sync_folders(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)

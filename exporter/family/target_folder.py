@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.documents.atomic_file import sync_folder
+from runtime.documents.family_layout import MANIFEST, STANDALONE, TENSORS
 from runtime.errors import TargetError
 
 _RENAME_EXCHANGE = 2
@@ -24,7 +25,7 @@ _SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def check_target(target: Path, source: Path | None) -> None:
     """Raise TargetError unless `target` may become a folder: apart from `source`, no link, file or mount, and not below
-    a file or a dead link.
+    a file, a dead link, a family or a variant that was copied out of one.
 
     What an existing folder holds is not looked at. Missing parent folders are created later, in `make_parent`.
     """
@@ -32,6 +33,16 @@ def check_target(target: Path, source: Path | None) -> None:
         _check_kind(target)
         if source is not None:
             _check_apart(target, source)
+        _check_outside_families(target)
+
+
+def check_new_folder(target: Path, source: Path | None) -> None:
+    """Like `check_target`, for what replaces nothing: raise TargetError also for a folder that is not empty."""
+    check_target(target, source)
+    with looking_at(target):
+        taken = target.exists() and any(target.iterdir())
+    if taken:
+        raise TargetError(f"{target}: exists and is not empty; give a new folder")
 
 
 def _check_kind(target: Path) -> None:
@@ -59,6 +70,14 @@ def _check_apart(target: Path, source: Path) -> None:
         raise TargetError(f"{target}: inside the source {source}, which is never written to")
     if real_source.is_relative_to(real_target):
         raise TargetError(f"{target}: contains the source {source}, which is never replaced")
+
+
+def _check_outside_families(target: Path) -> None:
+    """Whatever is added to a finished family makes it one that its manifest does not describe."""
+    for parent in Path(os.path.realpath(target)).parents:
+        for place, what in ((parent, "the family"), (parent / STANDALONE, "the standalone variant")):
+            if (place / MANIFEST).is_file() and (place / TENSORS).is_file():
+                raise TargetError(f"{target}: inside {what} {parent}, which nothing is added to; give a folder outside")
 
 
 def make_parent(target: Path) -> None:

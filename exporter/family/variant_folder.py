@@ -2,7 +2,6 @@
 variant."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,26 +9,25 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from exporter.checkpoint.checkpoint import INDEX
-from exporter.plan.config_edit import edit_carried
+from exporter.plan.config_edit import edit_auxiliary
 from exporter.plan.plan import Plan, PlannedVariant
+from exporter.weights.file_copy import clone
 from runtime.documents.checked_json import as_json, dump_document, read_bytes
+from runtime.documents.family_layout import CONFIG, INDEX, auxiliary_path, variant_folder
 from runtime.documents.manifest import FileRecord
 from runtime.documents.tensor_digests import ShardDigests
 
-_FICLONE = 0x40049409
 _NO_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS, errno.EACCES)
-_NO_CLONE = (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY)
 
 
-def small_files(plan: Plan) -> dict[str, bytes]:
+def auxiliary_files(plan: Plan) -> dict[str, bytes]:
     """The files stored once under carried/ and linked into variants, by name: tokenizer and processor files, and
     modeling files.
 
-    Raises DocumentError when a carried file cannot be read or edited.
+    Raises DocumentError when a auxiliary file cannot be read or edited.
     """
     files = {
-        name: edit_carried(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
+        name: edit_auxiliary(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
         for name in plan.checkpoint.auxiliary
     }
     modeling = resources.files("runtime.modeling")
@@ -40,7 +38,7 @@ def small_files(plan: Plan) -> dict[str, bytes]:
 
 
 def travels_with(name: str, plan: Plan, variant: PlannedVariant) -> bool:
-    """Whether the small file `name` belongs to the variant's folder: every carried file, and the modeling files the
+    """Whether the file `name` belongs to the variant's folder: every auxiliary file, and the modeling files the
     variant names."""
     return name in plan.checkpoint.auxiliary or name in variant.modeling_files
 
@@ -110,24 +108,13 @@ def link_or_copy(path: Path, name: Path) -> bool:
             raise
     else:
         return True
-    if not clone(path, name):
-        shutil.copyfile(path, name)
+    with path.open("rb") as source:
+        if clone(source.fileno(), name):
+            return False
+    shutil.copyfile(path, name)
     with name.open("rb") as stream:
         os.fsync(stream.fileno())
     return False
-
-
-def clone(path: Path, name: Path) -> bool:
-    """Make `name` share the blocks of `path` where the file system can; False, leaving an empty or no file, where it
-    cannot."""
-    with path.open("rb") as source, name.open("wb") as target:
-        try:
-            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-        except OSError as error:
-            if error.errno not in _NO_CLONE:
-                raise
-            return False
-    return True
 
 
 def can_link(folder: Path) -> bool:
@@ -147,21 +134,21 @@ def can_link(folder: Path) -> bool:
         probe.unlink(missing_ok=True)
 
 
-def write_variants(files: FamilyFiles, plan: Plan, small: Mapping[str, bytes]) -> None:
-    """Write carried/ (`small`, see `small_files`) and the folder of every variant; the plan's shards are already
-    recorded in `files`."""
-    for name, data in sorted(small.items()):
-        files.write(f"carried/{name}", data)
+def write_variants(files: FamilyFiles, plan: Plan, auxiliary: Mapping[str, bytes]) -> None:
+    """Write carried/ (`auxiliary`, see `auxiliary_files`) and the folder of every variant; the plan's shards are
+    already recorded in `files`."""
+    for name, data in sorted(auxiliary.items()):
+        files.write(auxiliary_path(name), data)
     names = {shard.path: tuple(tensor.name for tensor in shard.tensors) for shard in plan.shards}
     for variant in plan.variants:
-        folder = f"variants/{variant.id}"
-        files.write(f"{folder}/config.json", dump_document(as_json(variant.config)))
+        folder = variant_folder(variant.id)
+        files.write(f"{folder}/{CONFIG}", dump_document(as_json(variant.config)))
         files.write(f"{folder}/{INDEX}", variant_index(variant, names))
         for number, path in enumerate(variant.shards, start=1):
             files.link(path, f"{folder}/{shard_name(number, len(variant.shards))}")
-        for name in sorted(small):
+        for name in sorted(auxiliary):
             if travels_with(name, plan, variant):
-                files.link(f"carried/{name}", f"{folder}/{name}")
+                files.link(auxiliary_path(name), f"{folder}/{name}")
 
 
 def shard_name(number: int, count: int) -> str:

@@ -59,29 +59,8 @@ def read_decoder(
     Raises PlanError for what the graphs cannot compute: activations other than silu, rotary tables that change with the
     length.
     """
-    layout = architecture.decoder
-    activation = getattr(config, "hidden_act", "silu")
-    if activation not in ("silu", "swish"):
-        raise PlanError(
-            f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu"
-        )
-    layer_of = {
-        block: layer for layer, block in enumerate(range(config.num_hidden_layers) if layers is None else layers)
-    }
-    by_block: dict[int, dict[str, TensorRecord]] = {block: {} for block in layer_of}
-    for name, record in checkpoint.tensors.items():
-        split = architecture.split_name(name)
-        if split is not None:
-            by_block.setdefault(split[0], {})[split[1]] = record
-    heads = config.num_attention_heads
-    head_dim = (
-        getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
-    )
-    if head_dim % HEAD_MULTIPLE:
-        raise PlanError(
-            f"{checkpoint.folder}: heads of width {head_dim} have no ONNX form: the attention kernel takes "
-            f"multiples of {HEAD_MULTIPLE}"
-        )
+    _check_activation(checkpoint, config)
+    layout, heads, head_dim = architecture.decoder, config.num_attention_heads, _head_dim(checkpoint, config)
     cos, sin = rotary_tables(config, head_dim)
     tied = bool(config.tie_word_embeddings) or layout.head not in checkpoint.tensors
     renormalised = config.norm_topk_prob if layout.renormalised is None else layout.renormalised
@@ -97,10 +76,43 @@ def read_decoder(
         tied_head=tied,
         cos=cos,
         sin=sin,
-        blocks=tuple(
-            _block(layout, config, block, layer_of.get(block), by_block.get(block, {}))
-            for block in range(max(by_block) + 1)
-        ),
+        blocks=_blocks(architecture, checkpoint, config, layers),
+    )
+
+
+def _check_activation(checkpoint: Checkpoint, config: Any) -> None:
+    activation = getattr(config, "hidden_act", "silu")
+    if activation not in ("silu", "swish"):
+        raise PlanError(
+            f"{checkpoint.folder}: hidden_act is {activation!r}; the fused experts of ONNX Runtime compute silu"
+        )
+
+
+def _head_dim(checkpoint: Checkpoint, config: Any) -> int:
+    stated = getattr(config, "attention_head_dim", None) or getattr(config, "head_dim", None)
+    width: int = stated or config.hidden_size // config.num_attention_heads
+    if width % HEAD_MULTIPLE:
+        raise PlanError(
+            f"{checkpoint.folder}: heads of width {width} have no ONNX form: the attention kernel takes "
+            f"multiples of {HEAD_MULTIPLE}"
+        )
+    return width
+
+
+def _blocks(
+    architecture: Architecture, checkpoint: Checkpoint, config: Any, layers: Sequence[int] | None
+) -> tuple[BlockSpec, ...]:
+    """Every block up to the last that has tensors or is a layer of `config`."""
+    kept = range(config.num_hidden_layers) if layers is None else layers
+    layer_of = {block: layer for layer, block in enumerate(kept)}
+    by_block: dict[int, dict[str, TensorRecord]] = {block: {} for block in layer_of}
+    for name, record in checkpoint.tensors.items():
+        split = architecture.split_name(name)
+        if split is not None:
+            by_block.setdefault(split[0], {})[split[1]] = record
+    return tuple(
+        _block(architecture.decoder, config, block, layer_of.get(block), by_block.get(block, {}))
+        for block in range(max(by_block) + 1)
     )
 
 

@@ -16,16 +16,25 @@ from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.weights.decoder_weights import decoder_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.graphs.weights.vision_weights import vision_tensors
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.model_class import read_model_config
-from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, VARIANT
+from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, graph_data_name, graph_path
+from runtime.documents.graph_contract import (
+    ARCHITECTURE,
+    FAMILY_DIGEST,
+    INPUTS_EMBEDS,
+    LAYERS,
+    PRECISION,
+    REMOVED_BLOCKS,
+    SOURCE_DIGEST,
+    TOP_K,
+    TRIMOE_VERSION,
+    VARIANT,
+)
 from runtime.documents.manifest import VariantRecord
 from runtime.errors import CheckpointError
-
-FOLDER = "onnx"
-VISION, EMBEDDINGS = "vision", "embeddings"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +58,7 @@ def read_source(plan: Plan) -> GraphSource:
     graphs cannot compute."""
     checkpoint, architecture = plan.checkpoint, plan.architecture
     if "quantization_config" in checkpoint.config:
-        place = f"{checkpoint.folder / 'config.json'}: quantization_config"
+        place = f"{checkpoint.folder / CONFIG}: quantization_config"
         raise CheckpointError(
             f"{place}: graphs are made from unquantised checkpoints; export this one as safetensors only"
         )
@@ -64,6 +73,12 @@ def read_source(plan: Plan) -> GraphSource:
     )
 
 
+def shared_graphs(source: GraphSource) -> tuple[str, ...]:
+    """The names of the graphs in front of the decoders, which all variants share."""
+    embeddings = (EMBEDDINGS,) if source.architecture.decoder.inputs == INPUTS_EMBEDS else ()
+    return (*embeddings, VISION) if source.has_vision else embeddings
+
+
 def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple[StoredTensor, ...]:
     """The tensors of the precision's data file, with offsets: each source block that a variant keeps, once. Raises
     PlanError, CheckpointError."""
@@ -71,26 +86,7 @@ def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple
     tensors = list(decoder_tensors(source.architecture, source.checkpoint, source.spec, precision, blocks=blocks))
     if source.has_vision:
         tensors += vision_tensors(source.checkpoint, source.config, precision.dtype)
-    return lay_out(tensors)
-
-
-def data_file(precision: Precision) -> str:
-    """The name of a precision's external data file, which all its graphs point into."""
-    return f"weights.{precision.name}.bin"
-
-
-def data_path(precision: Precision) -> str:
-    """The path of the data file relative to the family."""
-    return f"{FOLDER}/{precision.name}/{data_file(precision)}"
-
-
-def graph_path(precision: Precision, name: str) -> str:
-    """The path, relative to the family, of a variant's decoder (by its id), VISION or EMBEDDINGS: beside the data file.
-
-    One folder holds them all: ONNX Runtime opens no data outside the graph's folder, and tools of ONNX none that has
-    several names.
-    """
-    return f"{FOLDER}/{precision.name}/{name}.onnx"
+    return with_offsets(tensors)
 
 
 def build_graphs(
@@ -99,16 +95,20 @@ def build_graphs(
     """Every graph of the precision with its path relative to the family: one decoder a variant, and the shared ones."""
     weights = {tensor.name: tensor for tensor in tensors}
     metadata = _metadata(source, precision, digest)
-    shared: dict[str, Any] = {"data_file": data_file(precision), "dtype": precision.dtype, "metadata": metadata}
-    if source.architecture.decoder.inputs == "inputs_embeds":
+    shared: dict[str, Any] = {
+        "data_file": graph_data_name(precision.name),
+        "dtype": precision.dtype,
+        "metadata": metadata,
+    }
+    if source.architecture.decoder.inputs == INPUTS_EMBEDS:
         yield (
-            graph_path(precision, EMBEDDINGS),
+            graph_path(precision.name, EMBEDDINGS),
             build_embeddings(source.spec.hidden, weights, images=source.has_vision, **shared),
         )
     if source.has_vision:
-        yield graph_path(precision, VISION), build_vision(source.config, weights, **shared)
+        yield graph_path(precision.name, VISION), build_vision(source.config, weights, **shared)
     for variant in plan.variants:
-        yield graph_path(precision, variant.id), build_variant(source, variant, precision, weights, metadata)
+        yield graph_path(precision.name, variant.id), build_variant(source, variant, precision, weights, metadata)
 
 
 def build_variant(
@@ -125,7 +125,7 @@ def build_variant(
         weights,
         layers=variant.layers,
         top_k=variant.top_k,
-        data_file=data_file(precision),
+        data_file=graph_data_name(precision.name),
         dtype=precision.dtype,
         metadata={**shared, **variant_metadata(variant)},
     )
@@ -135,17 +135,17 @@ def variant_metadata(variant: PlannedVariant | VariantRecord) -> dict[str, str]:
     """What a decoder graph says of its variant."""
     return {
         VARIANT: variant.id,
-        "trimoe.layers": " ".join(map(str, variant.layers)),
-        "trimoe.removed_blocks": " ".join(map(str, variant.removed)),
-        "trimoe.top_k": " ".join(map(str, variant.top_k or ())),
+        LAYERS: " ".join(map(str, variant.layers)),
+        REMOVED_BLOCKS: " ".join(map(str, variant.removed)),
+        TOP_K: " ".join(map(str, variant.top_k or ())),
     }
 
 
 def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> dict[str, str]:
     return {
         **({} if digest is None else {FAMILY_DIGEST: digest}),
-        "trimoe.version": importlib.metadata.version("trimoe"),
-        "trimoe.family": source.architecture.name,
-        "trimoe.source_digest": source_digest(source.checkpoint),
+        TRIMOE_VERSION: importlib.metadata.version("trimoe"),
+        ARCHITECTURE: source.architecture.name,
+        SOURCE_DIGEST: source_digest(source.checkpoint),
         PRECISION: precision.name,
     }

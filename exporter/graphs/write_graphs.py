@@ -7,12 +7,14 @@ import onnx_ir as ir
 
 from exporter.family.variant_folder import FamilyFiles
 from exporter.graphs.build.genai_config import DECODER, genai_config
-from exporter.graphs.graph_set import FOLDER, GraphSource, build_graphs, data_file, data_path, graph_path, plan_tensors
+from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor
+from exporter.graphs.weights.stored_tensor import StoredTensor, View
 from exporter.graphs.weights.weight_file import write_weights
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import dump_document
+from runtime.documents.family_layout import graph_data_name, graph_data_path, graph_folder, graph_path
+from runtime.documents.graph_contract import INPUTS_EMBEDS
 from runtime.documents.tensor_digests import ShardDigests
 
 
@@ -25,7 +27,7 @@ def write_data(
     Raises CheckpointError, SourceChangedError, PlanError, OSError.
     """
     tensors = plan_tensors(source, plan, precision)
-    return write_weights(source.checkpoint.folder, tensors, folder, data_path(precision), progress)
+    return write_weights(source.checkpoint.folder, tensors, folder, graph_data_path(precision.name), progress)
 
 
 def write_graphs(
@@ -45,14 +47,14 @@ def write_graphs(
     """
     for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=digest):
         files.write(path, to_bytes(model))
-    if source.architecture.decoder.inputs == "inputs_embeds":
+    if source.architecture.decoder.inputs == INPUTS_EMBEDS:
         return
     for variant in plan.variants:
-        folder = f"{FOLDER}/{precision.name}/{variant.id}"
+        folder = f"{graph_folder(precision.name)}/{variant.id}"
         document = genai_config(source.spec, source.checkpoint.config, layers=len(variant.layers))
         files.write(f"{folder}/genai_config.json", dump_document(document))
-        files.link(graph_path(precision, variant.id), f"{folder}/{DECODER}")
-        files.link(data_path(precision), f"{folder}/{data_file(precision)}")
+        files.link(graph_path(precision.name, variant.id), f"{folder}/{DECODER}")
+        files.link(graph_data_path(precision.name), f"{folder}/{graph_data_name(precision.name)}")
         for name, path in sorted(carried.items()):
             files.link(path, f"{folder}/{name}")
 
@@ -65,4 +67,4 @@ def to_bytes(model: ir.Model) -> bytes:
 
 def total_bytes(tensors: tuple[StoredTensor, ...]) -> int:
     """The bytes that writing them will report."""
-    return sum(tensor.bytes for tensor in tensors if tensor.view_of is None)
+    return sum(tensor.bytes for tensor in tensors if not isinstance(tensor.fill, View))

@@ -94,8 +94,8 @@ def _own_type(architecture: Architecture, edited: dict[str, Any]) -> None:
     edited["auto_map"] = dict(architecture.own_type.auto_map)
 
 
-def edit_carried(architecture: Architecture, name: str, data: bytes) -> bytes:
-    """The bytes of a carried file (tokenizer, processor, …) as they stand in a variant.
+def edit_auxiliary(architecture: Architecture, name: str, data: bytes) -> bytes:
+    """The bytes of an auxiliary file (tokenizer, processor, …) as they stand in a variant.
 
     Processor files that name the source's remote code get the architecture's own classes instead, or lose the
     reference where the architecture has none, because the source's code does not travel. Every other file, and a

@@ -12,8 +12,8 @@ from runtime.errors import PlanError
 class ExpertChoice:
     """`per_block[b]` experts per token at source block b (None: a dense architecture).
 
-    `label` is the part of a variant's id: "k4", "kmix" for a list, "" for dense; `digest` the short digest of a list,
-    "" otherwise.
+    `label` is the part of a variant's id: "k4", "kmix" for a list of several values, "" for dense; `digest` the short
+    digest of such a list, "" otherwise.
     """
 
     label: str
@@ -32,7 +32,8 @@ def choose_experts(
     value.
 
     A value applies to the blocks after block 0 that have experts; block 0 and blocks without experts keep the source's.
-    The digest of a list is the first 8 hexadecimal digits of the sha256 of its values joined by commas.
+    A list that says the same as one value is that choice, with its label. The digest of a list is the first 8
+    hexadecimal digits of the sha256 of its values joined by commas.
 
     Raises PlanError: any value for a dense architecture, both kinds at once, values out of 1–experts, a value twice,
     a list of the wrong length, a list that changes block 0 or a block without experts.
@@ -72,5 +73,8 @@ def _from_list(shape: ModelDimensions, values: tuple[int, ...], source: int) -> 
                 else f"block {block} has no experts and keeps the source's top_k"
             )
             raise PlanError(f"the top_k list gives block {block} the value {value}: {reason}, {source}")
+    given = {value for block, value in enumerate(values) if block > 0 and shape.sparse[block]}
+    if len(given) <= 1:
+        return _from_value(shape, given.pop() if given else source, source)
     digest = hashlib.sha256(",".join(map(str, values)).encode()).hexdigest()[:8]
     return ExpertChoice(label="kmix", digest=digest, per_block=values)

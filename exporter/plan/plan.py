@@ -15,7 +15,9 @@ from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendat
 from exporter.plan.blocks import Removal, Selection, choose_blocks
 from exporter.plan.config_edit import edit_config
 from exporter.plan.experts import ExpertChoice, choose_experts
+from exporter.plan.formats import GRAPH_LAYOUT, GraphFormat
 from exporter.plan.second_evidence import compare_evidence
+from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, shard_path
 from runtime.documents.manifest import ChoiceRecord, DropRecord, EvidenceEntry
 from runtime.errors import PlanError
 
@@ -27,7 +29,8 @@ class PlanRequest:
     `chosen` decides which blocks go; `also` is only compared. `depths` are numbers of kept blocks (None: all that the
     evidence covers). `top_ks` are experts per token of the layers after block 0 (None: the source's); `top_k_list` is
     instead one value per source block, block 0 included, which must keep the source's. `protected` blocks are never
-    removed; block 0 is protected without being listed.
+    removed; block 0 is protected without being listed. `graphs` are the types of weights, by name, in which the family
+    gets ONNX graphs too.
     """
 
     chosen: Importance | Recommendations | ExplicitRemovals
@@ -36,6 +39,7 @@ class PlanRequest:
     top_ks: tuple[int, ...] | None = None
     top_k_list: tuple[int, ...] | None = None
     protected: tuple[int, ...] = ()
+    graphs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,21 +92,19 @@ class PlannedVariant:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Everything an export will do. `shards` are the unique files under weights/, in writing order; `bytes` their
-    tensor bytes."""
+    tensor bytes. `graphs` are asked for besides (None: safetensors only)."""
 
     architecture: Architecture
     checkpoint: Checkpoint
     choice: ChoiceRecord
     variants: tuple[PlannedVariant, ...]
     shards: tuple[PlannedShard, ...]
+    graphs: GraphFormat | None = None
 
     @property
     def bytes(self) -> int:
         """Tensor bytes that the family occupies on disk, each unique (block, layer) shard counted once."""
         return sum(tensor.source.bytes for shard in self.shards for tensor in shard.tensors)
-
-
-NON_BLOCK = "weights/non-block.safetensors"
 
 
 def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
@@ -115,7 +117,7 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     Raises PlanError, CheckpointError or DocumentError: see `find_family`, `read_shape`, `split_blocks`,
     `choose_blocks`, `choose_experts` and `edit_config` for what is refused.
     """
-    file = str(checkpoint.folder / "config.json")
+    file = str(checkpoint.folder / CONFIG)
     architecture = find_architecture(checkpoint.config, file=file)
     shape = read_dimensions(architecture, checkpoint.config, file=file)
     tensors = split_blocks(architecture, shape, checkpoint.tensors.values(), place=str(checkpoint.folder))
@@ -123,12 +125,21 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     selection = choose_blocks(request.chosen, blocks=shape.blocks, protected=protected, depths=request.depths)
     experts = choose_experts(architecture, shape, top_ks=request.top_ks, top_k_list=request.top_k_list)
     drafts = _drafts(selection.removals, experts, shape.blocks)
-    shards = _shards(architecture, checkpoint, tensors, drafts)
+    source = _Source(architecture=architecture, checkpoint=checkpoint, shape=shape, tensors=tensors)
+    shards = _shards(source, drafts)
     users = Counter(path for draft in drafts for path in draft.shards)
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
-    variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
+    variants = tuple(_variant(source, draft, users, sizes) for draft in drafts)
     choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint))
-    return Plan(architecture=architecture, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
+    graphs = GraphFormat(precisions=request.graphs, layout=GRAPH_LAYOUT) if request.graphs else None
+    return Plan(
+        architecture=architecture,
+        checkpoint=checkpoint,
+        choice=choice,
+        variants=variants,
+        shards=shards,
+        graphs=graphs,
+    )
 
 
 def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
@@ -136,6 +147,16 @@ def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
     if absent:
         raise PlanError(f"cannot protect blocks {absent}: the model has blocks 0–{blocks - 1}")
     return tuple(sorted({0, *asked}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Source:
+    """The checkpoint as it is cut: its architecture, its dimensions, and its tensors by block."""
+
+    architecture: Architecture
+    checkpoint: Checkpoint
+    shape: ModelDimensions
+    tensors: BlockTensors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,11 +168,7 @@ class _Draft:
 
     @property
     def shards(self) -> tuple[str, ...]:
-        return (*(_shard_path(block, layer) for layer, block in enumerate(self.layers)), NON_BLOCK)
-
-
-def _shard_path(block: int, layer: int) -> str:
-    return f"weights/block-{block:02d}-layer-{layer:02d}.safetensors"
+        return (*(shard_path(block, layer) for layer, block in enumerate(self.layers)), NON_BLOCK_SHARD)
 
 
 def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], blocks: int) -> tuple[_Draft, ...]:
@@ -167,12 +184,10 @@ def _drafts(removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], bl
     return tuple(drafts.values())
 
 
-def _shards(
-    architecture: Architecture, checkpoint: Checkpoint, tensors: BlockTensors, drafts: tuple[_Draft, ...]
-) -> tuple[PlannedShard, ...]:
+def _shards(source: _Source, drafts: tuple[_Draft, ...]) -> tuple[PlannedShard, ...]:
     """All unique shards, by block and layer, the non-block tensors last; inside a shard by place in the source, to read
     it in order."""
-    order = {file.name: i for i, file in enumerate(checkpoint.files)}
+    order = {file.name: i for i, file in enumerate(source.checkpoint.files)}
 
     def place(tensor: PlannedTensor) -> tuple[int, int, str]:
         return order[tensor.source.file], tensor.source.begin, tensor.name
@@ -180,51 +195,57 @@ def _shards(
     shards = []
     for block, layer in sorted({(block, layer) for draft in drafts for layer, block in enumerate(draft.layers)}):
         moved = [
-            PlannedTensor(source=record, name=architecture.layer_name(layer, rest))
-            for rest, record in tensors.blocks[block].items()
+            PlannedTensor(source=record, name=source.architecture.layer_name(layer, rest))
+            for rest, record in source.tensors.blocks[block].items()
         ]
         shards.append(
             PlannedShard(
-                path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
+                path=shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
             )
         )
-    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.non_block), key=place))
-    return (*shards, PlannedShard(path=NON_BLOCK, block=None, layer=None, tensors=rest))
+    rest = tuple(
+        sorted((PlannedTensor(source=record, name=record.name) for record in source.tensors.non_block), key=place)
+    )
+    return (*shards, PlannedShard(path=NON_BLOCK_SHARD, block=None, layer=None, tensors=rest))
 
 
-def _variant(
-    architecture: Architecture,
-    checkpoint: Checkpoint,
-    shape: ModelDimensions,
-    tensors: BlockTensors,
-    draft: _Draft,
-    users: Mapping[str, int],
-    sizes: Mapping[str, int],
-    file: str,
-) -> PlannedVariant:
-    rest = sum(record.parameters for record in tensors.non_block)
-    parameters, active = rest, rest
-    for layer, block in enumerate(draft.layers):
-        count = sum(record.parameters for record in tensors.blocks[block].values())
-        experts = expert_parameters(architecture, tensors.blocks[block])
-        parameters += count
-        active += count - experts
-        if draft.top_k is not None and shape.experts is not None:
-            active += experts * draft.top_k[layer] // shape.experts
+def _variant(source: _Source, draft: _Draft, users: Mapping[str, int], sizes: Mapping[str, int]) -> PlannedVariant:
+    """`users` are the variants that use a shard, `sizes` its tensor bytes, both by its path."""
+    architecture, config = source.architecture, source.checkpoint.config
+    parameters, active = _parameters(source, draft)
     return PlannedVariant(
         id=draft.id,
         layers=draft.layers,
         removed=draft.removal.removed,
         top_k=draft.top_k,
         drop=draft.removal.drop,
-        config=edit_config(architecture, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
-        modeling_files=architecture.modeling_files(draft.top_k, shape.top_k),
+        config=edit_config(
+            architecture,
+            config,
+            layers=draft.layers,
+            top_k=draft.top_k,
+            file=str(source.checkpoint.folder / CONFIG),
+        ),
+        modeling_files=(architecture.modeling_files(draft.top_k, source.shape.top_k)),
         shards=draft.shards,
         parameters=parameters,
         active_parameters=active,
         bytes=sum(sizes[path] for path in draft.shards),
         shared_bytes=sum(sizes[path] for path in draft.shards if users[path] > 1),
     )
+
+
+def _parameters(source: _Source, draft: _Draft) -> tuple[int, int]:
+    """The elements of all tensors of the variant, and of those that one token uses."""
+    parameters = active = sum(record.parameters for record in source.tensors.non_block)
+    for layer, block in enumerate(draft.layers):
+        count = sum(record.parameters for record in source.tensors.blocks[block].values())
+        experts = expert_parameters(source.architecture, source.tensors.blocks[block])
+        parameters += count
+        active += count - experts
+        if draft.top_k is not None and source.shape.experts is not None:
+            active += experts * draft.top_k[layer] // source.shape.experts
+    return parameters, active
 
 
 def _source_notes(architecture: Architecture, checkpoint: Checkpoint) -> tuple[str, ...]:

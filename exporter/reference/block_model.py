@@ -3,7 +3,6 @@ a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,13 +10,13 @@ from torch import nn
 from torch.func import functional_call
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from exporter.architectures.architecture import Architecture
-from exporter.reference.block_weights import BlockWeights, Places, dtype_on_disk, stored
+from exporter.reference.block_weights import BlockWeights, dtype_on_disk, stored
 from exporter.reference.load_probe import use_runnable_experts
 from exporter.reference.model_class import read_model_config
+from exporter.reference.model_files import ModelFiles
 from exporter.reference.threads import using_threads
+from runtime.documents.family_layout import CONFIG
 from runtime.engines.torch.model_class import REFUSALS, explain
-from runtime.errors import TrimoeError
 from runtime.text.counted import counted
 
 Tensors = Mapping[str, torch.Tensor]
@@ -58,25 +57,16 @@ class BlockModel:
     tensor.
     """
 
-    def __init__(
-        self,
-        *,
-        folder: Path,
-        config: Mapping[str, Any],
-        architecture: Architecture,
-        places: Places,
-        error: type[TrimoeError],
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        """Build the model without weights. `config` is the folder's config.json, `places` the file of each tensor,
-        `dtype` overrides theirs."""
-        self.weights = BlockWeights(architecture=architecture, places=places, error=error)
-        self._folder, self._error = folder, error
-        model_class, self.config = read_model_config(folder, config, architecture=architecture, error=error)
+    def __init__(self, files: ModelFiles, *, dtype: torch.dtype | None = None) -> None:
+        """Build the model of `files` without weights; `dtype` overrides theirs."""
+        architecture, error = files.architecture, files.error
+        self.weights = BlockWeights(files)
+        self._folder, self._error = files.folder, error
+        model_class, self.config = read_model_config(files.folder, files.config, architecture=architecture, error=error)
         try:
-            self._model = _build_without_weights(model_class, self.config, dtype or _dtype(self.config, places, error))
+            self._model = _build_without_weights(model_class, self.config, dtype or _dtype(self.config, files))
         except REFUSALS as cause:
-            raise error(f"{folder / 'config.json'}: no model can be built from it: {explain(cause)}") from cause
+            raise error(f"{files.folder / CONFIG}: no model can be built from it: {explain(cause)}") from cause
         use_runnable_experts(self._model)
         blocks = self._model.get_submodule(architecture.tensors.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
@@ -87,7 +77,7 @@ class BlockModel:
         extra = sorted(layer for layer in self.weights.layers if layer >= len(self._blocks))
         if extra:
             raise error(
-                f"{folder}: tensors of layers {extra}, but config.json says there are {len(self._blocks)} layers"
+                f"{self._folder}: tensors of layers {extra}, but config.json says there are {len(self._blocks)} layers"
             )
         self._ignore = (*(self._model._keys_to_ignore_on_load_unexpected or ()), *_old_names(self._model))
 
@@ -102,18 +92,18 @@ class BlockModel:
         dtype: torch.dtype = self._model.dtype
         return dtype
 
-    def rest_expected(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint holds besides the blocks, on the meta device until `place_rest`."""
+    def non_block_expected(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint holds besides the blocks, on the meta device until `place_non_block`."""
         return stored(self._model)
 
-    def read_rest(self) -> dict[str, torch.Tensor]:
+    def read_non_block(self) -> dict[str, torch.Tensor]:
         """Read every tensor that belongs to no block."""
         with using_threads(1):  # many small copies
-            return self.weights.rest(self.rest_expected(), ignore=self._ignore)
+            return self.weights.non_block(self.non_block_expected(), ignore=self._ignore)
 
-    def place_rest(self, tensors: Tensors) -> None:
-        """Take `tensors` (from `read_rest`, of this model or of one with the same) as parameters; they are shared, not
-        copied."""
+    def place_non_block(self, tensors: Tensors) -> None:
+        """Take `tensors` (from `read_non_block`, of this model or of one with the same) as parameters; they are shared,
+        not copied."""
         for name, tensor in tensors.items():
             _put(self._model, name, tensor)
         self._model.tie_weights()
@@ -124,9 +114,9 @@ class BlockModel:
         """Raise what reading would raise for names and shapes, without reading; `shapes` are those on disk by name. For
         use before `start`."""
         self._model.tie_weights()
-        expected = self.rest_expected()
+        expected = self.non_block_expected()
         self.weights.check(None, expected, shapes=shapes, ignore=self._ignore)
-        present = {id(expected[name]) for name in self.weights.places_of(None) if name in expected}
+        present = {id(expected[name]) for name in self.weights.weight_map_of(None) if name in expected}
         self._refuse_absent([name for name, tensor in expected.items() if id(tensor) not in present])
         for layer, block in enumerate(self._expected):
             self.weights.check(layer, block, shapes=shapes, ignore=self._ignore)
@@ -206,16 +196,15 @@ def _old_names(model: PreTrainedModel) -> tuple[str, ...]:
     return (r"rotary_emb\.inv_freq$",) if rotary else ()
 
 
-def _dtype(config: PreTrainedConfig, places: Places, error: type[TrimoeError]) -> torch.dtype:
+def _dtype(config: PreTrainedConfig, files: ModelFiles) -> torch.dtype:
     """The type `from_pretrained` would load in: the config's, else that of the first floating-point tensor."""
     if isinstance(config.dtype, torch.dtype):
         return config.dtype
-    names = sorted(places, key=lambda name: (str(places[name]), name))
-    for name in names:
-        found = dtype_on_disk(places[name], name)
+    for name in sorted(files.weight_map, key=lambda name: (str(files.weight_map[name]), name)):
+        found = dtype_on_disk(files.weight_map[name], name)
         if found.is_floating_point and found.itemsize > 1:
             return found
-    raise error(f"{next(iter(places.values())).parent}: no floating-point tensor to take the model's type from")
+    raise files.error(f"{files.folder}: no floating-point tensor to take the model's type from")
 
 
 def _put(model: nn.Module, name: str, tensor: torch.Tensor) -> None:

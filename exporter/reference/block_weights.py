@@ -9,26 +9,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from exporter.architectures.architecture import Architecture
-from exporter.checkpoint.checkpoint import INDEX
-from runtime.documents.checked_json import read_document
-from runtime.errors import TrimoeError
+from exporter.reference.model_files import ModelFiles, WeightMap
 from runtime.text.counted import counted
 
-Places = Mapping[str, Path]  # tensor name on disk -> the file that holds it
 FUSED = ("gate_up_proj", "down_proj")
 
 
 class BlockWeights:
-    """Reads the tensors of one checkpoint folder; `error` is the class of the errors raised for what is wrong in it."""
+    """Reads the tensors of one checkpoint folder."""
 
-    def __init__(self, *, architecture: Architecture, places: Places, error: type[TrimoeError]) -> None:
-        self._architecture = architecture
-        self._places = places
-        self._error = error
+    def __init__(self, files: ModelFiles) -> None:
+        self._architecture, self._weight_map, self._error = files.architecture, files.weight_map, files.error
         self._by_layer: dict[int | None, dict[str, Path]] = {}
-        for name, path in places.items():
-            split = architecture.split_name(name)
+        for name, path in files.weight_map.items():
+            split = files.architecture.split_name(name)
             self._by_layer.setdefault(None if split is None else split[0], {})[name] = path
 
     @property
@@ -36,21 +30,21 @@ class BlockWeights:
         """The indices of the blocks that tensors belong to."""
         return frozenset(layer for layer in self._by_layer if layer is not None)
 
-    def rest(self, expected: Mapping[str, torch.Tensor], *, ignore: Sequence[str]) -> dict[str, torch.Tensor]:
+    def non_block(self, expected: Mapping[str, torch.Tensor], *, ignore: Sequence[str]) -> dict[str, torch.Tensor]:
         """All tensors of no block, under their names, converted to the dtypes of `expected` (which may be on the meta
         device).
 
         Names that match a regular expression of `ignore` are skipped; any other unknown name is an error, and so is a
         wrong shape. Names of `expected` that are absent are left out: tied weights have one name on disk.
         """
-        targets = self._rest_targets(expected, ignore)
+        targets = self._non_block_targets(expected, ignore)
         loaded = {}
         for name, tensor in self._read(targets):
             loaded[name] = torch.empty(expected[name].shape, dtype=expected[name].dtype)
             self._copy(name, tensor, loaded[name])
         return loaded
 
-    def places_of(self, layer: int | None) -> Places:
+    def weight_map_of(self, layer: int | None) -> WeightMap:
         """The file of each tensor of the block at index `layer` (None: of no block), by name."""
         return self._by_layer.get(layer, {})
 
@@ -77,17 +71,19 @@ class BlockWeights:
         shapes: Mapping[str, Sequence[int]],
         ignore: Sequence[str],
     ) -> None:
-        """Raise what `rest` (None) or `layer` would raise for names and shapes, without reading: `shapes` are those on
-        disk, by name."""
+        """Raise what `non_block` (None) or `layer` would raise for names and shapes, without reading: `shapes` are
+        those on disk, by name."""
         targets = (
-            self._rest_targets(expected, ignore) if layer is None else self._layer_targets(layer, expected, ignore)
+            self._non_block_targets(expected, ignore) if layer is None else self._layer_targets(layer, expected, ignore)
         )
         for name, target in targets.items():
             self._check_shape(name, shapes[name], target)
 
-    def _rest_targets(self, expected: Mapping[str, torch.Tensor], ignore: Sequence[str]) -> dict[str, torch.Tensor]:
+    def _non_block_targets(
+        self, expected: Mapping[str, torch.Tensor], ignore: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
         """Where each tensor of no block goes, by its name on disk."""
-        names = [name for name in self.places_of(None) if name in expected or not self._ignored(name, ignore)]
+        names = [name for name in self.weight_map_of(None) if name in expected or not self._ignored(name, ignore)]
         return {name: expected[name] for name in names}
 
     def _layer_targets(
@@ -96,11 +92,11 @@ class BlockWeights:
         """Where each tensor of a block goes, by its name on disk."""
         missing = set(self._disk_names(loaded))
         targets = {}
-        for name in self.places_of(layer):
-            rest = name[len(self._architecture.layer_name(layer, "")) :]
-            if rest in missing:
-                missing.discard(rest)
-                targets[name] = self._target(rest, loaded)
+        for name in self.weight_map_of(layer):
+            inside = name[len(self._architecture.layer_name(layer, "")) :]
+            if inside in missing:
+                missing.discard(inside)
+                targets[name] = self._target(inside, loaded)
             else:
                 self._ignored(name, ignore)
         if missing:
@@ -114,10 +110,10 @@ class BlockWeights:
         """True for the name of a tensor that a model knows and does not use; any other is an error."""
         if any(re.search(pattern, name) for pattern in ignore):
             return True
-        raise self._error(f'{self._places[name]}: tensor "{name}" is no parameter of the model')
+        raise self._error(f'{self._weight_map[name]}: tensor "{name}" is no parameter of the model')
 
     def _folder(self) -> Path:
-        return next(iter(self._places.values())).parent
+        return next(iter(self._weight_map.values())).parent
 
     def _disk_names(self, expected: Mapping[str, torch.Tensor]) -> Iterator[str]:
         """The names on disk, without the block's prefix, of the tensors that fill `expected`."""
@@ -145,17 +141,17 @@ class BlockWeights:
                 return disk + name[len(memory) :]
         return name
 
-    def _target(self, rest: str, loaded: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Where the tensor called `rest` on disk goes: a parameter, or the part of a fused one that belongs to an
-        expert."""
+    def _target(self, inside: str, loaded: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Where the tensor called `inside` its block on disk goes: a parameter, or the part of a fused one that belongs
+        to an expert."""
         pattern = self._architecture.expert_pattern
-        found = None if pattern is None else pattern.match(rest)
+        found = None if pattern is None else pattern.match(inside)
         if found is None:
             for disk, memory in self._architecture.tensors.module_renames:
-                if rest.startswith(disk):
-                    return loaded[memory + rest[len(disk) :]]
-            return loaded[rest]
-        expert, projection = int(found[1]), rest[found.end() :].removesuffix(".weight")
+                if inside.startswith(disk):
+                    return loaded[memory + inside[len(disk) :]]
+            return loaded[inside]
+        expert, projection = int(found[1]), inside[found.end() :].removesuffix(".weight")
         gate, up, down = self._architecture.tensors.expert_projections
         if projection == down:
             return loaded[f"{self._fused_prefix()}down_proj"][expert]
@@ -169,15 +165,14 @@ class BlockWeights:
 
     def _check_shape(self, name: str, shape: Sequence[int], target: torch.Tensor) -> None:
         if tuple(shape) != tuple(target.shape):
-            raise self._error(
-                f'{self._places[name]}: tensor "{name}" has shape {list(shape)}, the model needs {list(target.shape)}'
-            )
+            found, needed = list(shape), list(target.shape)
+            raise self._error(f'{self._weight_map[name]}: tensor "{name}" has shape {found}, the model needs {needed}')
 
     def _read(self, names: Iterable[str]) -> Iterator[tuple[str, torch.Tensor]]:
         """The tensors as mapped from their files, file by file, each file opened once."""
         by_file: dict[Path, list[str]] = {}
         for name in names:
-            by_file.setdefault(self._places[name], []).append(name)
+            by_file.setdefault(self._weight_map[name], []).append(name)
         for path, wanted in by_file.items():
             try:
                 with safe_open(path, framework="pt") as file:
@@ -204,10 +199,3 @@ def dtype_on_disk(path: Path, name: str) -> torch.dtype:
     with safe_open(path, framework="pt") as file:
         dtype: torch.dtype = file.get_tensor(name).dtype
     return dtype
-
-
-def read_places(folder: Path) -> Places:
-    """The file of each tensor by a checkpoint folder's index. Raises DocumentError."""
-    names = {name: node.string() for name, node in read_document(folder / INDEX).require("weight_map").items()}
-    paths = {file: folder / file for file in set(names.values())}
-    return {name: paths[file] for name, file in names.items()}

@@ -49,8 +49,8 @@ def run_variants(
             raise VerificationError(
                 f"variant {variant.id}: its config says {variant.model.depth} layers, planned are {len(variant.layers)}"
             )
-    rest = _SharedRest()
-    hidden = {variant.id: rest.start(variant.model, inputs) for variant in variants}
+    non_block = _SharedNonBlock()
+    hidden = {variant.id: non_block.start(variant.model, inputs) for variant in variants}
     reference = None if source is None else _Reference(source, variants, inputs)
     if reference is not None:
         for variant in variants:
@@ -86,19 +86,19 @@ def _finish(variant: RunVariant, hidden: torch.Tensor, reference: "_Reference | 
     return logits
 
 
-class _SharedRest:
+class _SharedNonBlock:
     """Non-block tensors of the variants, read once for all variants whose files and shapes are the same."""
 
     def __init__(self) -> None:
         self._read: dict[object, Tensors] = {}
 
     def start(self, model: BlockModel, inputs: Tensors) -> torch.Tensor:
-        expected = model.rest_expected()
+        expected = model.non_block_expected()
         shapes = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(expected.items()))
-        key = (_identity(model.weights.places_of(None)), shapes)
+        key = (_identity(model.weights.weight_map_of(None)), shapes)
         if key not in self._read:
-            self._read[key] = model.read_rest()
-        model.place_rest(self._read[key])
+            self._read[key] = model.read_non_block()
+        model.place_non_block(self._read[key])
         return model.start(inputs)
 
 
@@ -107,7 +107,7 @@ class _Reference:
 
     def __init__(self, source: BlockModel, variants: Sequence[RunVariant], inputs: Tensors) -> None:
         self._source, self._inputs = source, inputs
-        source.place_rest(source.read_rest())
+        source.place_non_block(source.read_non_block())
         start = Advance(hidden=source.start(inputs), experts=None)
         self._now = {variant.id: start for variant in variants}
         # The source block after which a variant's numbers were first not finite; None: before the first one.
@@ -145,13 +145,13 @@ class _Reference:
             where = f"from layer {variant.layers.index(block)} (source block {block}) on"
         else:
             where = "from the embeddings on" if variant.id in self._broken else "after the last layer"
-        named, kind = _first_not_finite(weights.places_of(block)), str(self._source.dtype).removeprefix("torch.")
+        named, kind = _first_not_finite(weights.weight_map_of(block)), str(self._source.dtype).removeprefix("torch.")
         cause = (
             f"the weights there are finite, so the numbers overflow {kind}"
             if named is None
             else f"{named} holds NaN or infinity"
         )
-        folder = next(iter(weights.places_of(None).values())).parent
+        folder = next(iter(weights.weight_map_of(None).values())).parent
         fact = f"the source with the blocks of {variant.id} gives logits that are not finite, {where}"
         return f"{folder}: {fact}: {cause}; nothing can be verified with it"
 
@@ -160,11 +160,11 @@ def _finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def _first_not_finite(places: Mapping[str, Path]) -> str | None:
+def _first_not_finite(weight_map: Mapping[str, Path]) -> str | None:
     """The first of these tensors on disk that holds NaN or infinity, with its file; None when all are finite."""
-    for path in sorted(set(places.values())):
+    for path in sorted(set(weight_map.values())):
         with safe_open(path, framework="pt") as file:
-            for name in sorted(name for name in places if places[name] == path):
+            for name in sorted(name for name in weight_map if weight_map[name] == path):
                 tensor = file.get_tensor(name)
                 if tensor.is_floating_point() and not _finite(tensor if tensor.itemsize > 1 else tensor.float()):
                     return f'tensor "{name}" in {path.name}'
@@ -182,15 +182,15 @@ def _sharing(users: Sequence[RunVariant], block: int) -> tuple[tuple[RunVariant,
     groups: dict[object, list[RunVariant]] = {}
     for variant in users:
         layer = variant.layers.index(block)
-        key = (layer, _identity(variant.model.weights.places_of(layer)), variant.model.layer_signature(layer))
+        key = (layer, _identity(variant.model.weights.weight_map_of(layer)), variant.model.layer_signature(layer))
         groups.setdefault(key, []).append(variant)
     return tuple(tuple(group) for group in groups.values())
 
 
-def _identity(places: Mapping[str, Path]) -> frozenset[tuple[str, int, int]]:
+def _identity(weight_map: Mapping[str, Path]) -> frozenset[tuple[str, int, int]]:
     """Each tensor's name with device and inode of its file: hard links to one file are the same."""
-    files = {path: path.stat() for path in set(places.values())}
-    return frozenset((name, files[path].st_dev, files[path].st_ino) for name, path in places.items())
+    files = {path: path.stat() for path in set(weight_map.values())}
+    return frozenset((name, files[path].st_dev, files[path].st_ino) for name, path in weight_map.items())
 
 
 def _bytes(tensors: Mapping[str, torch.Tensor]) -> int:

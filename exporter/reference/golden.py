@@ -20,12 +20,11 @@ from safetensors import SafetensorError, safe_open
 from exporter.reference.equivalence import Outputs, largest_difference, same_bits
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import parse_document
+from runtime.documents.family_layout import GOLDEN_INPUTS, golden_path
 from runtime.documents.schema import Positive, convert, fields_of, read_fields
-from runtime.engines.torch.self_test import TOLERANCES
+from runtime.documents.tolerances import GOLDEN
 from runtime.errors import DocumentError, VerificationError
 
-FOLDER = "golden"
-INPUTS = f"{FOLDER}/inputs.safetensors"
 FORMAT = "trimoe.golden"
 VERSION = 1
 KEY = "trimoe"
@@ -93,15 +92,15 @@ def _cpu_name() -> str:
 
 def write_inputs(folder: Path, inputs: Mapping[str, torch.Tensor]) -> str:
     """Write the golden inputs of the family at `folder`; returns the path relative to it."""
-    _write(folder / INPUTS, inputs, {"format": FORMAT, "version": VERSION})
-    return INPUTS
+    _write(folder / GOLDEN_INPUTS, inputs, {"format": FORMAT, "version": VERSION})
+    return GOLDEN_INPUTS
 
 
 def read_inputs(folder: Path) -> dict[str, torch.Tensor]:
     """Read the golden inputs of the family at `folder`. Raises VerificationError when they cannot be read."""
-    tensors, _ = _read(folder / INPUTS)
+    tensors, _ = _read(folder / GOLDEN_INPUTS)
     if "input_ids" not in tensors or "attention_mask" not in tensors:
-        raise VerificationError(f"{folder / INPUTS}: input_ids or attention_mask is missing")
+        raise VerificationError(f"{folder / GOLDEN_INPUTS}: input_ids or attention_mask is missing")
     return tensors
 
 
@@ -142,7 +141,7 @@ def as_stored(logits: torch.Tensor) -> torch.Tensor:
 
 def write_golden(folder: Path, golden: Golden) -> str:
     """Write golden/<id>.safetensors of the family at `folder`; returns the path relative to it."""
-    path = f"{FOLDER}/{golden.variant}.safetensors"
+    path = golden_path(golden.variant)
     tensors = {"logits": golden.logits, "positions": golden.positions, "tokens": golden.tokens}
     tensors |= {f"experts.{layer}": ids for layer, ids in golden.experts.items()}
     header = _Header(variant=golden.variant, machine=golden.machine, dtype=golden.dtype)
@@ -198,7 +197,7 @@ def compare_golden(golden: Golden, outputs: Outputs, inputs: Mapping[str, torch.
     if not same_bits(golden.logits, found.logits):
         delta = largest_difference(golden.logits, found.logits)
         raise VerificationError(
-            f"variant {golden.variant}: logits differ from {FOLDER}/{golden.variant}.safetensors, max |Δ| {delta:.3g}"
+            f"variant {golden.variant}: logits differ from {golden_path(golden.variant)}, max |Δ| {delta:.3g}"
         )
     if not torch.equal(golden.tokens, found.tokens):
         raise VerificationError(f"variant {golden.variant}: the golden tokens are not those of the golden logits")
@@ -218,7 +217,8 @@ def compare_loosely(golden: Golden, logits: torch.Tensor, *, because: str) -> st
     """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises
     VerificationError beyond it."""
     delta = largest_difference(golden.logits, logits)
-    limit = TOLERANCES.get(golden.dtype, 1e-4) * golden.logits.double().abs().max().item()
+    share = GOLDEN.get(golden.dtype, GOLDEN["float32"])
+    limit = share * golden.logits.double().abs().max().item()
     if not delta <= limit:
         raise VerificationError(
             f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})"

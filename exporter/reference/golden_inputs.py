@@ -9,6 +9,7 @@ import torch
 
 from exporter.checkpoint.checkpoint import Checkpoint
 from runtime.documents.checked_json import Node
+from runtime.documents.family_layout import CONFIG
 
 SEED = 20260101
 LENGTHS = (24, 13)  # tokens of text in each row
@@ -68,5 +69,5 @@ def _image(
 
 def vocabulary(checkpoint: Checkpoint) -> int:
     """The number of ordinary token ids. Raises DocumentError when the config does not say."""
-    node = Node(value=dict(checkpoint.config), file=str(checkpoint.folder / "config.json"))
+    node = Node(value=dict(checkpoint.config), file=str(checkpoint.folder / CONFIG))
     return node.require("vocab_size").integer(minimum=1)

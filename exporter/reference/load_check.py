@@ -16,10 +16,11 @@ from safetensors.torch import load_file
 
 from exporter.reference import load_probe
 from exporter.reference.equivalence import largest_difference, same_bits
-from exporter.reference.golden import INPUTS, Golden, as_stored, compare_loosely, this_machine
+from exporter.reference.golden import Golden, as_stored, compare_loosely, this_machine
 from exporter.reference.memory import available_bytes
+from runtime.documents.check import Check
 from runtime.documents.checked_json import read_document
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.family_layout import CONFIG, GENERATION_CONFIG, GOLDEN_INPUTS
 from runtime.errors import VerificationError
 
 NAME = "loads"
@@ -36,7 +37,7 @@ class LoadTarget:
     bytes: int
 
 
-def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckRecord]:
+def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, Check]:
     """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant
     id.
 
@@ -48,7 +49,7 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
     free = available_bytes()
     fitting = [target for target in targets if MEMORY_SHARE * target.bytes <= free]
     results = {
-        target.golden.variant: CheckRecord(
+        target.golden.variant: Check(
             name=NAME,
             outcome="skipped",
             detail=f"{target.bytes} bytes of weights, {free // MEMORY_SHARE} allowed (half of the free memory)",
@@ -61,7 +62,7 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
     with tempfile.TemporaryDirectory(prefix="trimoe-loads-") as scratch:
         request = {
             "threads": torch.get_num_threads(),
-            "inputs": str((family / INPUTS).resolve()),
+            "inputs": str((family / GOLDEN_INPUTS).resolve()),
             "results": scratch,
             "variants": [_request(target) for target in fitting],
         }
@@ -70,14 +71,12 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, CheckR
             variant = target.golden.variant
             _check_end(target, said[variant]["eos"])
             logits = as_stored(load_file(Path(scratch) / f"{variant}.safetensors")["logits"])
-            results[variant] = CheckRecord(
-                name=NAME, outcome="passed", detail=_judge(target.golden, said[variant], logits)
-            )
+            results[variant] = Check(name=NAME, outcome="passed", detail=_compare(target.golden, said[variant], logits))
     return results
 
 
 def _request(target: LoadTarget) -> dict[str, Any]:
-    remote_code = read_document(target.folder / "config.json").get("auto_map") is not None
+    remote_code = read_document(target.folder / CONFIG).get("auto_map") is not None
     positions = target.golden.positions.tolist()
     return {
         "id": target.golden.variant,
@@ -118,7 +117,7 @@ def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[s
 def _check_end(target: LoadTarget, found: object) -> None:
     """Compare the ids at which the loaded model ends with those in the folder: transformers passes over a generation
     config it cannot read."""
-    file = next(name for name in ("generation_config.json", "config.json") if (target.folder / name).exists())
+    file = next(name for name in (GENERATION_CONFIG, CONFIG) if (target.folder / name).exists())
     node = read_document(target.folder / file).get("eos_token_id")
     if node is not None and node.value != found:
         raise VerificationError(
@@ -126,7 +125,7 @@ def _check_end(target: LoadTarget, found: object) -> None:
         )
 
 
-def _judge(golden: Golden, said: Mapping[str, Any], logits: torch.Tensor) -> str:
+def _compare(golden: Golden, said: Mapping[str, Any], logits: torch.Tensor) -> str:
     for kind, names in said["info"].items():
         if names:
             raise VerificationError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.export import ExportResult
+from exporter.export.job import ExportResult
 from exporter.plan.plan import Plan
 from exporter.rendering.plan_table import show_notes, show_totals, show_variants
 from runtime.documents.manifest import Manifest

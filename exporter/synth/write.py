@@ -14,16 +14,17 @@ import numpy.typing as npt
 from exporter.checkpoint.checkpoint import INDEX
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_space, check_target, make_parent, publish, writing
+from exporter.family.target_folder import check_new_folder, check_space, make_parent, publish, writing
 from exporter.family.variant_folder import shard_name
 from exporter.synth.layouts import Sizes, SynthLayout
-from exporter.weights.aligned_file import AlignedBuffer, SequentialWriter
+from exporter.weights.aligned_file import AlignedBuffer
+from exporter.weights.pipeline import CHUNK_BYTES
 from exporter.weights.shard_layout import header_bytes
-from exporter.weights.shard_writer import CHUNK_BYTES
+from exporter.weights.weights_file import WeightsFile
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.checked_json import dump_document
 from runtime.engines.bfloat16 import to_bits
-from runtime.errors import PlanError, TargetError
+from runtime.errors import PlanError
 from runtime.text.progress import Progress
 
 DTYPES: Mapping[str, tuple[str, int]] = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}
@@ -116,14 +117,11 @@ def _split(
 
 def write_synth(plan: SynthPlan, target: Path, *, progress: Progress) -> None:
     """Write the checkpoint to `target`, a missing or empty folder, in one visible step. Raises TargetError."""
-    check_target(target, None)
-    if target.exists() and any(target.iterdir()):
-        raise TargetError(f"{target}: exists and is not empty; give a new folder")
+    check_new_folder(target, None)
     make_parent(target)
     try:
         with Staging(target) as staging, writing(staging.path, plan.bytes):
             staging.resume("synthetic checkpoint")
-            (staging.family / "weights").rmdir()
             check_space(staging.family, plan.bytes)
             progress.begin("writing", plan.bytes)
             _write_files(plan, staging.family, progress)
@@ -153,14 +151,14 @@ def _write_shard(
 ) -> None:
     code, item_bytes = DTYPES[plan.dtype]
     tensors = [(name, code, shape, math.prod(shape) * item_bytes) for name, shape in shard]
-    with SequentialWriter(path, buffer) as writer:
-        writer.write(header_bytes(tensors, metadata={"format": "pt", SYNTHETIC_KEY: "true"}))
+    with WeightsFile(path, buffer) as file:
+        file.write(header_bytes(tensors, metadata={"format": "pt", SYNTHETIC_KEY: "true"}))
         for name, shape in shard:
             for piece in tensor_values(name, shape, plan.seed):
                 data = encode(piece, plan.dtype)
-                writer.write(data.data)
+                file.write(data.data)
                 progress.advance(data.nbytes)
-        writer.finish()
+        file.finish()
 
 
 def tensor_values(name: str, shape: tuple[int, ...], seed: int) -> Iterator[npt.NDArray[np.float32]]:

@@ -9,15 +9,16 @@ from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.block_model import BlockModel, Tensors
-from exporter.reference.block_weights import read_places
 from exporter.reference.equivalence import Outputs, RunVariant, run_variants
 from exporter.reference.golden import make_golden, write_golden, write_inputs
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
+from exporter.reference.model_files import ModelFiles, source_files, variant_files
 from exporter.reference.threads import threads_for, using_threads
-from runtime.documents.checked_json import as_json, read_document
-from runtime.documents.manifest import CheckRecord
-from runtime.errors import CheckpointError, DocumentError, VerificationError
+from runtime.documents.check import Check
+from runtime.documents.checked_json import as_json
+from runtime.documents.family_layout import CONFIG, variant_folder
+from runtime.errors import CheckpointError, VerificationError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +27,7 @@ class LogitResult:
     were skipped."""
 
     golden: str
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ def check_logits(
     source cannot be run.
     """
     shapes = [
-        VariantFolder(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
+        VariantFolder(id=v.id, folder=folder / variant_folder(v.id), layers=v.layers, top_k=v.top_k, bytes=v.bytes)
         for v in plan.variants
     ]
     inputs = make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
@@ -91,14 +92,14 @@ def check_buildable(*, plan: Plan) -> None:
 def _check_variant(plan: Plan, variant: PlannedVariant, source: BlockModel) -> None:
     used = set(variant.shards)
     tensors = {tensor.name: tensor.source for shard in plan.shards if shard.path in used for tensor in shard.tensors}
-    places = {name: plan.checkpoint.folder / record.file for name, record in tensors.items()}
-    folder = Path("variants") / variant.id
     model = BlockModel(
-        folder=folder,
-        config=as_json(variant.config),
-        architecture=plan.architecture,
-        places=places,
-        error=VerificationError,
+        ModelFiles(
+            folder=Path(variant_folder(variant.id)),
+            config=as_json(variant.config),
+            architecture=plan.architecture,
+            weight_map={name: plan.checkpoint.folder / record.file for name, record in tensors.items()},
+            error=VerificationError,
+        ),
         dtype=source.dtype,
     )
     model.check_tensors({name: record.shape for name, record in tensors.items()})
@@ -122,44 +123,30 @@ def open_source(checkpoint: Checkpoint, architecture: Architecture) -> BlockMode
     """The source as a model whose blocks are streamed. Raises CheckpointError when it is quantised or its config is
     refused."""
     if "quantization_config" in checkpoint.config:
-        place = f"{checkpoint.folder / 'config.json'}: quantization_config"
+        place = f"{checkpoint.folder / CONFIG}: quantization_config"
         raise CheckpointError(
             f"{place}: the logits of a quantised checkpoint cannot be computed here; give --no-logits"
         )
-    paths = {file.name: checkpoint.folder / file.name for file in checkpoint.files}
-    places = {name: paths[record.file] for name, record in checkpoint.tensors.items()}
-    return BlockModel(
-        folder=checkpoint.folder,
-        config=checkpoint.config,
-        architecture=architecture,
-        places=places,
-        error=CheckpointError,
-    )
+    return BlockModel(source_files(checkpoint, architecture))
 
 
 def open_variant(architecture: Architecture, shape: VariantFolder) -> RunVariant:
     """A variant to be run from its own files by its own config. Raises VerificationError."""
-    place = shape.folder
-    try:
-        config = {key: node.value for key, node in read_document(place / "config.json").items()}
-        places = read_places(place)
-    except DocumentError as error:
-        raise VerificationError(str(error)) from error
-    model = BlockModel(folder=place, config=config, architecture=architecture, places=places, error=VerificationError)
+    model = BlockModel(variant_files(shape.folder, architecture))
     return RunVariant(id=shape.id, layers=shape.layers, top_k=shape.top_k, model=model)
 
 
-def _passed(outputs: Outputs) -> tuple[CheckRecord, ...]:
+def _passed(outputs: Outputs) -> tuple[Check, ...]:
     rows, length, _ = outputs.logits.shape
     kind = str(outputs.logits.dtype).removeprefix("torch.")
     what = (
         f"{rows} rows of {length} tokens in {kind}: every layer and the logits bitwise equal to the source with "
         "the same blocks skipped"
     )
-    checks = [CheckRecord(name="logits", outcome="passed", detail=what)]
+    checks = [Check(name="logits", outcome="passed", detail=what)]
     routed = sum(ids is not None for ids in outputs.experts)
     if routed:
         checks.append(
-            CheckRecord(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers")
+            Check(name="experts", outcome="passed", detail=f"the same experts for every token at {routed} layers")
         )
     return tuple(checks)

@@ -4,10 +4,10 @@ shapes."""
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.checkpoint.checkpoint import INDEX
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.plan.plan import Plan, PlannedShard, PlannedVariant
 from runtime.documents.checked_json import as_json, read_document
+from runtime.documents.family_layout import CONFIG, INDEX, variant_folder
 from runtime.errors import CheckpointError, DocumentError, VerificationError
 
 Kind = tuple[str, tuple[int, ...]]
@@ -39,17 +39,17 @@ def check_structure(folder: Path, plan: Plan) -> None:
     cache = HeaderCache()
     shards = {shard.path: shard for shard in plan.shards}
     for variant in plan.variants:
-        _check_variant(folder / "variants" / variant.id, variant, [shards[path] for path in variant.shards], cache)
+        _check_variant(folder / variant_folder(variant.id), variant, [shards[path] for path in variant.shards], cache)
 
 
 def _check_variant(folder: Path, variant: PlannedVariant, shards: Sequence[PlannedShard], cache: HeaderCache) -> None:
     try:
-        config = read_document(folder / "config.json").value
+        config = read_document(folder / CONFIG).value
         weight_map = {key: node.string() for key, node in read_document(folder / INDEX).require("weight_map").items()}
     except DocumentError as error:
         raise VerificationError(str(error)) from error
     if config != as_json(variant.config):
-        raise VerificationError(f"{folder / 'config.json'}: not the planned config")
+        raise VerificationError(f"{folder / CONFIG}: not the planned config")
     planned: dict[str, Kind] = {
         tensor.name: (tensor.source.dtype, tensor.source.shape) for shard in shards for tensor in shard.tensors
     }

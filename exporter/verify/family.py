@@ -2,27 +2,32 @@
 answers."""
 
 import importlib.metadata
-import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.existing import graph_types
+from exporter.verify.family_digests import check_contents
+from exporter.verify.family_files import check_listing, open_family, regular_files, selected_records
+from exporter.verify.family_source import check_source, source_bytes
 from exporter.verify.family_structure import check_code, check_variants
-from exporter.verify.files import check_contents, check_listing, open_family, selected_records
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check, Report
-from exporter.verify.source import check_source, source_bytes
-from runtime.documents.manifest import Manifest, VariantRecord
+from exporter.verify.report import Report
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.family_layout import WEIGHTS
+from runtime.documents.manifest import FileRecord, Manifest, VariantRecord
 from runtime.errors import TrimoeError
 from runtime.text.counted import counted
 from runtime.text.progress import Progress
 
+Loaded = TypeVar("Loaded")
+
 
 class AnswerCheck(Protocol):
-    """Runs variants and judges their answers (exporter.verify.family_answers.verify_answers, which needs torch)."""
+    """Runs variants and compares their answers (exporter.verify.family_answers.verify_answers, which needs torch)."""
 
     def __call__(
         self,
@@ -58,15 +63,16 @@ def verify_family(
     *,
     variants: Sequence[str],
     checkpoint: Checkpoint | None,
-    answers: AnswerCheck | str,
+    answers: Callable[[], AnswerCheck | str] | str,
+    graphs: Callable[[], GraphCheck | str],
     progress: Progress,
-    graphs: GraphCheck | str = "not asked for",
 ) -> Report:
     """Verify the family at `folder`; returns a report, in which whatever is wrong is a failed check.
 
     `variants` limits the work to these ids (empty: all), `checkpoint` is the source to compare with, if any. `answers`
-    runs the variants, or is the reason for not doing so, and `graphs` the same for the ONNX form of a family that has
-    one. What rests on a failed check is skipped: damaged files are not run. Raises DocumentError for an unknown id.
+    imports what runs the variants, once it is needed, or gives the reason why they cannot be run, or is the reason for
+    not running them; `graphs` does so for the ONNX form of a family that has one. What rests on a failed check is
+    skipped: damaged files are not run. Raises DocumentError for an unknown id.
     """
     try:
         manifest = open_family(folder)
@@ -82,9 +88,9 @@ def verify_family(
         run.structure_checks()
         if checkpoint is not None:
             run.source_check(checkpoint)
-        run.answer_checks(answers, checkpoint)
+        answered = run.answer_checks(answers, checkpoint)
         if graph_types(manifest):
-            run.graph_checks(graphs, answers=not isinstance(answers, str))
+            run.graph_checks(graphs, answers=answered)
     finally:
         progress.end()
     # Inside the report, files are named relative to the family.
@@ -123,10 +129,12 @@ class _Run:
         """Compare names, sizes and digests with the manifest."""
         records = selected_records(self._manifest, variants)
         self._try("files", lambda: check_listing(self._folder, self._manifest, records))
-        # os.path: false where the folder must not be looked at
-        present = tuple(record for record in records if os.path.isfile(self._folder / record.path))  # noqa: PTH113
+        self._try("digests", lambda: self._digests(records))
+
+    def _digests(self, records: Sequence[FileRecord]) -> str:
+        present = regular_files(self._folder, records)
         self._progress.begin("reading files", sum(record.size for record in present if record.link_of is None))
-        self._try("digests", lambda: check_contents(self._folder, present, self._progress.advance))
+        return check_contents(self._folder, present, self._progress.advance)
 
     def structure_checks(self) -> None:
         """Compare configs, indexes, headers and code with the manifest."""
@@ -143,17 +151,17 @@ class _Run:
         self._progress.begin("reading source", source_bytes(checkpoint))
         self._try("source", lambda: check_source(self._folder, self._manifest, checkpoint, self._progress.advance))
 
-    def answer_checks(self, answers: AnswerCheck | str, checkpoint: Checkpoint | None) -> None:
-        """Run the variants, unless something they rest on is damaged."""
-        failed = [check.name for check in self.checks if check.outcome == FAILED]
-        if isinstance(answers, str) or failed:
-            reason = answers if isinstance(answers, str) else f"not run, because of: {', '.join(failed)}"
-            self.checks.append(Check(name="logits", outcome=SKIPPED, detail=reason))
-            return
-        unique = sum(record.size for record in self._manifest.files if record.path.startswith("weights/"))
+    def answer_checks(self, answers: Callable[[], AnswerCheck | str] | str, checkpoint: Checkpoint | None) -> bool:
+        """Run the variants, unless something they rest on is damaged; returns whether they can be run here."""
+        failed = self._failed()
+        verify_answers = answers if isinstance(answers, str) else _unless(failed, "not run", answers)
+        if isinstance(verify_answers, str):
+            self.checks.append(Check(name="logits", outcome=SKIPPED, detail=verify_answers))
+            return False
+        unique = sum(record.size for record in self._manifest.files if record.path.startswith(f"{WEIGHTS}/"))
         self._progress.begin("running", unique + (0 if checkpoint is None else source_bytes(checkpoint)))
         code = next(check.outcome for check in self.checks if check.name == "code")
-        self.checks += answers(
+        self.checks += verify_answers(
             folder=self._folder,
             manifest=self._manifest,
             variants=self._variants,
@@ -161,18 +169,19 @@ class _Run:
             run_code=code == PASSED,
             progress=self._progress.advance,
         )
+        return True
 
-    def graph_checks(self, graphs: GraphCheck | str, *, answers: bool) -> None:
-        """Check the graphs, unless something is damaged."""
-        failed = [check.name for check in self.checks if check.outcome == FAILED]
-        if isinstance(graphs, str) or failed:
-            reason = graphs if isinstance(graphs, str) else f"not checked, because of: {', '.join(failed)}"
-            self.checks.append(Check(name="onnx", outcome=SKIPPED, detail=reason))
+    def graph_checks(self, graphs: Callable[[], GraphCheck | str], *, answers: bool) -> None:
+        """Check the graphs, unless something is damaged; with `answers` also run them."""
+        failed = self._failed()
+        verify_graphs = _unless(failed, "not checked", graphs)
+        if isinstance(verify_graphs, str):
+            self.checks.append(Check(name="onnx", outcome=SKIPPED, detail=verify_graphs))
             return
         self._progress.begin(
             "running onnx", sum(variant.bytes for variant in self._variants) * len(graph_types(self._manifest))
         )
-        self.checks += graphs(
+        self.checks += verify_graphs(
             folder=self._folder,
             manifest=self._manifest,
             variants=self._variants,
@@ -180,11 +189,20 @@ class _Run:
             progress=self._progress.advance,
         )
 
+    def _failed(self) -> str:
+        """The names of the failed checks; empty without any."""
+        return ", ".join(check.name for check in self.checks if check.outcome == FAILED)
+
     def _try(self, name: str, check: Callable[[], str]) -> None:
         try:
             self.checks.append(Check(name=name, outcome=PASSED, detail=check()))
         except (TrimoeError, OSError) as error:
             self.checks.append(Check(name=name, outcome=FAILED, detail=_said(error)))
+
+
+def _unless(failed: str, what: str, load: Callable[[], Loaded | str]) -> Loaded | str:
+    """What `load` gives, or why it was not asked: because of the `failed` checks."""
+    return f"{what}, because of: {failed}" if failed else load()
 
 
 def _said(error: Exception) -> str:

@@ -14,7 +14,7 @@ from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import threads_for, using_threads
 from exporter.verify.export_answers import VariantFolder, compare_with_source, open_variant
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import TrimoeError, VerificationError
 
@@ -30,7 +30,7 @@ def verify_answers(
     run_code: bool,
     progress: Callable[[int], None],
 ) -> tuple[Check, ...]:
-    """Run `variants` of the family at `folder` from their files, block by block, and judge their outputs; returns the
+    """Run `variants` of the family at `folder` from their files, block by block, and compare their outputs; returns the
     checks made.
 
     Their logits, tokens and experts are compared with the golden files and, with `checkpoint`, with the source that
@@ -44,29 +44,35 @@ def verify_answers(
     try:
         golden = {variant.id: _read(folder, variant) for variant in variants if variant.golden is not None}
         if not golden and checkpoint is None:
-            return tuple(
-                Check(name="logits", variant=variant.id, outcome=SKIPPED, detail=NO_GOLDEN) for variant in variants
-            )
-        inputs = (
-            read_inputs(folder)
-            if golden or checkpoint is None
-            else make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
-        )
+            return tuple(Check(name="logits", variant=v.id, outcome=SKIPPED, detail=NO_GOLDEN) for v in variants)
+        inputs = _inputs(folder, golden, checkpoint)
         with using_threads(_threads(golden, shapes)):
             outputs = _run(manifest, shapes, checkpoint, inputs, progress)
             checks = _with_source(shapes, outputs) if checkpoint is not None else []
             checks += [_with_golden(shape.id, golden.get(shape.id), outputs[shape.id], inputs) for shape in shapes]
-            passed = {check.variant for check in checks if check.outcome == PASSED} - {
-                check.variant for check in checks if check.outcome == FAILED
-            }
-            targets = [
-                LoadTarget(folder=s.folder, golden=golden[s.id], bytes=s.bytes)
-                for s in shapes
-                if s.id in passed and s.id in golden
-            ]
-            return (*checks, *(_loads(folder, targets) if run_code else ()))
+            return (*checks, *(_loads(folder, _targets(shapes, golden, checks)) if run_code else ()))
     except TrimoeError as error:
         return (Check(name="logits", outcome=FAILED, detail=str(error)),)
+
+
+def _inputs(folder: Path, golden: Mapping[str, Golden], checkpoint: Checkpoint | None) -> Tensors:
+    """The family's golden inputs; where it has none, those an export would make."""
+    if golden or checkpoint is None:
+        return read_inputs(folder)
+    return make_inputs(checkpoint.config, vocabulary=vocabulary(checkpoint))
+
+
+def _targets(
+    shapes: Sequence[VariantFolder], golden: Mapping[str, Golden], checks: Sequence[Check]
+) -> tuple[LoadTarget, ...]:
+    """The variants that passed every check and have golden outputs to be compared with."""
+    failed = {check.variant for check in checks if check.outcome == FAILED}
+    passed = {check.variant for check in checks if check.outcome == PASSED} - failed
+    return tuple(
+        LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes)
+        for shape in shapes
+        if shape.id in passed and shape.id in golden
+    )
 
 
 def _read(folder: Path, variant: VariantRecord) -> Golden:

@@ -1,34 +1,22 @@
-"""Verify the ONNX form of a finished family again: structure, census, golden outputs, and logits against the
-safetensors variants."""
+"""Verify the ONNX form of a finished family again: structure, golden outputs, and logits against the safetensors
+variants."""
 
-import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from exporter.architectures.dimensions import read_dimensions
 from exporter.architectures.find import manifest_architecture
 from exporter.family.existing import graph_types
-from exporter.graphs.check.graph_run import Prompts, read_prompts, run_decoder
-from exporter.graphs.check.graph_verifier import judge, repeat
-from exporter.graphs.check.inspect import check_decoder, check_model, metadata
+from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.rebuilt_graphs import RebuiltGraphs
-from exporter.graphs.check.reference import open_reference
-from exporter.graphs.check.same_graph import check_same_graph
-from exporter.graphs.graph_set import EMBEDDINGS, VISION, graph_path, variant_metadata
-from exporter.graphs.weights.precision import Precision, find_precision
-from exporter.reference.block_weights import read_places
+from exporter.graphs.weights.precision import find_precision
 from exporter.reference.threads import threads_for, using_threads
-from exporter.verify.report import FAILED, PASSED, SKIPPED, Check
-from runtime.documents.checked_json import read_document
-from runtime.documents.family_digest import family_digest
-from runtime.documents.family_layout import graph_golden_path
+from runtime.documents.check import FAILED, SKIPPED, Check
+from runtime.documents.family_layout import GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.golden_outputs import read_arrays
-from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, check_metadata
+from runtime.documents.graph_contract import ATTENTION_MASK, IMAGE_FEATURES, IMAGE_INPUT_IDX, INPUT_IDS, INPUTS_EMBEDS
 from runtime.documents.manifest import Manifest, VariantRecord
-from runtime.engines.onnx.session import naming
 from runtime.engines.onnx.shared_graphs import PIXELS
 from runtime.errors import TrimoeError, VerificationError
 
@@ -44,144 +32,55 @@ def verify_graphs(
     """Check the graphs of `variants` in every type the family has; with `answers` also run them. `progress` is told
     bytes of weights."""
     checks: list[Check] = []
+    architecture, threads = manifest_architecture(manifest), threads_for(max(variant.bytes for variant in variants))
     for name in graph_types(manifest):
-        with using_threads(threads_for(max(variant.bytes for variant in variants))):
-            checks += _Verification(folder, manifest, find_precision(name)).run(
-                variants, answers=answers, progress=progress
-            )
+        expected = RebuiltGraphs(folder, manifest, architecture, find_precision(name))
+        with using_threads(threads):
+            verification = _Verification(expected, GraphVerifier(expected, threads=threads))
+            checks += verification.shared()
+            for variant in variants:
+                checks += verification.variant(variant.id, answers=answers)
+                progress(variant.bytes)
     return tuple(checks)
 
 
 class _Verification:
-    def __init__(self, folder: Path, manifest: Manifest, precision: Precision) -> None:
-        self.folder, self.manifest, self.precision = folder, manifest, precision
-        self.architecture = manifest_architecture(manifest)
-        self.rebuilt = RebuiltGraphs(folder, manifest, self.architecture, precision)
-        listed = {record.path for record in manifest.files}
-        self.shared = {
-            name: self._graph(name) for name in (EMBEDDINGS, VISION) if graph_path(precision, name) in listed
-        }
-        self.version = importlib.metadata.version("trimoe")
-        self.shared_tested = False
+    """The graphs in one type: every difference is a failed check."""
 
-    def run(self, variants: Sequence[VariantRecord], *, answers: bool, progress: Callable[[int], None]) -> list[Check]:
-        kind, prompts = self.precision.name, None
-        checks: list[Check] = []
+    def __init__(self, expected: RebuiltGraphs, verifier: GraphVerifier) -> None:
+        self._expected, self._verifier = expected, verifier
+        self._name = f"onnx {expected.precision.name}"
+        self._inputs = expected.folder / graph_golden_path(expected.precision.name, GRAPH_INPUTS)
+
+    def shared(self) -> Iterator[Check]:
+        """The checks of the graphs in front of the decoders that failed."""
         try:
-            self._check_shared()
+            self._verifier.check_shared()
         except TrimoeError as error:
-            checks.append(Check(name=f"onnx {kind}", outcome=FAILED, detail=str(error)))
-        for variant in variants:
-            try:
-                positions = self._structure(variant, checks)
-                if not answers or not self._path("inputs").is_file():
-                    because = (
-                        "--no-logits was given"
-                        if not answers
-                        else "no golden outputs: it was exported with --no-logits"
-                    )
-                    checks.append(
-                        Check(name=f"onnx {kind} logits", variant=variant.id, outcome=SKIPPED, detail=because)
-                    )
-                    continue
-                prompts = prompts or self._prompts()
-                self._answers(variant, prompts, positions, checks)
-            except TrimoeError as error:
-                checks.append(Check(name=f"onnx {kind}", variant=variant.id, outcome=FAILED, detail=str(error)))
-            progress(variant.bytes)
-        return checks
+            yield Check(name=self._name, outcome=FAILED, detail=str(error))
 
-    def _path(self, name: str) -> Path:
-        return self.folder / graph_golden_path(self.precision.name, name)
+    def variant(self, variant: str, *, answers: bool) -> Iterator[Check]:
+        """The checks of a variant's decoder, up to the first that fails."""
+        verifier = self._verifier
+        try:
+            yield verifier.structure(variant)
+            if not answers or not self._inputs.is_file():
+                because = "no golden outputs: it was exported with --no-logits" if answers else "--no-logits was given"
+                yield Check(name=f"{self._name} logits", variant=variant, outcome=SKIPPED, detail=because)
+                return
+            if verifier.prompts is None:
+                verifier.ask(self._read_inputs(), variant=variant)
+            yield verifier.self_test(variant)
+            yield from verifier.compare_with_reference(variant, verifier.run(variant))
+        except TrimoeError as error:
+            yield Check(name=self._name, variant=variant, outcome=FAILED, detail=str(error))
 
-    def _graph(self, name: str) -> Path:
-        return self.folder / graph_path(self.precision, name)
-
-    def _structure(self, variant: VariantRecord, checks: list[Check]) -> int:
-        """Check the graph; returns the number of positions it has."""
-        config, path = self.folder / variant.folder / "config.json", self._graph(variant.id)
-        document = {key: node.value for key, node in read_document(config).items()}
-        sparse = read_dimensions(self.architecture, document, file=str(config)).sparse
-        if len(sparse) != len(variant.layers):
-            raise VerificationError(f"{config}: {len(sparse)} layers, the manifest says {len(variant.layers)}")
-        planned = [
-            k if has_experts else None
-            for k, has_experts in zip(variant.top_k or (None,) * len(sparse), sparse, strict=True)
-        ]
-        detail = check_decoder(path, top_k=planned)
-        model = check_model(path)
-        digest = family_digest(self.manifest.files, self.manifest.variants)
-        self._check_metadata(path, model, {**variant_metadata(variant), FAMILY_DIGEST: digest})
-        graph, spec = self.rebuilt.build(variant)
-        if self.manifest.trimoe == self.version:
-            check_same_graph(path, model, graph)
-        else:  # a later version may plan the same computation as other nodes
-            detail = (
-                f"{detail}; not compared node by node: written by trimoe {self.manifest.trimoe}, this is {self.version}"
-            )
-        checks.append(
-            Check(name=f"onnx {self.precision.name} structure", variant=variant.id, outcome=PASSED, detail=detail)
-        )
-        return len(spec.cos)
-
-    def _check_metadata(self, path: Path, model: Any, wanted: Mapping[str, str]) -> None:
-        """The graph says which variant it is of which family, as programs that see only the graph must know."""
-        found = {FAMILY_DIGEST: "", **metadata(model)}
-        check_metadata(path, found, {**wanted, PRECISION: self.precision.name}, source="the manifest")
-
-    def _check_shared(self) -> None:
-        """Check the graphs in front of the decoders, where there are any."""
-        digest = family_digest(self.manifest.files, self.manifest.variants)
-        for path in self.shared.values():
-            self._check_metadata(path, check_model(path), {FAMILY_DIGEST: digest})
-
-    def _prompts(self) -> tuple[dict[str, torch.Tensor], Prompts]:
-        path = self._path("inputs")
-        arrays, _ = read_arrays(path)
-        needed = ("input_ids", "attention_mask", *((*PIXELS, "image_input_idx") if VISION in self.shared else ()))
-        absent = [name for name in needed if name not in arrays]
+    def _read_inputs(self) -> dict[str, torch.Tensor]:
+        """The golden inputs, without what the shared graphs made of them."""
+        arrays, _ = read_arrays(self._inputs)
+        images = (*PIXELS, IMAGE_INPUT_IDX) if VISION in self._expected.shared() else ()
+        absent = [name for name in (INPUT_IDS, ATTENTION_MASK, *images) if name not in arrays]
         if absent:
-            raise VerificationError(f"{path}: the tensors {', '.join(absent)} are missing")
-        inputs = {
-            name: torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name not in ("inputs_embeds", "image_features")
-        }
-        embeddings, vision, threads = self.shared.get(EMBEDDINGS), self.shared.get(VISION), torch.get_num_threads()
-        with naming(str(path)):
-            return inputs, read_prompts(arrays, self.precision, embeddings=embeddings, vision=vision, threads=threads)
-
-    def _answers(
-        self,
-        variant: VariantRecord,
-        prompts: tuple[dict[str, torch.Tensor], Prompts],
-        positions: int,
-        checks: list[Check],
-    ) -> None:
-        threads, depth = torch.get_num_threads(), len(variant.layers)
-        golden, inputs = self._path(variant.id), self._path("inputs")
-        test = repeat(
-            self._graph(variant.id), golden, inputs, self.precision, threads=threads, shared=not self.shared_tested
-        )
-        self.shared_tested = True
-        checks.append(Check(name=test.name, variant=variant.id, outcome=test.outcome, detail=test.detail))
-        place = self.folder / variant.folder
-        config = {key: node.value for key, node in read_document(place / "config.json").items()}
-        places = read_places(place)
-        reference = open_reference(
-            self.precision,
-            folder=place,
-            config=config,
-            architecture=self.architecture,
-            places=places,
-            error=VerificationError,
-        )
-        sparse = read_dimensions(self.architecture, config, file=str(place / "config.json")).sparse
-        with naming(str(self._graph(variant.id))):
-            answer = run_decoder(
-                self._graph(variant.id), prompts[1], self.precision, sparse=sparse, positions=positions, threads=threads
-            )
-        found = judge(variant.id, answer, reference, prompts[0], self.precision, blocks=range(depth), top_k=None)
-        checks += [
-            Check(name=record.name, variant=variant.id, outcome=PASSED, detail=record.detail) for record in found
-        ]
+            raise VerificationError(f"{self._inputs}: the tensors {', '.join(absent)} are missing")
+        made = (INPUTS_EMBEDS, IMAGE_FEATURES)
+        return {name: torch.from_numpy(value) for name, value in arrays.items() if name not in made}

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from exporter.architectures.architecture import Architecture
 from exporter.architectures.find import manifest_architecture
-from exporter.checkpoint.checkpoint import INDEX
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.plan.config_edit import LIST_KEY
 from runtime.documents.checked_json import Node, read_bytes, read_document
-from runtime.documents.family_layout import MANIFEST
+from runtime.documents.family_layout import CONFIG, INDEX, MANIFEST, VARIANTS, variant_folder
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.documents.tensor_digests import ShardDigests, read_tensor_digests
 from runtime.errors import CheckpointError, DocumentError, VerificationError
@@ -39,8 +38,8 @@ def check_variants(folder: Path, manifest: Manifest, variants: Sequence[VariantR
 
 def _check_folders(folder: Path, manifest: Manifest) -> None:
     listed = {variant.folder for variant in manifest.variants}
-    for path in sorted((folder / "variants").glob("*")):
-        if f"variants/{path.name}" not in listed:
+    for path in sorted((folder / VARIANTS).glob("*")):
+        if variant_folder(path.name) not in listed:
             raise VerificationError(f"{path}: no variant that the manifest lists")
 
 
@@ -65,7 +64,7 @@ def _check_bytes(
 
 
 def _check_config(folder: Path, manifest: Manifest, architecture: Architecture, variant: VariantRecord) -> None:
-    config = read_document(folder / "config.json")
+    config = read_document(folder / CONFIG)
     own = architecture.has_own_type(variant.top_k, manifest.source.top_k)
     _expect(config, architecture.config.depth_key, len(variant.layers))
     _expect(config, "model_type", architecture.own_type.model_type if own else architecture.model_type)

@@ -1,25 +1,17 @@
 """What a verification found: named checks with an outcome, as a table and as a JSON document."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from msgspec import structs
+
+from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.text.tables import Column, show_table
 from runtime.text.terminal import wrapped
 
 COLUMNS = (Column(head="check"), Column(head="result"), Column(head="detail", wraps=True))
 FORMAT = "trimoe.verification"
 VERSION = 1
-PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One check: its name, the variant it is about (None: the family), its outcome and a sentence of detail."""
-
-    name: str
-    variant: str | None = None
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,5 +58,5 @@ def report_document(report: Report) -> dict[str, Any]:
         "version": VERSION,
         "folder": report.folder,
         "verified": not report.failed,
-        "checks": [asdict(check) for check in report.checks],
+        "checks": [structs.asdict(check) for check in report.checks],
     }

@@ -6,7 +6,6 @@ import fcntl
 import mmap
 import os
 from pathlib import Path
-from types import TracebackType
 
 _DIRECT = getattr(os, "O_DIRECT", 0)
 _memcmp = ctypes.CDLL(None).memcmp
@@ -41,50 +40,6 @@ class AlignedBuffer:
             middle = (low + high) // 2
             low, high = (low, middle) if self.same(other, middle, high) else (middle, high)
         return first, low + 1
-
-
-class SequentialWriter:
-    """Writes a new file front to back in large aligned pieces, past the page cache where possible. Use as a context
-    manager; raises OSError."""
-
-    def __init__(self, path: Path, buffer: AlignedBuffer) -> None:
-        """Create or empty `path`; `buffer` is lent for as long as the file is open."""
-        self._buffer = buffer
-        self._filled = 0
-        self._offset = 0
-        self._descriptor = open_unbuffered(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-
-    def __enter__(self) -> "SequentialWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._descriptor)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes."""
-        rest = memoryview(data).cast("B")
-        while rest:
-            take = min(len(rest), len(self._buffer.view) - self._filled)
-            self._buffer.view[self._filled : self._filled + take] = rest[:take]
-            self._filled, rest = self._filled + take, rest[take:]
-            if self._filled == len(self._buffer.view):
-                self._flush()
-
-    def finish(self) -> int:
-        """Write what is left and make the file durable; returns its size in bytes."""
-        size = self._offset + self._filled
-        if self._filled:
-            self._flush()
-        os.ftruncate(self._descriptor, size)
-        os.fsync(self._descriptor)
-        return size
-
-    def _flush(self) -> None:
-        write_at(self._descriptor, self._buffer.view[: self._filled + -self._filled % mmap.PAGESIZE], self._offset)
-        self._offset += self._filled
-        self._filled = 0
 
 
 def open_unbuffered(path: Path, flags: int) -> int:

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 
-from exporter.checkpoint.chunks import Chunk, split_into_chunks
+from exporter.checkpoint.chunks import Chunk
 from exporter.checkpoint.reader import SourceReader
 from exporter.plan.plan import PlannedShard
 from exporter.weights.aligned_file import AlignedBuffer, open_unbuffered, read_at
+from exporter.weights.pipeline import Pipeline
 from exporter.weights.shard_layout import ALIGNMENT, data_bytes, shard_header
-from exporter.weights.shard_writer import CHUNK_BYTES, Lanes, TensorHasher, join
+from exporter.weights.shard_writer import digest_tensors
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.errors import SourceChangedError, VerificationError
 
@@ -71,7 +72,7 @@ def compare_with_source(
     written: Sequence[ShardDigests],
     reader: SourceReader,
     folder: Path,
-    lanes: Lanes,
+    pipeline: Pipeline,
     advance: Callable[[int], None],
 ) -> None:
     """Compare shards that hold the same data, as they are on disk, with the source: headers, every byte, and the
@@ -80,16 +81,20 @@ def compare_with_source(
     `written[i]` is the record of `shards[i]`. Raises VerificationError naming file, tensor and byte range,
     SourceChangedError when the source no longer has the digests recorded.
     """
-    files: list[_Written] = []
-    try:
-        for shard in shards:
-            files.append(_Written(shard, folder))
+    spare: SimpleQueue[AlignedBuffer] = SimpleQueue()
+    for _ in range(min(_READ_BUFFERS, len(shards))):
+        spare.put(AlignedBuffer(pipeline.chunk_bytes))
+    with ExitStack() as stack:
+        files = [stack.enter_context(closing(_Written(shard, folder))) for shard in shards]
         for file in files:
             file.check_header()
-        digests = _compare(files, shards[0], reader, lanes, advance)
-    finally:
-        for file in files:
-            file.close()
+        digests = digest_tensors(
+            [tensor.source for tensor in shards[0].tensors],
+            reader,
+            pipeline,
+            tasks=[_compare_with(file, spare) for file in files],
+            advance=lambda count: advance(count * len(files)),
+        )
     for record in written:
         for tensor, digest in zip(record.tensors, digests, strict=True):
             if tensor.sha256 != digest:
@@ -98,24 +103,5 @@ def compare_with_source(
                 )
 
 
-def _compare(
-    files: Sequence[_Written], shard: PlannedShard, reader: SourceReader, lanes: Lanes, advance: Callable[[int], None]
-) -> tuple[str, ...]:
-    tensors = tuple(tensor.source for tensor in shard.tensors)
-    hasher = TensorHasher(len(tensors))
-    spare: SimpleQueue[AlignedBuffer] = SimpleQueue()
-    for _ in range(min(_READ_BUFFERS, len(files))):
-        spare.put(AlignedBuffer(CHUNK_BYTES))
-    running: list[Future[None]] = []
-    try:
-        for number, chunk in enumerate(split_into_chunks(tensors, CHUNK_BYTES)):
-            source = lanes.buffers[number % 2]
-            reader.read(chunk, source.view)
-            join(running)
-            running = [lanes.pool.submit(file.check_chunk, chunk, source, spare) for file in files]
-            running.append(lanes.pool.submit(hasher.update, source.view, chunk))
-            advance(chunk.size * len(files))
-        join(running)
-    finally:
-        wait(running)
-    return hasher.hexdigests()
+def _compare_with(file: _Written, spare: "SimpleQueue[AlignedBuffer]") -> Callable[[Chunk, AlignedBuffer], None]:
+    return lambda chunk, source: file.check_chunk(chunk, source, spare)

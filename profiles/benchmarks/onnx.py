@@ -15,7 +15,7 @@ from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.family.variant_folder import FamilyFiles
-from exporter.graphs.graph_set import GraphSource, graph_path, plan_tensors, read_source
+from exporter.graphs.graph_set import GraphSource, plan_tensors, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
 from exporter.plan.plan import Plan, PlannedVariant, PlanRequest, make_plan
@@ -42,6 +42,7 @@ from profiles.benchmarks.figures import (
 )
 from profiles.benchmarks.memory import memory_ratio
 from profiles.benchmarks.timing import READ_BYTES, median_of, time_contenders
+from runtime.documents.family_layout import graph_path
 
 REMOVALS = ((), (4,), (4, 13), (4, 10, 13), (2, 4, 10, 13))
 TOP_KS = (8, 7, 6, 5, 4, 3, 2, 1)
@@ -112,7 +113,7 @@ def _build(plan: Plan, scratch: Path, say: Callable[[str], None]) -> _Built:
     begin = time.perf_counter()
     write_graphs(source, plan, precision, files, carried={})
     build_s = time.perf_counter() - begin
-    graphs = {variant.id: scratch / graph_path(precision, variant.id) for variant in plan.variants}
+    graphs = {variant.id: scratch / graph_path(precision.name, variant.id) for variant in plan.variants}
     return _Built(plan=plan, source=source, graphs=graphs, build_s=build_s)
 
 

@@ -7,6 +7,7 @@ AUXILIARY = "carried"  # tokenizer, processor and other small files, once
 GOLDEN = "golden"  # inputs and outputs of each variant, for self-tests
 VARIANTS = "variants"  # complete checkpoint folders
 GRAPHS = "onnx"  # one folder a type of weights
+STANDALONE = "trimoe"  # in a variant that was copied out: its own manifest, digests and golden outputs
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"

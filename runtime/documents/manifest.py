@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from runtime.documents.check import Check
 from runtime.documents.checked_json import Node, dump_document, quote, read_document
 from runtime.documents.family_layout import MANIFEST, variant_folder
 from runtime.documents.schema import Natural, PlainName, Positive, RelativePath, Sha256, convert, fields_of, read_fields
@@ -73,14 +74,6 @@ class DropRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     datasets: tuple[str, ...]
 
 
-class CheckRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One verification: its name, its outcome ("passed" or "skipped") and a sentence of detail."""
-
-    name: str
-    outcome: str
-    detail: str
-
-
 class VariantRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A member of the family: `layers[i]` is the source block at layer i, `top_k[i]` its experts per token (None:
     dense)."""
@@ -96,7 +89,7 @@ class VariantRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bytes: Natural
     shared_bytes: Natural
     golden: RelativePath | None
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[Check, ...]
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from exporter import export as export_module
-from exporter.export import export_family
+from exporter.export import staged_weights
+from exporter.export.transaction import export_family
 from exporter.family.staging import staging_path
-from runtime.documents.manifest import CheckRecord, read_manifest
+from exporter.plan.formats import GraphFormat
+from runtime.documents.check import Check
+from runtime.documents.manifest import read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import CheckpointError, SourceChangedError, TargetError, VerificationError
 from runtime.text.progress import NoProgress
@@ -46,7 +49,7 @@ class Stopper:
 @dataclass(frozen=True)
 class Passed:
     golden: str
-    checks: tuple[CheckRecord, ...] = (CheckRecord(name="logits", outcome="passed", detail="equal"),)
+    checks: tuple[Check, ...] = (Check(name="logits", outcome="passed", detail="equal"),)
 
 
 def check_nothing(*, checkpoint: Any, plan: Any, folder: Path, progress: Callable[[int], None]) -> dict[str, Passed]:
@@ -149,7 +152,7 @@ def test_a_resumed_shard_that_was_damaged_meanwhile_is_written_again(tmp_path: P
 
 def test_damage_in_the_same_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    real = export_module.write_shards
+    real = staged_weights.write_shards
 
     def damage(shards: Any, reader: Any, folder: Path, *rest: Any) -> Any:
         records = real(shards, reader, folder, *rest)
@@ -157,7 +160,7 @@ def test_damage_in_the_same_run_is_an_error(tmp_path: Path, monkeypatch: pytest.
         path.write_bytes(path.read_bytes()[:-1] + b"?")
         return records
 
-    monkeypatch.setattr(export_module, "write_shards", damage)
+    monkeypatch.setattr(staged_weights, "write_shards", damage)
     with pytest.raises(VerificationError, match="of the file differ from the source"):
         export_small(plan, tmp_path / "family")
     assert not (tmp_path / "family").exists()
@@ -387,8 +390,11 @@ def test_the_identity_of_a_plan_changes_with_all_that_decides_its_bytes(tmp_path
         plan_identity(small_plan(tmp_path / "source"), {"tokenizer.json": b"1"}),
         plan_identity(small_plan(tmp_path / "source", removals=REMOVALS[:2]), {"tokenizer.json": b"1"}),
         plan_identity(replace(plan, variants=plan.variants[:-1]), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int8",), layout=1)), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int4",), layout=1)), {"tokenizer.json": b"1"}),
+        plan_identity(replace(plan, graphs=GraphFormat(precisions=("int4",), layout=2)), {"tokenizer.json": b"1"}),
     ]
-    assert len({identity, *others}) == 5
+    assert len({identity, *others}) == 8
 
 
 def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -407,3 +413,13 @@ def test_models_that_cannot_be_built_are_refused_before_anything_is_written(tmp_
             buildable=unbuildable,
         )
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_tensor_name_that_ends_in_a_newline_stays_as_it_is(tmp_path: Path) -> None:
+    source = small_source(tmp_path / "source", blocks=2)
+    tensors = load_file(source / "model.safetensors")
+    odd = {f"model.layers.{block}.extra\n": np.full(3, block, np.float32) for block in range(2)}
+    save_file({**tensors, **odd}, source / "model.safetensors", {"format": "pt"})
+    export_small(small_plan(source, removals=((1,),), top_ks=(2,)), tmp_path / "family")
+    written = load_file(tmp_path / "family" / "weights" / "block-00-layer-00.safetensors")
+    assert "model.layers.0.extra\n" in written and "model.layers.0.extra" not in written

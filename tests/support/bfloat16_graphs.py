@@ -2,14 +2,14 @@
 
 import onnx
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 
 FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
 
 
 def bfloat16_outside(model: bytes) -> bytes:
     """The graph computing in float32, with inputs, outputs and caches of bfloat16: what the CPU can run of it."""
-    found = onnx.ModelProto.FromString(float32_twin(model))
+    found = onnx.ModelProto.FromString(upcast_to_float32(model))
     graph, before, after = found.graph, [], []
     for value, casts in [(value, before) for value in graph.input] + [(value, after) for value in graph.output]:
         if value.type.tensor_type.elem_type != FLOAT:

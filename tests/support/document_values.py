@@ -15,8 +15,8 @@ from runtime.documents.baseline import (
     ResultsRecord,
     ScoreRecord,
 )
+from runtime.documents.check import Check
 from runtime.documents.manifest import (
-    CheckRecord,
     ChoiceRecord,
     DropRecord,
     EvidenceEntry,
@@ -60,7 +60,7 @@ def variants(draw: st.DrawFn, name: str, source: SourceRecord, golden: str | Non
         bytes=size,
         shared_bytes=draw(st.integers(0, size)),
         golden=golden,
-        checks=draw(tuples(st.builds(CheckRecord, name=TEXTS, outcome=TEXTS, detail=TEXTS))),
+        checks=draw(tuples(st.builds(Check, name=TEXTS, outcome=TEXTS, detail=TEXTS))),
     )
 
 

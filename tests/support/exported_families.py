@@ -6,11 +6,11 @@ from unittest.mock import patch
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import export_family
+from exporter.export.transaction import export_family
 from exporter.plan.plan import Plan, PlanRequest, make_plan
 from exporter.reference.load_check import LoadTarget
 from exporter.verify import export_answers as verify
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.check import Check
 from runtime.text.progress import NoProgress
 from tests.support import tiny_models, tiny_transformers
 
@@ -33,11 +33,10 @@ def tiny_plan(family: str, source: Path, *, removals: tuple[tuple[int, ...], ...
     )
 
 
-def without_loading(_family: Path, targets: list[LoadTarget]) -> dict[str, CheckRecord]:
+def without_loading(_family: Path, targets: list[LoadTarget]) -> dict[str, Check]:
     """Stands in for `check_loads`, which starts a process and imports torch there."""
     return {
-        target.golden.variant: CheckRecord(name="loads", outcome="skipped", detail="not in this test")
-        for target in targets
+        target.golden.variant: Check(name="loads", outcome="skipped", detail="not in this test") for target in targets
     }
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import ExportResult, export_family
+from exporter.export.job import ExportResult
+from exporter.export.transaction import export_family
 from exporter.plan.plan import Plan, PlanRequest, make_plan
 from runtime.text.progress import NoProgress
 from tests.support.tiny_checkpoints import write_tiny

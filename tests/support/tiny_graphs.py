@@ -24,10 +24,11 @@ from transformers import (
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.family.variant_folder import FamilyFiles
-from exporter.graphs.graph_set import GraphSource, graph_path, read_source
+from exporter.graphs.graph_set import GraphSource, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
 from exporter.plan.plan import Plan, PlannedVariant, PlanRequest, make_plan
+from runtime.documents.family_layout import graph_path
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
 
@@ -106,7 +107,7 @@ class Exported:
     precision: str
 
     def path(self, name: str) -> Path:
-        return self.folder / graph_path(find_precision(self.precision), name)
+        return self.folder / graph_path(self.precision, name)
 
     def decoder(self, variant: PlannedVariant) -> OnnxDecoder:
         return OnnxDecoder(quiet_session(self.path(variant.id)))

@@ -8,8 +8,10 @@ import onnx_ir as ir
 from exporter.architectures.decoder_tensors import DecoderTensors
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
+from runtime.documents.graph_contract import PAST
 
-BATCH, SEQUENCE, PAST, TOTAL = "batch_size", "sequence_length", "past_sequence_length", "total_sequence_length"
+BATCH, SEQUENCE, TOTAL = "batch_size", "sequence_length", "total_sequence_length"
+PAST_LENGTH = "past_sequence_length"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +57,9 @@ def add_attention(
     prefix, name = f"blocks.{block.block}.", f"layers.{layer}/attention"
     qkv = graph.linear(normed, prefix + "qkv", name=f"{name}/qkv")
     query, key, value = _heads(graph, layout, spec, prefix, name, qkv)
-    shape: list[int | str] = [BATCH, spec.kv_heads, PAST, spec.head_dim]
-    past_key = graph.input(f"past_key_values.{layer}.key", graph.dtype, shape)
-    past_value = graph.input(f"past_key_values.{layer}.value", graph.dtype, shape)
+    shape: list[int | str] = [BATCH, spec.kv_heads, PAST_LENGTH, spec.head_dim]
+    past_key = graph.input(f"{PAST}{layer}.key", graph.dtype, shape)
+    past_value = graph.input(f"{PAST}{layer}.value", graph.dtype, shape)
     attended, present_key, present_value = graph.node(
         "GroupQueryAttention",
         [

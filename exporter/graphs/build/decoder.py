@@ -11,7 +11,7 @@ from exporter.graphs.build.feed_forward import add_dense, add_experts
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from exporter.graphs.weights.stored_tensor import StoredTensor
-from runtime.documents.graph_contract import FIRST_LOGITS
+from runtime.documents.graph_contract import ATTENTION_MASK, FIRST_LOGITS, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PRESENT
 
 
 def build_decoder(
@@ -42,7 +42,7 @@ class _Decoder:
 
     def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
         hidden = self._inputs()
-        lengths = add_lengths(self.graph, self.graph.input("attention_mask", ir.DataType.INT64, [BATCH, TOTAL]))
+        lengths = add_lengths(self.graph, self.graph.input(ATTENTION_MASK, ir.DataType.INT64, [BATCH, TOTAL]))
         normed = add_norm(
             self.graph, self.spec, hidden, f"blocks.{layers[0]}.attention_norm", "layers.0/attention_norm"
         )
@@ -62,9 +62,9 @@ class _Decoder:
 
     def _inputs(self) -> ir.Value:
         graph = self.graph
-        if self.layout.inputs == "inputs_embeds":
-            return graph.input("inputs_embeds", graph.dtype, [BATCH, SEQUENCE, self.spec.hidden])
-        tokens = graph.input("input_ids", ir.DataType.INT64, [BATCH, SEQUENCE])
+        if self.layout.inputs == INPUTS_EMBEDS:
+            return graph.input(INPUTS_EMBEDS, graph.dtype, [BATCH, SEQUENCE, self.spec.hidden])
+        tokens = graph.input(INPUT_IDS, ir.DataType.INT64, [BATCH, SEQUENCE])
         return graph.one("Gather", graph.weight("embeddings"), tokens, name="embeddings")
 
     def _attend(
@@ -103,7 +103,7 @@ class _Decoder:
             name="head/positions",
         )
         logits = graph.linear(wanted, "head", name="head")
-        graph.output(logits, "logits", graph.dtype, [BATCH, "logits_length", spec.vocabulary])
+        graph.output(logits, LOGITS, graph.dtype, [BATCH, "logits_length", spec.vocabulary])
         for layer, (key, value) in enumerate(presents):
-            graph.output(key, f"present.{layer}.key", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])
-            graph.output(value, f"present.{layer}.value", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])
+            graph.output(key, f"{PRESENT}{layer}.key", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])
+            graph.output(value, f"{PRESENT}{layer}.value", graph.dtype, [BATCH, spec.kv_heads, TOTAL, spec.head_dim])

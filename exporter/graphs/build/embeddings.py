@@ -7,6 +7,7 @@ import onnx_ir as ir
 from exporter.graphs.build.attention import BATCH, SEQUENCE
 from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.weights.stored_tensor import StoredTensor
+from runtime.documents.graph_contract import IMAGE_FEATURES, IMAGE_INPUT_IDX, INPUT_IDS, INPUTS_EMBEDS
 
 
 def build_embeddings(
@@ -25,12 +26,12 @@ def build_embeddings(
     row is an error when the graph runs.
     """
     graph = GraphBuilder(weights, data_file, dtype)
-    tokens = graph.input("input_ids", ir.DataType.INT64, [BATCH, SEQUENCE])
+    tokens = graph.input(INPUT_IDS, ir.DataType.INT64, [BATCH, SEQUENCE])
     known = graph.one("Max", tokens, graph.constant("zero", 0), name="input_ids/known")
     embeds = graph.one("Gather", graph.weight("embeddings"), known, name="embeddings")
     if images:
         embeds = _add_features(graph, hidden, embeds)
-    graph.output(embeds, "inputs_embeds", graph.dtype, [BATCH, SEQUENCE, hidden])
+    graph.output(embeds, INPUTS_EMBEDS, graph.dtype, [BATCH, SEQUENCE, hidden])
     return graph.model("embeddings", metadata)
 
 
@@ -41,12 +42,12 @@ def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Valu
     or not all.
     """
     features = graph.cast(
-        graph.input("image_features", graph.dtype, [BATCH, "image_tokens", hidden]),
+        graph.input(IMAGE_FEATURES, graph.dtype, [BATCH, "image_tokens", hidden]),
         ir.DataType.FLOAT,
         name="image/features",
     )
     embeds = graph.cast(embeds, ir.DataType.FLOAT, name="image/words")
-    places = graph.input("image_input_idx", ir.DataType.INT64, [BATCH, "crops", "tokens"])
+    places = graph.input(IMAGE_INPUT_IDX, ir.DataType.INT64, [BATCH, "crops", "tokens"])
     spared = graph.one(
         "Pad", embeds, graph.constant("one_in_front", [0, 1, 0, 0, 0, 0]), name="image/spare", mode="constant"
     )

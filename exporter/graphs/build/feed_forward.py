@@ -12,15 +12,9 @@ SWIGLU = {"activation_type": "swiglu", "swiglu_fusion": 1, "activation_alpha": 1
 def add_experts(
     graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, prefix: str, layer: int, k: int
 ) -> ir.Value:
-    """One fused node for all experts of the layer: [batch, sequence, hidden] to the same shape, `k` experts per
-    token."""
-    rows = hide_shape(graph, spec, normed, layer)
-    flat = flatten(graph, spec, normed, layer) if rows is normed else rows
-    scores = graph.linear(flat, prefix + "router", name=f"layers.{layer}/router")
-    mixed = _fused_node(graph, spec, rows, scores, prefix, f"layers.{layer}/experts", k)
-    if rows is not normed:
-        shape = graph.one("Shape", normed, name=f"layers.{layer}/experts/shape")
-        mixed = graph.one("Reshape", mixed, shape, name=f"layers.{layer}/experts/back")
+    """All experts of the layer, and the shared one where there is one: [batch, sequence, hidden] to the same shape, `k`
+    experts per token."""
+    mixed = _add_routed(graph, spec, normed, prefix=prefix, layer=layer, k=k)
     if prefix + "shared_expert_gate.weight" not in graph:
         return mixed
     shared = add_dense(graph, normed, prefix=prefix + "shared_expert.", name=f"layers.{layer}/shared_expert")
@@ -30,53 +24,58 @@ def add_experts(
     return graph.one("Add", mixed, weighted, name=f"layers.{layer}/experts_sum")
 
 
-def hide_shape(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, layer: int) -> ir.Value:
-    """The experts' input with its first dimension unnamed.
-
-    This hides from the memory planner that the fused node's input and output have one shape. The CPU kernel clears its
-    output before it reads its input, so that a shared buffer would silently lose the whole layer; every exported graph
-    carries golden outputs that show it.
-    """
-    return flatten(graph, spec, normed, layer)
-
-
-def flatten(graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, layer: int) -> ir.Value:
-    """[batch, sequence, hidden] as [batch · sequence, hidden]."""
-    return graph.one(
-        "Reshape", normed, graph.constant("rows_by_hidden", [-1, spec.hidden]), name=f"layers.{layer}/experts/rows"
-    )
-
-
-def _fused_node(
-    graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: ir.Value, prefix: str, name: str, k: int
+def _add_routed(
+    graph: GraphBuilder, spec: DecoderSpec, normed: ir.Value, *, prefix: str, layer: int, k: int
 ) -> ir.Value:
-    attributes = {"k": k, "normalize_routing_weights": int(spec.renormalised), **SWIGLU}
-    fc1, fc2 = f"{prefix}experts.fc1", f"{prefix}experts.fc2"
-    if f"{fc1}.packed" not in graph:
-        slices = graph.shape(fc1)[0] // graph.shape(prefix + "router.weight")[1]
-        if slices > 1:
-            # Every slice of an expert has the expert's score, so that the softmax over all slices gives each its share
-            # of the expert's weight. Only where two experts tie to the last bit for the last place may the node take
-            # slices of both.
-            attributes["k"] = slices * k
-            scores = graph.one("Concat", *[scores] * slices, name=f"{name}/slices", axis=-1)
-        mixed = graph.one(
-            "MoE", rows, scores, graph.weight(fc1), None, graph.weight(fc2), name=name, domain=MICROSOFT, **attributes
-        )
-        return mixed if slices == 1 else graph.one("Mul", mixed, graph.number("slices", slices), name=f"{name}/whole")
-    how = graph.quantisation(fc1)
-    weights = (
-        graph.weight(f"{fc1}.packed"),
-        graph.weight(f"{fc1}.scales"),
-        None,
-        graph.weight(f"{fc2}.packed"),
-        graph.weight(f"{fc2}.scales"),
+    """One fused node between two Reshapes, to [batch · sequence, hidden] and back.
+
+    The first hides from the memory planner that the node's input and output have one shape: their first dimension has
+    no name. The CPU kernel clears its output before it reads its input, so that a shared buffer would silently lose the
+    whole layer; every exported graph carries golden outputs that show it.
+    """
+    name, flat = f"layers.{layer}/experts", graph.constant("rows_by_hidden", [-1, spec.hidden])
+    rows = graph.one("Reshape", normed, flat, name=f"{name}/rows")
+    scores = graph.linear(rows, prefix + "router", name=f"layers.{layer}/router")
+    add = _add_quantised if f"{prefix}experts.fc1.packed" in graph else _add_plain
+    mixed = add(graph, spec, rows, scores, prefix=prefix, name=name, k=k)
+    shape = graph.one("Shape", normed, name=f"{name}/shape")
+    return graph.one("Reshape", mixed, shape, name=f"{name}/back")
+
+
+def _add_plain(
+    graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: ir.Value, *, prefix: str, name: str, k: int
+) -> ir.Value:
+    """Experts as they are, or cut into tiles that sum up to them (exporter.graphs.weights.decoder_weights).
+
+    Every tile of an expert has the expert's score, so that the softmax over all tiles gives each its share of the
+    expert's weight. Only where two experts tie to the last bit for the last place may the node take tiles of both.
+    """
+    fc1, fc2 = (graph.weight(f"{prefix}experts.{each}") for each in ("fc1", "fc2"))
+    tiles = graph.shape(f"{prefix}experts.fc1")[0] // graph.shape(f"{prefix}router.weight")[1]
+    if tiles > 1:
+        scores = graph.one("Concat", *[scores] * tiles, name=f"{name}/slices", axis=-1)
+    attributes = _attributes(spec, k=tiles * k)
+    mixed = graph.one("MoE", rows, scores, fc1, None, fc2, name=name, domain=MICROSOFT, **attributes)
+    return mixed if tiles == 1 else graph.one("Mul", mixed, graph.number("slices", tiles), name=f"{name}/whole")
+
+
+def _add_quantised(
+    graph: GraphBuilder, spec: DecoderSpec, rows: ir.Value, scores: ir.Value, *, prefix: str, name: str, k: int
+) -> ir.Value:
+    """Quantised experts. The CPU kernel always divides the chosen experts' weights by their sum, unless it is given the
+    weights of all experts."""
+    how = graph.quantisation(f"{prefix}experts.fc1")
+    fc1, fc2 = (
+        [graph.weight(f"{prefix}experts.{each}.{part}") for part in ("packed", "scales")] for each in ("fc1", "fc2")
     )
-    attributes |= {"expert_weight_bits": how.bits, "block_size": how.block, "quant_type": "int"}
-    # The CPU kernel always divides the chosen experts' weights by their sum, unless it is given the weights of all
-    # experts.
     shares = graph.one("Softmax", scores, name=f"{name}/shares", axis=-1)
-    return graph.one("QMoE", rows, scores, *weights, *[None] * 7, shares, name=name, domain=MICROSOFT, **attributes)
+    inputs = [rows, scores, *fc1, None, *fc2, *[None] * 7, shares]
+    quantised = {"expert_weight_bits": how.bits, "block_size": how.group_size, "quant_type": "int"}
+    return graph.one("QMoE", *inputs, name=name, domain=MICROSOFT, **_attributes(spec, k=k), **quantised)
+
+
+def _attributes(spec: DecoderSpec, *, k: int) -> dict[str, object]:
+    return {"k": k, "normalize_routing_weights": int(spec.renormalised), **SWIGLU}
 
 
 def add_dense(graph: GraphBuilder, normed: ir.Value, *, prefix: str, name: str) -> ir.Value:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.graphs.decoder_spec import DecoderSpec
+from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, LOGITS, PAST, PRESENT
 
 DECODER = "model.onnx"
 # What onnxruntime-genai calls a plain decoder of token ids; the type selects no mathematics there.
@@ -22,30 +23,7 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
             "pad_token_id": _first(config.get("pad_token_id"), _first(config.get("eos_token_id"), 0)),
             "context_length": context,
             "vocab_size": spec.vocabulary,
-            "decoder": {
-                "session_options": {
-                    "log_id": "trimoe",
-                    "session.disable_prepacking": "1",
-                    "provider_options": [],
-                },
-                "filename": DECODER,
-                "head_size": spec.head_dim,
-                "hidden_size": spec.hidden,
-                "num_attention_heads": spec.heads,
-                "num_hidden_layers": layers,
-                "num_key_value_heads": spec.kv_heads,
-                "inputs": {
-                    "input_ids": "input_ids",
-                    "attention_mask": "attention_mask",
-                    "past_key_names": "past_key_values.%d.key",
-                    "past_value_names": "past_key_values.%d.value",
-                },
-                "outputs": {
-                    "logits": "logits",
-                    "present_key_names": "present.%d.key",
-                    "present_value_names": "present.%d.value",
-                },
-            },
+            "decoder": _decoder(spec, layers),
         },
         "search": {
             "do_sample": False,
@@ -58,6 +36,29 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
             "temperature": 1.0,
             "top_k": 1,
             "top_p": 1.0,
+        },
+    }
+
+
+def _decoder(spec: DecoderSpec, layers: int) -> dict[str, Any]:
+    return {
+        "session_options": {"log_id": "trimoe", "session.disable_prepacking": "1", "provider_options": []},
+        "filename": DECODER,
+        "head_size": spec.head_dim,
+        "hidden_size": spec.hidden,
+        "num_attention_heads": spec.heads,
+        "num_hidden_layers": layers,
+        "num_key_value_heads": spec.kv_heads,
+        "inputs": {
+            "input_ids": INPUT_IDS,
+            "attention_mask": ATTENTION_MASK,
+            "past_key_names": f"{PAST}%d.key",
+            "past_value_names": f"{PAST}%d.value",
+        },
+        "outputs": {
+            "logits": LOGITS,
+            "present_key_names": f"{PRESENT}%d.key",
+            "present_value_names": f"{PRESENT}%d.value",
         },
     }
 

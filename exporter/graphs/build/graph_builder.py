@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from exporter.graphs.weights.stored_tensor import Quantisation, StoredTensor
+from exporter.graphs.weights.stored_tensor import ColumnTiles, Quantisation, QuantisedPart, StoredTensor, Transposed
 
 MICROSOFT = "com.microsoft"
 OPSETS = {"": 23, MICROSOFT: 1}
@@ -124,36 +124,36 @@ class GraphBuilder:
         weight, bias = f"{stem}.weight", f"{stem}.bias"
         if f"{weight}.packed" in self:
             product = self._quantised_linear(value, weight, name)
-        elif len(self.shape(weight)) == 3:
-            product = self._panelled_linear(value, weight, name)
-        elif self._weights[weight].transposed:
+        elif isinstance(self._weights[weight].fill, ColumnTiles):
+            product = self._tiled_linear(value, weight, name)
+        elif isinstance(self._weights[weight].fill, Transposed):
             product = self.one("MatMul", value, self.weight(weight), name=name)
         else:
             product = self.one("FusedMatMul", value, self.weight(weight), name=name, domain=MICROSOFT, transB=1)
         return self.one("Add", product, self.weight(bias), name=f"{name}/bias") if bias in self else product
 
-    def _panelled_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
-        """value [batch, sequence, in] with each panel, and their columns side by side: [batch, sequence, out]."""
-        panels, _, columns = self.shape(weight)
+    def _tiled_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
+        """value [batch, sequence, in] with each column tile, and their columns side by side: [batch, sequence, out]."""
+        tiles, _, columns = self.shape(weight)
         wide = self.one("Unsqueeze", value, self.constant("axis_1", [1]), name=f"{name}/wide")
         products = self.one("MatMul", wide, self.weight(weight), name=name)
         turned = self.one("Transpose", products, name=f"{name}/turned", perm=[0, 2, 1, 3])
         return self.one(
-            "Reshape", turned, self.constant(f"join_{panels}_panels", [0, 0, panels * columns]), name=f"{name}/joined"
+            "Reshape", turned, self.constant(f"join_{tiles}_panels", [0, 0, tiles * columns]), name=f"{name}/joined"
         )
 
     def _quantised_linear(self, value: ir.Value, weight: str, name: str) -> ir.Value:
-        rows, blocks, _ = self._weights[f"{weight}.packed"].shape
+        rows, groups, _ = self._weights[f"{weight}.packed"].shape
         how = self.quantisation(weight)
         packed, scales = self.weight(f"{weight}.packed"), self.weight(f"{weight}.scales")
-        sizes = {"N": rows, "K": blocks * how.block, "bits": how.bits, "block_size": how.block}
+        sizes = {"N": rows, "K": groups * how.group_size, "bits": how.bits, "block_size": how.group_size}
         return self.one("MatMulNBits", value, packed, scales, name=name, domain=MICROSOFT, **sizes)
 
     def quantisation(self, weight: str) -> Quantisation:
         """How a quantised matrix is stored."""
-        how = self._weights[f"{weight}.packed"].quantisation
-        assert how is not None
-        return how
+        fill = self._weights[f"{weight}.packed"].fill
+        assert isinstance(fill, QuantisedPart)
+        return fill.how
 
     def model(self, name: str, metadata: Mapping[str, str]) -> ir.Model:
         """The finished model."""

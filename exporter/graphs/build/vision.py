@@ -10,6 +10,7 @@ from exporter.graphs.build.attention import BATCH
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.weights.stored_tensor import StoredTensor
 from exporter.graphs.weights.vision_weights import BACKBONE, POSITIONS, TOWER
+from runtime.documents.graph_contract import IMAGE_FEATURES, IMAGE_MASKS, IMAGES
 
 QUICK_GELU = 1.702
 
@@ -31,8 +32,8 @@ class _Vision:
 
     def build(self, metadata: Mapping[str, str]) -> ir.Model:
         graph, pixels, float32 = self.graph, 3 * self.vision.image_patch_size**2, ir.DataType.FLOAT
-        images = graph.input("images", float32, [BATCH, "crops", self.patches, pixels])
-        masks = graph.input("image_masks", float32, [BATCH, "crops", self.patches])
+        images = graph.input(IMAGES, float32, [BATCH, "crops", self.patches, pixels])
+        masks = graph.input(IMAGE_MASKS, float32, [BATCH, "crops", self.patches])
         flat = self._reshape(images, [-1, self.patches, pixels], "images/flat")
         features = graph.one(
             "Mul",
@@ -48,7 +49,7 @@ class _Vision:
             "Concat", rows, graph.constant("by_row", [-1, self.config.d_model]), name="features/shape", axis=0
         )
         joined = graph.one("Reshape", projected, shape, name="features/by_row")
-        graph.output(joined, "image_features", graph.dtype, [BATCH, "image_tokens", self.config.d_model])
+        graph.output(joined, IMAGE_FEATURES, graph.dtype, [BATCH, "image_tokens", self.config.d_model])
         return graph.model("vision", metadata)
 
     def _reshape(self, value: ir.Value, shape: Sequence[int], name: str) -> ir.Value:

@@ -1,23 +1,37 @@
 """Chooses what of a graph's answer is stored as its golden outputs. Pure numpy."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from safetensors.numpy import save
 
 from exporter.graphs.check.compare import routing_margin
 from exporter.graphs.check.graph_run import Answer, Prompts
 from exporter.graphs.weights.precision import Precision
+from runtime.documents.atomic_file import write_atomically
 from runtime.documents.golden_outputs import GraphGolden
-from runtime.engines.onnx.self_test import TOLERANCES
+from runtime.documents.graph_contract import IMAGE_FEATURES, INPUTS_EMBEDS
+from runtime.documents.tolerances import GRAPH_GOLDEN, GRAPH_GOLDEN_ELSEWHERE
 from runtime.engines.onnx.session import CPU
 
-SELF_TEST_TOLERANCE = 1e-3  # of the largest |logit|: other processors sum float32 in another order
 FULL_LOGITS = 4 * 1024 * 1024  # bytes
 POSITIONS = 4
 Array = npt.NDArray[Any]
+
+
+def write_prompts(path: Path, prompts: Prompts) -> None:
+    """Write the prompts that golden outputs answer, with what the shared graphs made of them. Raises OSError."""
+    tensors = dict(prompts.inputs)
+    if prompts.embed is not None:
+        tensors[INPUTS_EMBEDS] = prompts.values
+    if prompts.features is not None:
+        tensors[IMAGE_FEATURES] = prompts.features
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}))
 
 
 def graph_golden(
@@ -40,7 +54,7 @@ def graph_golden(
         precision=precision.name,
         provider=CPU,
         onnxruntime=onnxruntime.__version__,
-        tolerance=TOLERANCES[precision.name] if precision.half else SELF_TEST_TOLERANCE,
+        tolerance=GRAPH_GOLDEN_ELSEWHERE[precision.name] if precision.half else GRAPH_GOLDEN,
         family_digest=family_digest,
         logits=answer.logits[np.arange(rows)[:, None], positions],
         positions=positions,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.family_layout import EMBEDDINGS, VISION
-from runtime.documents.graph_contract import IMAGE_FEATURES, INPUT_IDS, hidden_name, scores_name
+from runtime.documents.graph_contract import ATTENTION_MASK, IMAGE_FEATURES, INPUT_IDS, LOGITS, hidden_name, scores_name
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import STEPS, last_rows
@@ -20,7 +20,7 @@ from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
 
 GREEDY_TOKENS = 128
-WIDENED_TOKENS = STEPS + 1  # what a self-test reads: each token widens all weights once more
+UPCAST_TOKENS = STEPS + 1  # what a self-test reads: each token upcasts all weights once more
 LAYER_VALUES = 32
 Array = npt.NDArray[Any]
 
@@ -38,7 +38,7 @@ class Prompts:
     @property
     def lengths(self) -> Array:
         """Real tokens of each row."""
-        lengths: Array = self.inputs["attention_mask"].sum(1)
+        lengths: Array = self.inputs[ATTENTION_MASK].sum(1)
         return lengths
 
 
@@ -60,14 +60,17 @@ class Answer:
 
 
 def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
-    """A session on the CPU, with further `outputs`; half-precision graphs run widened to float32, their weights a few
+    """A session on the CPU, with further `outputs`; half-precision graphs run upcast to float32, their weights a few
     at a time."""
     if not precision.half and not outputs:
         return open_session(graph, threads=threads, spinning=False)
     model = graph.read_bytes()
-    model = with_outputs(float32_twin(model) if precision.half else model, outputs)
     return open_session(
-        model, data_folder=graph.parent, threads=threads, spinning=False, fold_constants=not precision.half
+        with_outputs(upcast_to_float32(model) if precision.half else model, outputs),
+        data_folder=graph.parent,
+        threads=threads,
+        spinning=False,
+        fold_constants=not precision.half,
     )
 
 
@@ -76,7 +79,7 @@ def read_prompts(
 ) -> Prompts:
     """The prompts, by way of the shared graphs where there are any."""
     if embeddings is None:
-        return Prompts(inputs=inputs, features=None, values=inputs["input_ids"], embed=None)
+        return Prompts(inputs=inputs, features=None, values=inputs[INPUT_IDS], embed=None)
     shared = SharedGraphs(
         embeddings=SharedGraph(open_graph(embeddings, precision, threads=threads), EMBEDDINGS),
         vision=None if vision is None else SharedGraph(open_graph(vision, precision, threads=threads), VISION),
@@ -93,8 +96,8 @@ def run_decoder(
     row may become."""
     decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
     rows, width = prompts.values.shape[:2]
-    logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)["logits"]
-    tokens = max(1, min(WIDENED_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
+    logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)[LOGITS]
+    tokens = max(1, min(UPCAST_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
     greedy, decoded = [], []
     for row, length in enumerate(prompts.lengths):
         ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)

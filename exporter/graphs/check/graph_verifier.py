@@ -1,243 +1,162 @@
-"""Verifies the graphs of a family: structure, weights, and what each answers, against transformers. Writes their golden
-outputs."""
+"""Verifies the graphs of a family in one type: what they are, and what they answer, compared with transformers and with
+golden outputs. An export and `trimoe verify` both use it."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime
-import safetensors.numpy
 import torch
 from msgspec.structs import replace
 
 from exporter.graphs.check.compare import compare_answers
-from exporter.graphs.check.golden_outputs import graph_golden
-from exporter.graphs.check.graph_run import Answer, read_prompts, run_decoder
-from exporter.graphs.check.inspect import check_decoder, check_model, metadata, read_model
-from exporter.graphs.check.reference import Reference, source_reference
+from exporter.graphs.check.expected_graphs import ExpectedGraph, ExpectedGraphs
+from exporter.graphs.check.graph_run import Answer, Prompts, read_prompts, run_decoder
+from exporter.graphs.check.inspect import check_decoder, check_model, metadata
+from exporter.graphs.check.reference import Tensors
 from exporter.graphs.check.same_graph import check_same_graph
-from exporter.graphs.graph_set import (
-    EMBEDDINGS,
-    VISION,
-    GraphSource,
-    build_graphs,
-    graph_path,
-    plan_tensors,
-    variant_metadata,
-)
-from exporter.graphs.weights.precision import Precision
-from exporter.plan.plan import Plan, PlannedVariant
-from exporter.reference.golden_inputs import make_inputs, vocabulary
-from exporter.reference.threads import threads_for, using_threads
-from runtime.documents.atomic_file import write_atomically
-from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
-from runtime.documents.golden_outputs import write_graph_golden
-from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION, check_metadata
-from runtime.documents.manifest import CheckRecord
-from runtime.documents.tensor_digests import ShardDigests
+from runtime.documents.check import PASSED, SKIPPED, Check
+from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
+from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, check_metadata
+from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
-from runtime.engines.onnx.session import CPU, open_session
+from runtime.engines.onnx.session import CPU, naming, open_session
 from runtime.errors import VerificationError
 
-EMBEDDING_TOLERANCE = 1e-4
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GraphResult:
-    """What is said of one variant's graph: its golden file relative to the family (None where it cannot run here), and
-    the checks."""
+class GraphVerifier:
+    """Checks the graphs in one type, variant by variant; every method raises VerificationError naming what differs.
 
-    golden: str | None
-    checks: tuple[CheckRecord, ...]
-
-
-def check_graphs(
-    source: GraphSource,
-    plan: Plan,
-    precision: Precision,
-    *,
-    data: ShardDigests,
-    folder: Path,
-    answers: bool,
-    progress: Callable[[int], None],
-) -> dict[str, GraphResult]:
-    """Check every graph of the precision below the family `folder`; `data` is the record of its data file.
-
-    Node census, equality with the planned graphs node by node, ranges and the data file's digest always; with `answers`
-    also logits, greedy tokens and experts, which are compared with transformers in float32, and golden files are
-    written and self-tested. Half precisions run on the CPU widened to float32. `progress` is told bytes of weights,
-    once the plan's in all. Raises VerificationError naming what differs.
+    The structure of a graph needs nothing but the files. To run any, `ask` golden inputs first; half precisions run on
+    the CPU widened to float32.
     """
-    if not same_digest(folder / data.path, data):
-        raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
-    structure = {variant.id: _check_structure(source, variant, precision, folder) for variant in plan.variants}
-    for path, planned in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=None):
-        check_same_graph(folder / path, check_model(folder / path), ir.to_proto(planned))
-    if not answers:
-        skipped = CheckRecord(name=f"onnx {precision.name} logits", outcome="skipped", detail="--no-logits was given")
-        return {variant: GraphResult(golden=None, checks=(check, skipped)) for variant, check in structure.items()}
-    threads, results = threads_for(sum(record.bytes for record in source.checkpoint.tensors.values())), {}
-    with using_threads(threads):
-        runner = _Runner(source, precision, folder, threads)
-        for variant in plan.variants:
-            golden, checks = runner.check(variant)
-            results[variant.id] = GraphResult(golden=golden, checks=(structure[variant.id], *checks))
-            progress(variant.bytes)
-    return results
 
+    def __init__(self, expected: ExpectedGraphs, *, threads: int) -> None:
+        """The graphs that are `expected`; they run in `threads` threads."""
+        self._expected, self._threads = expected, threads
+        self._kind = f"onnx {expected.precision.name}"
+        self._inputs: Tensors = {}
+        self.prompts: Prompts | None = None
+        self._shared_tested = False
 
-def same_digest(path: Path, data: ShardDigests) -> bool:
-    """Whether the data file on disk is the recorded one. Raises OSError."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == data.sha256
+    def check_shared(self) -> None:
+        """Check the graphs in front of the decoders, where there are any."""
+        for graph in self._expected.shared().values():
+            self._check_graph(graph, check_model(graph.path))
 
+    def structure(self, variant: str) -> Check:
+        """Check the variant's decoder without running it: a valid model on data that is there, fused nodes with the
+        planned k, metadata, and equal to the planned one node by node."""
+        decoder = self._expected.decoder(variant)
+        model = check_model(decoder.graph.path)
+        detail = check_decoder(decoder.graph.path, model, top_k=decoder.top_k)
+        self._check_graph(decoder.graph, model)
+        noted = "; ".join(part for part in (detail, decoder.graph.note) if part)
+        return Check(name=f"{self._kind} structure", variant=variant, outcome=PASSED, detail=noted)
 
-def _check_structure(source: GraphSource, variant: PlannedVariant, precision: Precision, folder: Path) -> CheckRecord:
-    top_k = tuple(
-        variant.top_k[layer] if variant.top_k is not None and source.spec.blocks[block].sparse else None
-        for layer, block in enumerate(variant.layers)
-    )
-    path = folder / graph_path(precision, variant.id)
-    detail = check_decoder(path, top_k=top_k)
-    check_metadata(
-        path, metadata(read_model(path)), {**variant_metadata(variant), PRECISION: precision.name}, source="the plan"
-    )
-    return CheckRecord(name=f"onnx {precision.name} structure", outcome="passed", detail=detail)
+    def _check_graph(self, graph: ExpectedGraph, model: Any) -> None:
+        found = {FAMILY_DIGEST: "", **metadata(model)}  # programs that see only the graph must know which it is
+        check_metadata(graph.path, found, graph.metadata, source=self._expected.origin)
+        if graph.model is not None:
+            check_same_graph(graph.path, model, ir.to_proto(graph.model))
 
+    def ask(self, inputs: Tensors, *, variant: str) -> Prompts:
+        """Turn the golden `inputs` into what the decoders take, by way of the shared graphs, and compare that with what
+        transformers makes of them for a variant: the same for all."""
+        expected, arrays = self._expected, {name: tensor.numpy() for name, tensor in inputs.items()}
+        shared = {name: graph.path for name, graph in expected.shared().items()}
+        with naming(str(expected.folder / graph_golden_path(expected.precision.name, GRAPH_INPUTS))):
+            prompts = read_prompts(
+                arrays,
+                expected.precision,
+                embeddings=shared.get(EMBEDDINGS),
+                vision=shared.get(VISION),
+                threads=self._threads,
+            )
+        if prompts.embed is not None:
+            self._compare_embeddings(prompts, expected.embeddings(variant, inputs).numpy())
+        self._inputs, self.prompts = inputs, prompts
+        return prompts
 
-def _shared(source: GraphSource) -> tuple[str, ...]:
-    embeddings = (EMBEDDINGS,) if source.architecture.decoder.inputs == "inputs_embeds" else ()
-    return (*embeddings, VISION) if source.has_vision else embeddings
-
-
-class _Runner:
-    """The prompts, the shared graphs' outputs and the reference, for one variant after the other."""
-
-    def __init__(self, source: GraphSource, precision: Precision, folder: Path, threads: int) -> None:
-        self.source, self.precision, self.folder, self.threads = source, precision, folder, threads
-        self.reference = source_reference(source.checkpoint, source.architecture, precision)
-        self.inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
-        shared = {name: folder / graph_path(precision, name) for name in _shared(source)}
-        arrays = {name: tensor.numpy() for name, tensor in self.inputs.items()}
-        self.prompts = read_prompts(
-            arrays, precision, embeddings=shared.get(EMBEDDINGS), vision=shared.get(VISION), threads=threads
-        )
-        self.shared_tested = False
-        self._check_embeddings()
-        self._write_prompts()
-
-    def _check_embeddings(self) -> None:
-        if self.prompts.embed is None:
-            return
-        expected = self.reference.embed(self.inputs).numpy()
-        for row, length in enumerate(self.prompts.lengths):
-            difference = float(np.abs(self.prompts.values[row, :length] - expected[row, :length]).max())
-            limit = EMBEDDING_TOLERANCE * float(np.abs(expected).max())
-            if not difference <= limit:
+    def _compare_embeddings(self, prompts: Prompts, wanted: Array) -> None:
+        limit = GRAPH_EMBEDDINGS * float(np.abs(wanted).max())
+        for row, length in enumerate(prompts.lengths):
+            difference = float(np.abs(prompts.values[row, :length] - wanted[row, :length]).max())
+            if not difference <= limit:  # also for NaN
                 raise VerificationError(
-                    f"{self.precision.name}: embeddings of row {row}, images included: max |Δ| {difference:.3g}, "
-                    f"allowed {limit:.3g}"
+                    f"{self._expected.precision.name}: embeddings of row {row}, images included: max |Δ| "
+                    f"{difference:.3g}, allowed {limit:.3g}"
                 )
 
-    def _write_prompts(self) -> None:
-        tensors = dict(self.prompts.inputs)
-        if self.prompts.embed is not None:
-            tensors["inputs_embeds"] = self.prompts.values
-        if self.prompts.features is not None:
-            tensors["image_features"] = self.prompts.features
-        path = self.folder / graph_golden_path(self.precision.name, GRAPH_INPUTS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            path, safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())})
-        )
+    def run(self, variant: str) -> Answer:
+        """What the variant's decoder answers to the prompts, and what goes on inside it."""
+        assert self.prompts is not None, "ask first"
+        decoder = self._expected.decoder(variant)
+        with naming(str(decoder.graph.path)):
+            return run_decoder(
+                decoder.graph.path,
+                self.prompts,
+                self._expected.precision,
+                sparse=tuple(k is not None for k in decoder.top_k),
+                positions=decoder.positions,
+                threads=self._threads,
+            )
 
-    def check(self, variant: PlannedVariant) -> tuple[str, tuple[CheckRecord, ...]]:
-        spec = self.source.spec
-        graph = self.folder / graph_path(self.precision, variant.id)
-        sparse = tuple(spec.blocks[block].sparse for block in variant.layers)
-        answer = run_decoder(
-            graph, self.prompts, self.precision, sparse=sparse, positions=len(spec.cos), threads=self.threads
+    def compare_with_reference(self, variant: str, answer: Answer) -> tuple[Check, ...]:
+        """Compare the decoder's answer with what transformers computes: logits, greedy tokens and experts."""
+        precision, continued = self._expected.precision, _continue(self._inputs, answer.greedy)
+        expected = self._expected.answer(variant, continued)
+        rows, length = continued[INPUT_IDS].shape
+        experts = [None if ids is None else ids.reshape(rows, length, -1).numpy() for ids in expected.experts]
+        lengths = self._inputs[ATTENTION_MASK].sum(1).numpy()
+        checks = compare_answers(variant, precision.name, answer, expected.logits.numpy(), experts, lengths)
+        if not precision.half:
+            return checks
+        how = (
+            f"by the same graph widened to float32 on the CPU; {precision.dtype} itself runs where a provider has "
+            "it, and is self-tested there"
         )
-        checks = judge(
-            variant.id, answer, self.reference, self.inputs, self.precision, blocks=variant.layers, top_k=variant.top_k
-        )
-        digest = metadata(read_model(graph)).get(FAMILY_DIGEST)
-        golden = graph_golden(
-            variant.id, self.precision, self.prompts, answer, top_k=variant.top_k, family_digest=digest
-        )
-        path = graph_golden_path(self.precision.name, variant.id)
-        write_graph_golden(self.folder / path, golden)
-        inputs = self.folder / graph_golden_path(self.precision.name, GRAPH_INPUTS)
-        test = repeat(
-            graph, self.folder / path, inputs, self.precision, threads=self.threads, shared=not self.shared_tested
-        )
-        self.shared_tested = True
-        return path, (*checks, test)
+        logits, *others = checks
+        return (replace(logits, detail=f"{logits.detail}; {how}"), *others)
 
-
-def repeat(graph: Path, golden: Path, inputs: Path, precision: Precision, *, threads: int, shared: bool) -> CheckRecord:
-    """The self-test on the CPU as a check: skipped where that has no kernels for the type. Raises VerificationError
-    when it fails."""
-    name, found = f"onnx {precision.name} self-test", f"onnxruntime {onnxruntime.__version__}, {CPU}"
-    if precision.dtype in LACKING[CPU]:
-        detail = (
-            f"{found}, has no {precision.dtype} kernels; the golden outputs are of the same graph widened to "
-            "float32: whoever loads it tests it"
+    def self_test(self, variant: str) -> Check:
+        """The self-test on the CPU, which needs the golden files: skipped where the CPU has no kernels for the type."""
+        expected, precision = self._expected, self._expected.precision
+        name, found = f"{self._kind} self-test", f"onnxruntime {onnxruntime.__version__}, {CPU}"
+        if precision.dtype in LACKING[CPU]:
+            lacking = f"{found}, has no {precision.dtype} kernels; the golden outputs are of the same graph widened to"
+            detail = f"{lacking} float32: whoever loads it tests it"
+            return Check(name=name, variant=variant, outcome=SKIPPED, detail=detail)
+        graph = expected.decoder(variant).graph.path
+        golden, inputs = (expected.folder / graph_golden_path(precision.name, file) for file in (variant, GRAPH_INPUTS))
+        with naming(str(graph)):
+            session = open_session(graph, threads=self._threads, spinning=False, fold_constants=not precision.half)
+        test = self_test(
+            graph,
+            golden,
+            inputs,
+            threads=self._threads,
+            decoder=OnnxDecoder(session),
+            shared=not self._shared_tested,
         )
-        return CheckRecord(name=name, outcome="skipped", detail=detail)
-    decoder = OnnxDecoder(open_session(graph, threads=threads, spinning=False, fold_constants=not precision.half))
-    test = self_test(graph, golden, inputs, threads=threads, decoder=decoder, shared=shared)
-    detail = (
-        f"golden outputs repeated within {test.difference:.2g} of the largest logit, allowed {test.limit:.2g} ({found})"
-    )
-    return CheckRecord(name=name, outcome="passed", detail=detail)
-
-
-def judge(
-    variant: str,
-    answer: Answer,
-    reference: Reference,
-    inputs: Mapping[str, torch.Tensor],
-    precision: Precision,
-    *,
-    blocks: Sequence[int],
-    top_k: Sequence[int] | None,
-) -> tuple[CheckRecord, ...]:
-    """Compare a decoder's answer to the golden prompts `inputs` with the reference's blocks; see `compare_answers`."""
-    continued = _continue(inputs, answer.greedy)
-    expected = reference.run(continued, blocks=blocks, top_k=top_k)
-    rows, length = continued["input_ids"].shape
-    experts = [None if ids is None else ids.reshape(rows, length, -1).numpy() for ids in expected.experts]
-    checks = compare_answers(
-        variant, precision.name, answer, expected.logits.numpy(), experts, inputs["attention_mask"].sum(1).numpy()
-    )
-    if not precision.half:
-        return checks
-    how = (
-        f"by the same graph widened to float32 on the CPU; {precision.dtype} itself runs where a provider has "
-        "it, and is self-tested there"
-    )
-    return tuple(
-        replace(check, detail=f"{check.detail}; {how}") if check.name.endswith("logits") else check for check in checks
-    )
+        self._shared_tested = True
+        repeated = f"golden outputs repeated within {test.difference:.2g} of the largest logit"
+        detail = f"{repeated}, allowed {test.limit:.2g} ({found})"
+        return Check(name=name, variant=variant, outcome=PASSED, detail=detail)
 
 
 def _continue(inputs: Mapping[str, torch.Tensor], greedy: Array) -> dict[str, torch.Tensor]:
     """The inputs with each row followed by its greedy tokens, without the last, padded on the right."""
-    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    ids, mask = inputs[INPUT_IDS], inputs[ATTENTION_MASK]
     added = greedy.shape[1] - 1
-    longer, seen = (
-        torch.cat([ids, ids.new_zeros(len(ids), added)], 1),
-        torch.cat([mask, mask.new_zeros(len(mask), added)], 1),
-    )
+    longer = torch.cat([ids, ids.new_zeros(len(ids), added)], 1)
+    seen = torch.cat([mask, mask.new_zeros(len(mask), added)], 1)
     for row, length in enumerate(mask.sum(1).tolist()):
         longer[row, length : length + added] = torch.from_numpy(greedy[row, :added])
         seen[row, length : length + added] = 1
-    return {**inputs, "input_ids": longer, "attention_mask": seen}
+    return {**inputs, INPUT_IDS: longer, ATTENTION_MASK: seen}

@@ -1,5 +1,8 @@
-"""Counts a decoder graph's nodes and compares them, with the k of each, with the plan; checks where its weights
-stand."""
+"""Inspects a graph on disk: a valid model, its weights where it says, and fused nodes with the planned k of each.
+
+It reads the protobuf message itself, since what onnx_ir makes of one no longer shows what was missing in it, was there
+twice or was no number.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,15 +28,13 @@ ELEMENT_BYTES = {
 }
 
 
-def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
-    """Check the decoder graph at `path`: `top_k[i]` is the planned k of layer i, None where it has no experts. Returns
-    a sentence.
+def check_decoder(path: Path, model: Any, *, top_k: Sequence[int | None]) -> str:
+    """Check the decoder `model` at `path` (from `check_model`): `top_k[i]` is the planned k of layer i, None where it
+    has no experts. Returns a sentence.
 
-    Raises VerificationError naming the file and the layer: an ONNX model that the checker refuses, an expert node
-    missing, spare, unfused or with another k, attention or residual norms that are not fused. What else a graph must be
-    is for `check_same_graph`.
+    Raises VerificationError naming the file and the layer: an expert node missing, spare, unfused or with another k,
+    attention or residual norms that are not fused. What else a graph must be is for `check_same_graph`.
     """
-    model = check_model(path)
     nodes = model.graph.node
     kinds = Counter(node.op_type for node in nodes if node.domain == MICROSOFT)
     for kind, count in FUSED.items():
@@ -44,9 +45,9 @@ def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
     loops = sorted({node.op_type for node in nodes} & set(LOOPS))
     if loops:
         raise VerificationError(f"{path}: has nodes {', '.join(loops)}; experts must be one fused node a layer")
-    slices = {node.output[0]: len(node.input) for node in nodes if node.op_type == "Concat"}
+    tiles = {node.output[0]: len(node.input) for node in nodes if node.op_type == "Concat"}
     experts = [node for node in nodes if node.op_type in EXPERTS and node.domain == MICROSOFT]
-    found = {node.name.split("/")[0]: _k(node) / slices.get(node.input[1], 1) for node in experts}
+    found = {node.name.split("/")[0]: _k(node) / tiles.get(node.input[1], 1) for node in experts}
     planned = {f"layers.{layer}": k for layer, k in enumerate(top_k) if k is not None}
     if sum(kinds[kind] for kind in EXPERTS) != len(found) or found.keys() != planned.keys():
         raise VerificationError(
@@ -60,7 +61,7 @@ def check_decoder(path: Path, *, top_k: Sequence[int | None]) -> str:
 
 
 def _k(node: Any) -> int:
-    """The node's k; it counts slices of experts where the scores are those of slices, repeated for each."""
+    """The node's k; it counts tiles of experts where the scores are those of tiles, repeated for each."""
     return next((attribute.i for attribute in node.attribute if attribute.name == "k"), 0)
 
 

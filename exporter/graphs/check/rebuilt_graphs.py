@@ -1,90 +1,155 @@
 """Plans the decoder graphs of a finished family once more, from nothing but the family: to compare those on disk
 with."""
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
+import torch
 
 from exporter.architectures.architecture import Architecture
+from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.graphs.build.decoder import build_decoder
+from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
+from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
-from exporter.graphs.graph_set import data_file
+from exporter.graphs.graph_set import variant_metadata
 from exporter.graphs.weights.decoder_weights import decoder_tensors
 from exporter.graphs.weights.precision import Precision
-from exporter.graphs.weights.stored_tensor import StoredTensor, lay_out
+from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.reference.model_class import read_model_config
+from exporter.reference.model_files import variant_files
 from runtime.documents.checked_json import read_document
+from runtime.documents.family_digest import family_digest
+from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, WEIGHTS, graph_data_name, graph_path
+from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import CheckpointError, DocumentError, PlanError, VerificationError
 
 
 class RebuiltGraphs:
-    """The graphs of a family in one precision, as this version of trimoe plans them."""
+    """The graphs of a family in one type, as this version of trimoe plans them
+    (exporter.graphs.check.expected_graphs.ExpectedGraphs). What they must answer is the answer of the variants'
+    safetensors form."""
+
+    origin = "the manifest"
 
     def __init__(self, folder: Path, manifest: Manifest, architecture: Architecture, precision: Precision) -> None:
         """The family below `folder`; what it holds is read when it is first needed."""
-        self._folder, self._manifest, self._architecture, self._precision = folder, manifest, architecture, precision
+        self.folder, self.precision = folder, precision
+        self._manifest, self._architecture = manifest, architecture
         self._tensors: Mapping[str, TensorRecord] | None = None
         self._weights: dict[str, StoredTensor] = {}
+        self._decoders: dict[str, ExpectedDecoder] = {}
+        self._open: tuple[str, Reference] | None = None
+        digest = family_digest(manifest.files, manifest.variants)
+        self._says = {PRECISION: precision.name, FAMILY_DIGEST: digest}
 
-    def build(self, variant: VariantRecord) -> tuple[Any, DecoderSpec]:
-        """The variant's decoder as an onnx.ModelProto without metadata, and what it computes, its blocks by their
-        source index.
+    def shared(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs in front of the decoders by name; what they compute is not planned again."""
+        listed = {record.path for record in self._manifest.files}
+        paths = {name: graph_path(self.precision.name, name) for name in (EMBEDDINGS, VISION)}
+        return {
+            name: ExpectedGraph(path=self.folder / path, metadata=self._says, model=None)
+            for name, path in paths.items()
+            if path in listed
+        }
 
-        Its weights are where they stand in the data file of all variants. Raises VerificationError.
+    def decoder(self, variant: str) -> ExpectedDecoder:
+        """The graph of the variant of that id, its weights where they stand in the data file of all variants.
+
+        A graph of another version of trimoe is not compared node by node: this one may plan the same computation as
+        other nodes. Raises VerificationError when it cannot be planned.
         """
-        place = self._folder / variant.folder
-        try:
-            checkpoint, config = self._model(variant)
-            spec = read_decoder(self._architecture, checkpoint, config, layers=variant.layers)
-            if not self._weights:
-                blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
-                tensors = decoder_tensors(self._architecture, checkpoint, spec, self._precision, blocks=blocks)
-                self._weights = {tensor.name: tensor for tensor in lay_out(tensors)}
-        except (DocumentError, CheckpointError, PlanError) as error:
-            raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
-        except KeyError as error:
-            raise VerificationError(
-                f"{place}: its graph cannot be planned again: the family has no tensor {error}"
-            ) from error
-        return ir.to_proto(self._graph(variant, spec)), spec
+        if variant not in self._decoders:
+            record = self._manifest.variant(variant)
+            place = self.folder / record.folder
+            try:
+                self._decoders[variant] = self._plan(record, place)
+            except (DocumentError, CheckpointError, PlanError) as error:
+                raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
+            except KeyError as error:
+                what = f"the family has no tensor {error}"
+                raise VerificationError(f"{place}: its graph cannot be planned again: {what}") from error
+        return self._decoders[variant]
 
-    def _graph(self, variant: VariantRecord, spec: DecoderSpec) -> ir.Model:
+    def _plan(self, variant: VariantRecord, place: Path) -> ExpectedDecoder:
+        checkpoint, config = self._model(place)
+        sparse = read_dimensions(self._architecture, checkpoint.config, file=str(place / CONFIG)).sparse
+        if len(sparse) != len(variant.layers):
+            raise VerificationError(f"{place / CONFIG}: {len(sparse)} layers, the manifest has {len(variant.layers)}")
+        spec = read_decoder(self._architecture, checkpoint, config, layers=variant.layers)
+        model: ir.Model | None = self._build(variant, checkpoint, spec)
+        note = ""
+        written, this = self._manifest.trimoe, importlib.metadata.version("trimoe")
+        if written != this:
+            model, note = None, f"not compared node by node: written by trimoe {written}, this is {this}"
+        graph = ExpectedGraph(
+            path=self.folder / graph_path(self.precision.name, variant.id),
+            metadata={**variant_metadata(variant), **self._says},
+            model=model,
+            note=note,
+        )
+        top_ks = variant.top_k or (None,) * len(variant.layers)
+        top_k = tuple(k if has_experts else None for k, has_experts in zip(top_ks, sparse, strict=True))
+        return ExpectedDecoder(graph=graph, top_k=top_k, positions=len(spec.cos))
+
+    def _build(self, variant: VariantRecord, checkpoint: Checkpoint, spec: DecoderSpec) -> ir.Model:
+        if not self._weights:
+            blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
+            tensors = decoder_tensors(self._architecture, checkpoint, spec, self.precision, blocks=blocks)
+            self._weights = {tensor.name: tensor for tensor in with_offsets(tensors)}
         return build_decoder(
             self._architecture,
             spec,
             self._weights,
             layers=variant.layers,
             top_k=variant.top_k,
-            data_file=data_file(self._precision),
-            dtype=self._precision.dtype,
+            data_file=graph_data_name(self.precision.name),
+            dtype=self.precision.dtype,
             metadata={},
         )
 
-    def _model(self, variant: VariantRecord) -> tuple[Checkpoint, Any]:
-        """The source's tensors as far as the family has them, and the variant's config as transformers reads it."""
-        place = self._folder / variant.folder
-        document = {key: node.value for key, node in read_document(place / "config.json").items()}
+    def _model(self, place: Path) -> tuple[Checkpoint, Any]:
+        """The source's tensors as far as the family has them, and the config at `place` as transformers reads it."""
+        document = {key: node.value for key, node in read_document(place / CONFIG).items()}
         _, config = read_model_config(place, document, architecture=self._architecture, error=VerificationError)
         if self._tensors is None:
-            self._tensors = _source_tensors(self._folder)
+            self._tensors = _source_tensors(self.folder)
         tensors = self._tensors
-        return Checkpoint(
-            folder=self._folder, config=document, config_sha256="", tensors=tensors, files=(), auxiliary=()
-        ), config
+        known = Checkpoint(
+            folder=self.folder, config=document, config_sha256="", tensors=tensors, files=(), auxiliary=()
+        )
+        return known, config
+
+    def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
+        """What the variant of that id, run from its own folder, feeds to its first block. Raises VerificationError."""
+        return self._reference(self._manifest.variant(variant)).embed(inputs)
+
+    def answer(self, variant: str, inputs: Tensors) -> Expected:
+        """What the variant of that id answers, run from its own folder. Raises VerificationError."""
+        record = self._manifest.variant(variant)
+        return self._reference(record).run(inputs, blocks=range(len(record.layers)), top_k=None)
+
+    def _reference(self, variant: VariantRecord) -> Reference:
+        """One is open at a time."""
+        if self._open is None or self._open[0] != variant.id:
+            files = variant_files(self.folder / variant.folder, self._architecture)
+            self._open = (variant.id, open_reference(files, self.precision))
+        return self._open[1]
 
 
 def _source_tensors(folder: Path) -> dict[str, TensorRecord]:
     """The tensors of the family's shards by their names in the source."""
     tensors: dict[str, TensorRecord] = {}
     for shard in read_tensor_digests(folder):
-        if not shard.path.startswith("weights/"):
+        if not shard.path.startswith(f"{WEIGHTS}/"):
             continue
         records = {record.name: record for record in read_header(folder / shard.path)[0]}
         for tensor in shard.tensors:

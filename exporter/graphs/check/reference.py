@@ -3,21 +3,15 @@ by block from disk."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from exporter.architectures.architecture import Architecture
-from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.graphs.check.rounded_model import RoundedModel
-from exporter.graphs.weights.precision import Precision, block_size
-from exporter.graphs.weights.quantise import dequantise, quantise
+from exporter.graphs.weights.precision import Precision, group_size
+from exporter.graphs.weights.quantise import dequantise, group_scales, packed_codes
 from exporter.graphs.weights.stored_tensor import Quantisation
 from exporter.reference.block_model import BlockModel
-from exporter.reference.block_weights import Places
-from runtime.errors import CheckpointError, TrimoeError
+from exporter.reference.model_files import ModelFiles
 
 Tensors = Mapping[str, torch.Tensor]
 ROUTERS = ("gate.weight", "shared_expert_gate.weight")
@@ -33,43 +27,11 @@ class Expected:
     experts: tuple[torch.Tensor | None, ...]
 
 
-def source_reference(checkpoint: Checkpoint, architecture: Architecture, precision: Precision) -> "Reference":
-    """The source as a reference. Raises CheckpointError."""
-    places = {name: checkpoint.folder / record.file for name, record in checkpoint.tensors.items()}
-    return open_reference(
-        precision,
-        folder=checkpoint.folder,
-        config=checkpoint.config,
-        architecture=architecture,
-        places=places,
-        error=CheckpointError,
-    )
-
-
-def open_reference(
-    precision: Precision,
-    *,
-    folder: Path,
-    config: Mapping[str, Any],
-    architecture: Architecture,
-    places: Places,
-    error: type[TrimoeError],
-) -> "Reference":
-    """A model folder as a reference for graphs of that precision; see BlockModel. Raises `error`."""
+def open_reference(files: ModelFiles, precision: Precision) -> "Reference":
+    """A model folder as a reference for graphs of that precision; see BlockModel. Raises the error of `files`."""
     if precision.half:
-        kind = getattr(torch, precision.dtype)
-        return Reference(
-            RoundedModel(
-                folder=folder, config=config, architecture=architecture, places=places, error=error, kind=kind
-            ),
-            precision,
-        )
-    return Reference(
-        BlockModel(
-            folder=folder, config=config, architecture=architecture, places=places, error=error, dtype=torch.float32
-        ),
-        precision,
-    )
+        return Reference(RoundedModel(files, kind=getattr(torch, precision.dtype)), precision)
+    return Reference(BlockModel(files, dtype=torch.float32), precision)
 
 
 class Reference:
@@ -80,10 +42,10 @@ class Reference:
         """Read everything of `model`, which computes in float32, but the blocks. Raises the model's error."""
         self._model = model
         self._bits = precision.bits
-        rest = dict(self._model.read_rest())
-        if self._bits is not None and HEAD in rest and not self._model.config.tie_word_embeddings:
-            rest[HEAD] = _rounded(HEAD, rest[HEAD], self._bits)
-        self._model.place_rest(rest)
+        non_block = dict(self._model.read_non_block())
+        if self._bits is not None and HEAD in non_block and not self._model.config.tie_word_embeddings:
+            non_block[HEAD] = _rounded(HEAD, non_block[HEAD], self._bits)
+        self._model.place_non_block(non_block)
 
     def embed(self, inputs: Tensors) -> torch.Tensor:
         """What goes into the first block, image features included: [rows, length, hidden]."""
@@ -106,7 +68,7 @@ class Reference:
             return weights
         widths = [
             tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3
-        ]  # one block size for both matrices of the experts
+        ]  # one group size for both matrices of the experts
         return {
             name: tensor
             if tensor.ndim < 2 or name.endswith(ROUTERS)
@@ -117,11 +79,6 @@ class Reference:
 
 def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | None = None) -> torch.Tensor:
     """The tensor after quantisation and back."""
-    size = min(block_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
-    rows = tensor.numpy()
-    packed, scales = (quantise(rows, Quantisation(bits=bits, block=size, part=part)) for part in ("packed", "scales"))
-    return torch.from_numpy(
-        dequantise(
-            packed.astype(np.uint8), scales.astype(np.float32), Quantisation(bits=bits, block=size, part="packed")
-        )
-    )
+    size = min(group_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
+    rows, how = tensor.numpy(), Quantisation(bits=bits, group_size=size)
+    return torch.from_numpy(dequantise(packed_codes(rows, how), group_scales(rows, how), how))

@@ -1,15 +1,11 @@
 """A source model that computes in float32 with its weights and tables rounded to the type that graphs store them in."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 
-from exporter.architectures.architecture import Architecture
 from exporter.reference.block_model import BlockModel, Tensors
-from exporter.reference.block_weights import Places
-from runtime.errors import TrimoeError
+from exporter.reference.model_files import ModelFiles
 
 CLIP = "clip_qkv"
 
@@ -18,31 +14,21 @@ class RoundedModel(BlockModel):
     """A BlockModel whose every stored number went through `kind`: weights, rotary tables, limits, resized image
     positions."""
 
-    def __init__(
-        self,
-        *,
-        folder: Path,
-        config: Mapping[str, Any],
-        architecture: Architecture,
-        places: Places,
-        error: type[TrimoeError],
-        kind: torch.dtype,
-    ) -> None:
+    def __init__(self, files: ModelFiles, *, kind: torch.dtype) -> None:
         """Build the model without weights; see BlockModel."""
         self._kind = kind
-        limit = config.get(CLIP)
-        rounded = config if limit is None else {**config, CLIP: float(torch.tensor(limit).to(kind))}
-        super().__init__(
-            folder=folder, config=rounded, architecture=architecture, places=places, error=error, dtype=torch.float32
-        )
+        limit = files.config.get(CLIP)
+        if limit is not None:
+            files = replace(files, config={**files.config, CLIP: float(torch.tensor(limit).to(kind))})
+        super().__init__(files, dtype=torch.float32)
 
-    def read_rest(self) -> dict[str, torch.Tensor]:
+    def read_non_block(self) -> dict[str, torch.Tensor]:
         """Read every tensor that belongs to no block."""
-        return {name: self._round(tensor) for name, tensor in super().read_rest().items()}
+        return {name: self._round(tensor) for name, tensor in super().read_non_block().items()}
 
-    def place_rest(self, tensors: Tensors) -> None:
+    def place_non_block(self, tensors: Tensors) -> None:
         """Take `tensors`; image positions, which are stored for the grid, are resized and rounded once."""
-        super().place_rest(tensors)
+        super().place_non_block(tensors)
         for module in self._model.modules():
             if hasattr(module, "positional_embedding"):
                 positions = self._round(module._positions())

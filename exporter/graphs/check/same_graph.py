@@ -1,4 +1,4 @@
-"""Compares a graph on disk with the one that was planned, node by node."""
+"""Compares a graph on disk with the one that was planned, node by node, as protobuf messages (see inspect)."""
 
 from itertools import zip_longest
 from pathlib import Path

@@ -1,64 +1,70 @@
-"""Widens a half-precision graph to float32, in memory: processors without its kernels can then run the same nodes on
+"""Upcasts a half-precision graph to float32, in memory: processors without its kernels can then run the same nodes on
 the same file."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
 
+import numpy as np
 import onnx
-from onnx import numpy_helper
+import onnx_ir as ir
 
-FLOAT = onnx.TensorProto.FLOAT
-HALF = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+FLOAT = ir.DataType.FLOAT
+HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
-def float32_twin(model: bytes) -> bytes:
+def upcast_to_float32(model: bytes) -> bytes:
     """The serialised `model` with every float16 and bfloat16 value as float32; without any, the same graph.
 
-    Nodes, their order, names and attributes are the same, `to` of a Cast apart. Weights in external files stay there in
-    their own type, each followed by a Cast in front of its first use; to keep them from being widened all at once, a
+    Nodes, their order, names and attributes stay the same, `to` of a Cast apart. Weights in external files stay there
+    in their own type, each followed by a Cast in front of its first use; to keep them from being upcast all at once, a
     session must not fold constants.
     """
-    twin = onnx.ModelProto()
-    twin.ParseFromString(model)
-    graph = twin.graph
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type in HALF:
-            value.type.tensor_type.elem_type = FLOAT
-    weights = set()
-    for tensor in graph.initializer:
-        if tensor.data_type in HALF and tensor.data_location == onnx.TensorProto.EXTERNAL:
-            weights.add(tensor.name)
-        else:
-            _widen(tensor)
-    nodes = list(_widened_nodes(graph.node, weights))
-    del graph.node[:]
-    graph.node.extend(nodes)
-    serialised: bytes = twin.SerializeToString()
+    found = ir.from_proto(onnx.ModelProto.FromString(model))
+    graph = found.graph
+    weights = [value for value in graph.initializers.values() if isinstance(value.const_value, ir.ExternalTensor)]
+    halves = [value for value in weights if value.dtype in HALF]
+    for node in graph:
+        _upcast_attributes(node)
+    for value in graph.initializers.values():
+        if value not in halves and value.const_value is not None:
+            value.const_value = _upcast(value.const_value)
+    _upcast_types((*graph.inputs, *graph.outputs, *graph.initializers.values()), besides=halves)
+    _upcast_types((value for node in graph for value in node.outputs), besides=())
+    for weight in halves:
+        _cast_in_front(graph, weight)
+    serialised: bytes = ir.to_proto(found).SerializeToString()
     return serialised
 
 
-def _widened_nodes(nodes: Any, weights: set[str]) -> Iterator[Any]:
-    """The nodes, reading the widened `weights`; the Cast of each stands before its first reader."""
-    done = set()
-    for node in nodes:
-        for index, name in enumerate(node.input):
-            if name in weights:
-                if name not in done:
-                    yield onnx.helper.make_node("Cast", [name], [_widened(name)], name=f"{name}/widen", to=FLOAT)
-                    done.add(name)
-                node.input[index] = _widened(name)
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i in HALF:
-                attribute.i = FLOAT
-            _widen(attribute.t)
-        yield node
+def _cast_in_front(graph: ir.Graph, weight: ir.Value) -> None:
+    """Let the readers of an external weight read what a Cast makes of it."""
+    readers = weight.uses()
+    if not readers:
+        return
+    name = f"{weight.name}/widen"
+    cast = ir.node("Cast", [weight], {"to": int(FLOAT)}, name=name)
+    cast.outputs[0].name = f"{weight.name}/float32"
+    nodes = {use.node for use in readers}
+    first = next(node for node in graph if node in nodes)
+    graph.insert_before(first, cast)
+    for use in readers:
+        use.node.replace_input_with(use.idx, cast.outputs[0])
 
 
-def _widened(name: str) -> str:
-    return f"{name}/float32"
+def _upcast_types(values: Iterable[ir.Value], *, besides: Iterable[ir.Value]) -> None:
+    kept = list(besides)
+    for value in values:
+        if value.dtype in HALF and value not in kept:
+            value.dtype = FLOAT
 
 
-def _widen(tensor: Any) -> None:
-    """Turn a half-precision constant that stands in the graph itself into float32."""
-    if tensor.data_type in HALF:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float32"), tensor.name))
+def _upcast_attributes(node: ir.Node) -> None:
+    for attribute in list(node.attributes.values()):
+        if node.op_type == "Cast" and attribute.name == "to" and attribute.as_int() in HALF:
+            node.attributes["to"] = ir.AttrInt64("to", int(FLOAT))
+        elif attribute.type == ir.AttributeType.TENSOR:
+            node.attributes[attribute.name] = ir.AttrTensor(attribute.name, _upcast(attribute.as_tensor()))
+
+
+def _upcast(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    """A constant that stands in the graph itself, in float32 where it is half precision."""
+    return ir.tensor(tensor.numpy().astype(np.float32), name=tensor.name) if tensor.dtype in HALF else tensor

@@ -5,17 +5,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
-from exporter.graphs.weights.precision import Precision, block_size
-from exporter.graphs.weights.stored_tensor import Quantisation, StoredTensor
+from exporter.graphs.weights.precision import Precision, group_size
+from exporter.graphs.weights.stored_tensor import (
+    ColumnTiles,
+    ExpertTiles,
+    InterleavedRows,
+    Quantisation,
+    QuantisedPart,
+    Rows,
+    StoredTensor,
+    Transposed,
+    Values,
+    View,
+)
 
-PANEL = 64  # columns
-PANELLED = 2**18  # values of a matrix, the least: to read smaller ones well saves less than the further nodes take
-SLICES = (4, 2)  # of each expert, the preferred number first
-SLICE_WIDTH = 64  # the least: calling the kernel for narrower slices costs more than equal loads save
+TILE_COLUMNS = 64
+TILED_VALUES = 2**18  # of a matrix, the least: to read smaller ones well saves less than the further nodes take
+EXPERT_TILES = (4, 2)  # of each expert, the preferred number first
+EXPERT_TILE_WIDTH = 64  # the least: calling the kernel for narrower tiles costs more than equal loads save
 
 
 def decoder_tensors(
@@ -31,79 +43,83 @@ def decoder_tensors(
     A quantised matrix `x` becomes `x.packed` and `x.scales`; embeddings, also as a tied head, and routers never are.
     Raises PlanError for widths that cannot be quantised.
     """
-    layout, dtype = architecture.decoder, precision.dtype
-    yield StoredTensor(name="rotary.cos", dtype=dtype, shape=spec.cos.shape, values=spec.cos)
-    yield StoredTensor(name="rotary.sin", dtype=dtype, shape=spec.sin.shape, values=spec.sin)
+    parts, dtype = architecture.decoder, precision.dtype
+    yield constant("rotary.cos", spec.cos, dtype)
+    yield constant("rotary.sin", spec.sin, dtype)
     if spec.clip is not None:
-        for name, limit in (("clip.low", -spec.clip), ("clip.high", spec.clip)):
-            yield StoredTensor(name=name, dtype=dtype, shape=(), values=np.asarray(limit, np.float32))
-    embeddings = tuple(checkpoint.tensors[name] for name in layout.embeddings)
+        yield constant("clip.low", np.asarray(-spec.clip, np.float32), dtype)
+        yield constant("clip.high", np.asarray(spec.clip, np.float32), dtype)
+    embeddings = tuple(checkpoint.tensors[name] for name in parts.embeddings)
     yield stacked("embeddings", embeddings, dtype)
     for block in (spec.blocks[number] for number in sorted(blocks)):
         yield from _Block(architecture, block, precision).tensors()
-    yield stacked("final_norm", (checkpoint.tensors[layout.final_norm],), dtype)
-    if not spec.tied_head:
-        yield from matrix("head.weight", (checkpoint.tensors[layout.head],), precision)
+    yield stacked("final_norm", (checkpoint.tensors[parts.final_norm],), dtype)
+    if spec.tied_head:
+        yield StoredTensor(name="head.weight", dtype=dtype, shape=embeddings[0].shape, fill=View(of="embeddings"))
     else:
-        yield StoredTensor(name="head.weight", dtype=dtype, shape=embeddings[0].shape, view_of="embeddings")
+        yield from matrix("head.weight", (checkpoint.tensors[parts.head],), precision)
+
+
+def constant(name: str, values: npt.NDArray[np.generic], dtype: str) -> StoredTensor:
+    """Numbers that the source has no tensor for."""
+    return StoredTensor(name=name, dtype=dtype, shape=values.shape, fill=Values(array=values))
 
 
 def stacked(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTensor:
     """Tensors one below the other."""
-    shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
-    return StoredTensor(name=name, dtype=dtype, shape=shape, rows=tuple((tensor,) for tensor in tensors))
+    return StoredTensor(name=name, dtype=dtype, shape=_stacked_shape(tensors), fill=Rows(sources=tuple(tensors)))
+
+
+def transposed(name: str, tensors: Sequence[TensorRecord], dtype: str) -> StoredTensor:
+    """Matrices [out, in] one below the other, transposed: [in, out]."""
+    shape = _stacked_shape(tensors)[::-1]
+    return StoredTensor(name=name, dtype=dtype, shape=shape, fill=Transposed(sources=tuple(tensors)))
 
 
 def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> Iterator[StoredTensor]:
-    """Matrices one below the other: transposed, [in, out], because the runtime multiplies one token by that almost
-    twice as fast as by [out, in].
+    """Matrices [out, in] one below the other, as the runtime multiplies by them fastest.
 
-    For the CPU large ones are cut into panels, [out / PANEL, in, PANEL], where they can be: a panel is read from its
-    first byte to its last. Where the precision says so they are quantised instead: packed [out, blocks, bytes of a
-    block], scales [out, blocks].
+    Transposed: one token is multiplied by [in, out] almost twice as fast as by [out, in]. For the CPU large ones stand
+    in column tiles [out / TILE_COLUMNS, in, TILE_COLUMNS], where they can. Where the precision says so they are
+    quantised instead: packed [out, groups, bytes of a group], scales [out, groups]. Raises PlanError for a width that
+    cannot be quantised.
     """
-    whole = stacked(name, tensors, precision.dtype)
-    if precision.bits is None:
-        rows, columns = whole.shape
-        panels = precision.cpu_layout and rows % PANEL == 0 and rows * columns >= PANELLED
-        yield replace(whole, shape=(rows // PANEL, columns, PANEL), transposed=True) if panels else turned(whole)
-        return
-    size = block_size(whole.shape[-1], tensor=tensors[0].name)
-    blocks = whole.shape[-1] // size
-    yield _part(
-        whole,
-        "packed",
-        (whole.shape[0], blocks, size * precision.bits // 8),
-        Quantisation(bits=precision.bits, block=size, part="packed"),
-    )
-    yield _part(whole, "scales", (whole.shape[0], blocks), Quantisation(bits=precision.bits, block=size, part="scales"))
+    rows, columns = _stacked_shape(tensors)
+    if precision.bits is not None:
+        how = Quantisation(bits=precision.bits, group_size=group_size(columns, tensor=tensors[0].name))
+        groups = columns // how.group_size
+        packed, scales = (rows, groups, how.group_size * how.bits // 8), (rows, groups)
+        yield from _quantised(name, Rows(sources=tuple(tensors)), how, packed=packed, scales=scales)
+    elif precision.tiled and rows % TILE_COLUMNS == 0 and rows * columns >= TILED_VALUES:
+        shape, tiles = (rows // TILE_COLUMNS, columns, TILE_COLUMNS), ColumnTiles(sources=tuple(tensors))
+        yield StoredTensor(name=name, dtype=precision.dtype, shape=shape, fill=tiles)
+    else:
+        yield transposed(name, tensors, precision.dtype)
 
 
-def turned(tensor: StoredTensor) -> StoredTensor:
-    """The matrix transposed."""
-    rows, columns = tensor.shape
-    return replace(tensor, shape=(columns, rows), transposed=True)
+def _stacked_shape(tensors: Sequence[TensorRecord]) -> tuple[int, ...]:
+    return (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
 
 
-def _part(whole: StoredTensor, part: str, shape: tuple[int, ...], how: Quantisation) -> StoredTensor:
-    dtype = "uint8" if part == "packed" else "float32"
-    return StoredTensor(name=f"{whole.name}.{part}", dtype=dtype, shape=shape, rows=whole.rows, quantisation=how)
+def _quantised(
+    name: str, rows: Rows | InterleavedRows, how: Quantisation, *, packed: tuple[int, ...], scales: tuple[int, ...]
+) -> Iterator[StoredTensor]:
+    """The two tensors of quantised rows, of these shapes."""
+    codes, factors = QuantisedPart(rows=rows, how=how, part="packed"), QuantisedPart(rows=rows, how=how, part="scales")
+    yield StoredTensor(name=f"{name}.packed", dtype="uint8", shape=packed, fill=codes)
+    yield StoredTensor(name=f"{name}.scales", dtype="float32", shape=scales, fill=factors)
 
 
-def _slices(width: int) -> int:
-    """The number of slices for an expert of that width."""
-    return next((slices for slices in SLICES if width % slices == 0 and width // slices >= SLICE_WIDTH), 1)
+def _expert_tiles(width: int) -> int:
+    """The number of tiles for an expert of that width."""
+    return next((tiles for tiles in EXPERT_TILES if width % tiles == 0 and width // tiles >= EXPERT_TILE_WIDTH), 1)
 
 
-def _row_slice(record: TensorRecord, part: int, parts: int) -> TensorRecord:
-    """The part-th of so many equal parts of a matrix's rows."""
-    rows, length = record.shape[0] // parts, record.bytes // parts
-    return replace(
-        record,
-        shape=(rows, *record.shape[1:]),
-        begin=record.begin + part * length,
-        end=record.begin + (part + 1) * length,
-    )
+def _row_tile(record: TensorRecord, tile: int, tiles: int) -> TensorRecord:
+    """One of so many equal parts of a matrix's rows."""
+    rows, length = record.shape[0] // tiles, record.bytes // tiles
+    begin = record.begin + tile * length
+    return replace(record, shape=(rows, *record.shape[1:]), begin=begin, end=begin + length)
 
 
 class _Block:
@@ -114,33 +130,33 @@ class _Block:
         self.prefix = f"blocks.{block.block}."
 
     def tensors(self) -> Iterator[StoredTensor]:
-        layout, tensors = self.architecture.decoder, self.block.tensors
-        yield self._take("attention_norm", layout.attention_norm)
-        yield from self._linear("qkv", *layout.query_key_value)
-        if layout.query_norm is not None and layout.key_norm is not None:
-            yield self._take("query_norm", layout.query_norm)
-            yield self._take("key_norm", layout.key_norm)
-        yield from self._linear("attention_output", layout.attention_output)
-        yield self._take("feed_forward_norm", layout.feed_forward_norm)
+        parts = self.architecture.decoder
+        yield self._take("attention_norm", parts.attention_norm)
+        yield from self._linear("qkv", *parts.query_key_value)
+        if parts.query_norm is not None and parts.key_norm is not None:
+            yield self._take("query_norm", parts.query_norm)
+            yield self._take("key_norm", parts.key_norm)
+        yield from self._linear("attention_output", parts.attention_output)
+        yield self._take("feed_forward_norm", parts.feed_forward_norm)
         if not self.block.sparse:
-            yield from self._mlp("dense.", layout.dense)
+            yield from self._mlp("dense.", parts.dense)
             return
-        assert layout.router is not None
-        yield turned(self._take("router.weight", layout.router))
-        yield from self._experts(tensors[layout.router].shape[0])
-        if layout.shared_expert is not None and layout.shared_expert_gate is not None:
-            yield from self._mlp("shared_expert.", layout.shared_expert)
-            yield turned(self._take("shared_expert_gate.weight", layout.shared_expert_gate))
+        assert parts.router is not None
+        yield self._transposed("router.weight", parts.router)
+        yield from self._experts(self.block.tensors[parts.router].shape[0])
+        if parts.shared_expert is not None and parts.shared_expert_gate is not None:
+            yield from self._mlp("shared_expert.", parts.shared_expert)
+            yield self._transposed("shared_expert_gate.weight", parts.shared_expert_gate)
 
     def _take(self, name: str, *sources: str) -> StoredTensor:
         return stacked(self.prefix + name, [self.block.tensors[source] for source in sources], self.precision.dtype)
 
+    def _transposed(self, name: str, source: str) -> StoredTensor:
+        return transposed(self.prefix + name, (self.block.tensors[source],), self.precision.dtype)
+
     def _linear(self, name: str, *sources: str) -> Iterator[StoredTensor]:
-        yield from matrix(
-            f"{self.prefix}{name}.weight",
-            [self.block.tensors[f"{source}.weight"] for source in sources],
-            self.precision,
-        )
+        weights = [self.block.tensors[f"{source}.weight"] for source in sources]
+        yield from matrix(f"{self.prefix}{name}.weight", weights, self.precision)
         if f"{sources[0]}.bias" in self.block.tensors:
             yield self._take(f"{name}.bias", *(f"{source}.bias" for source in sources))
 
@@ -149,51 +165,52 @@ class _Block:
         yield from self._linear(f"{name}down", f"{source}down_proj")
 
     def _experts(self, count: int) -> Iterator[StoredTensor]:
-        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width]: the layout
-        of the MoE kernels.
-
-        The CPU kernel deals experts to threads by number, the first half of them to the first of two threads, however
-        few are chosen. So there every expert is cut into slices of its width, which sum up to it: first all first
-        slices, then all second ones. Each thread then has a slice of every chosen expert.
-        """
+        """fc1 [experts, 2·width, hidden] with the rows of gate and up in turn, fc2 [experts, hidden, width], as the MoE
+        kernels take them."""
         gates, ups, downs = (
             [self._expert(expert, projection) for expert in range(count)]
             for projection in self.architecture.tensors.expert_projections
         )
-        hidden, width = downs[0].shape
-        slices = _slices(width) if self.precision.cpu_layout else 1
-        pairs = [
-            tuple(_row_slice(record, part, slices) for record in pair)
-            for part in range(slices)
-            for pair in zip(gates, ups, strict=True)
-        ]
-        for name, rows, columns_cut, shape in (
-            ("fc1", pairs, 1, (slices * count, 2 * width // slices, hidden)),
-            ("fc2", [(down,) for down in downs], slices, (slices * count, hidden, width // slices)),
-        ):
-            full = f"{self.prefix}experts.{name}"
-            whole = StoredTensor(
-                name=full, dtype=self.precision.dtype, shape=shape, rows=tuple(rows), slices=columns_cut
+        if self.precision.bits is None:
+            yield from self._tiled_experts(gates, ups, downs)
+        else:
+            yield from self._quantised_experts(gates, ups, downs, self.precision.bits)
+
+    def _tiled_experts(
+        self, gates: Sequence[TensorRecord], ups: Sequence[TensorRecord], downs: Sequence[TensorRecord]
+    ) -> Iterator[StoredTensor]:
+        """The experts as they are, or for the CPU in tiles: its kernel deals experts to threads by number, the first
+        half of them to the first of two threads, however few are chosen. So there every expert is cut into tiles of its
+        width, which sum up to it: the first tile of all experts, then the second of all, … Each thread then has a tile
+        of every chosen expert."""
+        count, (hidden, width), dtype = len(downs), downs[0].shape, self.precision.dtype
+        tiles = _expert_tiles(width) if self.precision.tiled else 1
+        fc1 = InterleavedRows(
+            pairs=tuple(
+                (_row_tile(gate, tile, tiles), _row_tile(up, tile, tiles))
+                for tile in range(tiles)
+                for gate, up in zip(gates, ups, strict=True)
             )
-            yield from self._quantised_experts(whole, rows[0][0].name)
-
-    def _quantised_experts(self, whole: StoredTensor, source: str) -> Iterator[StoredTensor]:
-        bits = self.precision.bits
-        if bits is None:
-            yield whole
-            return
-        (count, rows, width), size = whole.shape, self._expert_block(source)
-        yield _part(
-            whole, "packed", (count, rows, width * bits // 8), Quantisation(bits=bits, block=size, part="packed")
         )
-        yield _part(whole, "scales", (count, rows, width // size), Quantisation(bits=bits, block=size, part="scales"))
+        fc2 = ExpertTiles(sources=tuple(downs), tiles=tiles)
+        shapes = (tiles * count, 2 * width // tiles, hidden), (tiles * count, hidden, width // tiles)
+        yield StoredTensor(name=f"{self.prefix}experts.fc1", dtype=dtype, shape=shapes[0], fill=fc1)
+        yield StoredTensor(name=f"{self.prefix}experts.fc2", dtype=dtype, shape=shapes[1], fill=fc2)
 
-    def _expert_block(self, source: str) -> int:
-        """One block size for both matrices of the experts: the node has one."""
-        return min(
-            block_size(self._expert(0, projection).shape[1], tensor=source)
-            for projection in self.architecture.tensors.expert_projections
-        )
+    def _quantised_experts(
+        self, gates: Sequence[TensorRecord], ups: Sequence[TensorRecord], downs: Sequence[TensorRecord], bits: int
+    ) -> Iterator[StoredTensor]:
+        """The quantised experts, both matrices in groups of one size: the node has one."""
+        count, (hidden, width) = len(downs), downs[0].shape
+        size = min(group_size(columns, tensor=gates[0].name) for columns in (hidden, width))
+        how = Quantisation(bits=bits, group_size=size)
+        pairs = InterleavedRows(pairs=tuple(zip(gates, ups, strict=True)))
+        for name, rows, (height, columns) in (
+            ("fc1", pairs, (2 * width, hidden)),
+            ("fc2", Rows(sources=tuple(downs)), (hidden, width)),
+        ):
+            packed, scales = (count, height, columns * bits // 8), (count, height, columns // size)
+            yield from _quantised(f"{self.prefix}experts.{name}", rows, how, packed=packed, scales=scales)
 
     def _expert(self, expert: int, projection: str) -> TensorRecord:
         return self.block.tensors[f"{self.architecture.tensors.experts_prefix}{expert}.{projection}.weight"]

@@ -20,9 +20,9 @@ class Precision:
         return self.dtype != "float32"
 
     @property
-    def cpu_layout(self) -> bool:
-        """Whether its matrices are laid out for the CPU's kernels: plain float32, which CUDA's fused attention does not
-        take."""
+    def tiled(self) -> bool:
+        """Whether its matrices are cut into tiles for the CPU's kernels: plain float32, which CUDA's fused attention
+        does not take."""
         return self.dtype == "float32" and self.bits is None
 
 
@@ -33,7 +33,7 @@ PRECISIONS: tuple[Precision, ...] = (
     Precision(name="int8", dtype="float32", bits=8),
     Precision(name="int4", dtype="float32", bits=4),
 )
-BLOCKS = (32, 16)  # values per scale, the preferred one first: what both quantised kernels take
+GROUP_SIZES = (32, 16)  # values per scale, the preferred one first: what both quantised kernels take
 
 
 def find_precision(name: str) -> Precision:
@@ -44,12 +44,13 @@ def find_precision(name: str) -> Precision:
     raise PlanError(f'unknown dtype "{name}"; there are {", ".join(precision.name for precision in PRECISIONS)}')
 
 
-def block_size(width: int, *, tensor: str) -> int:
-    """The values per scale for rows of `width`. Raises PlanError naming the tensor when no block size divides the
+def group_size(width: int, *, tensor: str) -> int:
+    """The values per scale for rows of `width`. Raises PlanError naming the tensor when no group size divides the
     width."""
-    for size in BLOCKS:
+    for size in GROUP_SIZES:
         if width % size == 0:
             return size
     raise PlanError(
-        f"{tensor}: rows of {width} values cannot be quantised in blocks; the width must be a multiple of {BLOCKS[-1]}"
+        f"{tensor}: rows of {width} values cannot be quantised in groups; "
+        f"the width must be a multiple of {GROUP_SIZES[-1]}"
     )

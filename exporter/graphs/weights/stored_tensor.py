@@ -1,8 +1,9 @@
-"""What stands in the external data file of a family's graphs: each tensor, its place, and the source rows it is made
-of. Pure."""
+"""What stands in the external data file of a family's graphs: each tensor, its place, and how it is filled from the
+source. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import ml_dtypes
 import numpy as np
@@ -20,40 +21,88 @@ TYPES: dict[str, np.dtype[np.generic]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Quantisation:
-    """Symmetric block-wise quantisation along the last dimension: `bits` (4 or 8) a value, one scale for each `block`
-    values.
+class Values:
+    """Numbers that no tensor of the source has: rotary tables, limits."""
 
-    `part` is which half of the result a tensor holds: "packed" (uint8, low half-byte first, zero point 2^(bits − 1)) or
-    "scales".
-    """
+    array: npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Tensors of the source as they are, one below the other."""
+
+    sources: tuple[TensorRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterleavedRows:
+    """The rows of two tensors of one shape in turn (gate, up, gate, up, …), one pair below the other."""
+
+    pairs: tuple[tuple[TensorRecord, TensorRecord], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transposed:
+    """Matrices [out, in] one below the other, transposed: [in, out]."""
+
+    sources: tuple[TensorRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnTiles:
+    """Matrices [out, in] one below the other, transposed and cut into tiles of columns: [tiles, in, columns]. Each tile
+    is contiguous, so that a kernel reads it from its first byte to its last."""
+
+    sources: tuple[TensorRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpertTiles:
+    """Matrices of experts [out, in] with their columns cut into `tiles`, each contiguous: the first tile of every
+    expert, then the second of every expert, …: [tiles · experts, out, in / tiles]."""
+
+    sources: tuple[TensorRecord, ...]
+    tiles: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantisation:
+    """Symmetric quantisation in groups along the last dimension: `bits` (4 or 8) a value, one scale for each
+    `group_size` values."""
 
     bits: int
-    block: int
-    part: str
+    group_size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantisedPart:
+    """One half of the quantised `rows`: packed codes (uint8, low half-byte first, zero point 2^(bits − 1)), or
+    scales."""
+
+    rows: Rows | InterleavedRows
+    how: Quantisation
+    part: Literal["packed", "scales"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """The beginning of the tensor called `of`, with no bytes of its own."""
+
+    of: str
+
+
+Fill = Values | Rows | InterleavedRows | Transposed | ColumnTiles | ExpertTiles | QuantisedPart | View
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredTensor:
-    """A tensor of the data file: `dtype` a key of TYPES, `offset` in bytes.
-
-    It is filled by `rows`, each a tensor as it is or the rows of two of one shape in turn (gate, up, gate, up, …), or
-    by `values`. Where `transposed`, rows are its columns: those of a matrix, or, of three dimensions [panels, in,
-    columns], those of one panel after the other. Where `slices` is not 1, the columns of all rows stand in so many
-    parts, each contiguous: all first parts, then all second ones. Or it is another view of the beginning of the tensor
-    called `view_of`, with no bytes of its own.
-    """
+    """A tensor of the data file: `dtype` a key of TYPES, `fill` what it is made of, `offset` in bytes."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    fill: Fill
     offset: int = 0
-    rows: tuple[tuple[TensorRecord, ...], ...] = ()
-    values: npt.NDArray[np.generic] | None = None
-    transposed: bool = False
-    slices: int = 1
-    view_of: str | None = None
-    quantisation: Quantisation | None = None
 
     @property
     def bytes(self) -> int:
@@ -64,14 +113,14 @@ class StoredTensor:
         return count * TYPES[self.dtype].itemsize
 
 
-def lay_out(tensors: Iterable[StoredTensor]) -> tuple[StoredTensor, ...]:
+def with_offsets(tensors: Iterable[StoredTensor]) -> tuple[StoredTensor, ...]:
     """The same tensors with offsets: back to back, each beginning at a multiple of ALIGNMENT, so that it can be
     mapped."""
     placed: dict[str, StoredTensor] = {}
     offset = 0
     for tensor in tensors:
-        if tensor.view_of is not None:
-            placed[tensor.name] = replace(tensor, offset=placed[tensor.view_of].offset)
+        if isinstance(tensor.fill, View):
+            placed[tensor.name] = replace(tensor, offset=placed[tensor.fill.of].offset)
             continue
         placed[tensor.name] = replace(tensor, offset=offset)
         offset += tensor.bytes + -tensor.bytes % ALIGNMENT

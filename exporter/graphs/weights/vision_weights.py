@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional
 
 from exporter.checkpoint.checkpoint import Checkpoint
-from exporter.graphs.weights.decoder_weights import stacked
+from exporter.graphs.weights.decoder_weights import constant, stacked
 from exporter.graphs.weights.stored_tensor import StoredTensor
 from exporter.graphs.weights.weight_file import read_tensor
+from runtime.documents.family_layout import CONFIG
 from runtime.errors import PlanError
 
 BACKBONE = "model.vision_backbone."
@@ -31,7 +32,7 @@ def vision_tensors(checkpoint: Checkpoint, config: Any, dtype: str) -> Iterator[
     """
     _check(checkpoint, config)
     positions = _positions(checkpoint, config, dtype)
-    yield StoredTensor(name=POSITIONS, dtype=dtype, shape=positions.shape, values=positions)
+    yield constant(POSITIONS, positions, dtype)
     for name, record in checkpoint.tensors.items():
         if not name.startswith(BACKBONE) or name == f"{TOWER}positional_embedding":
             continue
@@ -44,7 +45,7 @@ def vision_tensors(checkpoint: Checkpoint, config: Any, dtype: str) -> Iterator[
 
 
 def _check(checkpoint: Checkpoint, config: Any) -> None:
-    file, vision = checkpoint.folder / "config.json", config.vision
+    file, vision = checkpoint.folder / CONFIG, config.vision
     if vision.image_mlp_activations not in ACTIVATIONS:
         found, known = vision.image_mlp_activations, ", ".join(ACTIVATIONS)
         raise PlanError(f"{file}: vision_backbone.image_mlp_activations: {found!r} has no ONNX form here; {known} has")

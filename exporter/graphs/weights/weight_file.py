@@ -2,18 +2,31 @@
 digested."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from exporter.checkpoint.safetensors_header import TensorRecord
-from exporter.graphs.weights.quantise import quantise
-from exporter.graphs.weights.stored_tensor import ALIGNMENT, TYPES, StoredTensor
+from exporter.graphs.weights.quantise import group_scales, packed_codes
+from exporter.graphs.weights.stored_tensor import (
+    ALIGNMENT,
+    TYPES,
+    ColumnTiles,
+    ExpertTiles,
+    Fill,
+    InterleavedRows,
+    QuantisedPart,
+    Rows,
+    StoredTensor,
+    Transposed,
+    Values,
+    View,
+)
+from exporter.weights.aligned_file import AlignedBuffer
+from exporter.weights.weights_file import WeightsFile
 from runtime.documents.tensor_digests import ShardDigests, TensorDigest
 from runtime.errors import CheckpointError, SourceChangedError
 
@@ -38,87 +51,100 @@ def write_weights(
     number and for values that do not fit the target's type, SourceChangedError for a source file that is too short,
     OSError.
     """
-    final = folder / name
-    part = final.with_name(final.name + ".part")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as stream, _Source(source) as reader:
-        writer = _Writer(stream)
-        records = tuple(writer.write(tensor, reader, advance) for tensor in tensors if tensor.view_of is None)
-        writer.pad()
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.rename(final)
-    return ShardDigests(path=name, size=writer.position, sha256=writer.digest.hexdigest(), tensors=records)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    with WeightsFile(folder / name, AlignedBuffer(CHUNK_BYTES)) as file, _Source(source) as reader:
+        filled = (tensor for tensor in tensors if not isinstance(tensor.fill, View))
+        records = tuple(_write_tensor(file, tensor, reader, advance) for tensor in filled)
+        _pad(file)
+        written = file.finish()
+    return ShardDigests(path=name, size=written.size, sha256=written.sha256, tensors=records)
 
 
-class _Writer:
-    def __init__(self, stream: BinaryIO) -> None:
-        self.position = 0
-        self.digest = hashlib.sha256()
-        self._stream = stream
+def _write_tensor(
+    file: WeightsFile, tensor: StoredTensor, reader: "_Source", advance: Callable[[int], None]
+) -> TensorDigest:
+    _pad(file)
+    assert file.position == tensor.offset, "tensors are written in the order of their offsets"
+    digest = hashlib.sha256()
+    for array in _pieces(reader, tensor):
+        data = _stored(array, tensor).view(np.uint8).data
+        digest.update(data)
+        file.write(data)
+        advance(len(data))
+    return TensorDigest(
+        name=tensor.name,
+        source=_first_source(tensor.fill),
+        begin=tensor.offset,
+        end=file.position,
+        sha256=digest.hexdigest(),
+    )
 
-    def write(self, tensor: StoredTensor, reader: "_Source", advance: Callable[[int], None]) -> TensorDigest:
-        self.pad()
-        assert self.position == tensor.offset, "tensors are written in the order of their offsets"
-        own = hashlib.sha256()
-        for array in _pieces(reader, tensor):
-            data = _stored(array, tensor).view(np.uint8).data
-            own.update(data)
-            self._put(data)
-            advance(len(data))
-        sources = " ".join(record.name for rows in tensor.rows[:1] for record in rows)
-        return TensorDigest(
-            name=tensor.name, source=sources, begin=tensor.offset, end=self.position, sha256=own.hexdigest()
-        )
 
-    def pad(self) -> None:
-        self._put(bytes(-self.position % ALIGNMENT))
+def _pad(file: WeightsFile) -> None:
+    file.write(bytes(-file.position % ALIGNMENT))
 
-    def _put(self, data: bytes | memoryview) -> None:
-        self._stream.write(data)
-        self.digest.update(data)
-        self.position += len(data)
+
+def _first_source(fill: Fill) -> str:
+    """The name of the first tensor of the source in it, or of the first two that are interleaved."""
+    match fill:
+        case Values() | View():
+            return ""
+        case InterleavedRows(pairs=pairs):
+            return " ".join(record.name for record in pairs[0])
+        case QuantisedPart(rows=rows):
+            return _first_source(rows)
+        case _:
+            return fill.sources[0].name
 
 
 def _pieces(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
-    if tensor.values is not None:
-        yield tensor.values
-    if tensor.transposed:
-        yield from (_columns if len(tensor.shape) == 2 else _panels)(reader, tensor)
-        return
-    for part in range(tensor.slices):
-        for rows in tensor.rows:
-            for array in reader.read(rows):
-                if tensor.slices > 1:
-                    array = np.split(array, tensor.slices, axis=-1)[part]
-                yield array if tensor.quantisation is None else quantise(array, tensor.quantisation)
+    """The numbers of a tensor in the order in which they stand in the file, a few megabytes at a time."""
+    match tensor.fill:
+        case Values(array=array):
+            yield array
+        case Rows() | InterleavedRows() as rows:
+            yield from _rows(reader, rows)
+        case Transposed(sources=sources):
+            yield from _columns(reader, sources, tensor.shape)
+        case ColumnTiles(sources=sources):
+            yield from _column_tiles(reader, sources, tensor.shape)
+        case ExpertTiles(sources=sources, tiles=tiles):
+            for tile in range(tiles):
+                for array in _rows(reader, Rows(sources=sources)):
+                    yield np.split(array, tiles, axis=-1)[tile]
+        case QuantisedPart(rows=rows, how=how, part=part):
+            for array in _rows(reader, rows):
+                yield packed_codes(array, how) if part == "packed" else group_scales(array, how)
 
 
-def _panels(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
-    """Panels [in, columns] of a transposed matrix, each made of as many rows of the source as it has columns."""
-    _, width, columns = tensor.shape
-    rest: Array | None = None
-    for rows in tensor.rows:
-        for array in reader.read(rows):
-            rest = array if rest is None else np.concatenate([rest, array])
-            whole = len(rest) - len(rest) % columns
-            yield rest[:whole].reshape(-1, columns, width).transpose(0, 2, 1)
-            rest = rest[whole:]
+def _rows(reader: "_Source", rows: Rows | InterleavedRows) -> Iterator[Array]:
+    for tensors in rows.pairs if isinstance(rows, InterleavedRows) else ((record,) for record in rows.sources):
+        yield from reader.read(tensors)
 
 
-def _columns(reader: "_Source", tensor: StoredTensor) -> Iterator[Array]:
+def _column_tiles(reader: "_Source", sources: tuple[TensorRecord, ...], shape: tuple[int, ...]) -> Iterator[Array]:
+    """Tiles [in, columns] of a transposed matrix, each made of as many rows of the source as it has columns."""
+    _, width, columns = shape
+    waiting: Array | None = None
+    for array in _rows(reader, Rows(sources=sources)):
+        waiting = array if waiting is None else np.concatenate([waiting, array])
+        whole = len(waiting) - len(waiting) % columns
+        yield waiting[:whole].reshape(-1, columns, width).transpose(0, 2, 1)
+        waiting = waiting[whole:]
+
+
+def _columns(reader: "_Source", sources: tuple[TensorRecord, ...], shape: tuple[int, ...]) -> Iterator[Array]:
     """A transposed matrix, some rows at a time: each time the whole source matrix is read and its columns are
     picked."""
-    count, width = tensor.shape
+    count, width = shape
     step = max(1, TURNED_BYTES // (8 * width))
     for begin in range(0, count, step):
         end, column, turned = min(begin + step, count), 0, None
-        for rows in tensor.rows:
-            for array in reader.read(rows):
-                if turned is None:
-                    turned = np.empty((end - begin, width), array.dtype)
-                turned[:, column : column + len(array)] = array[:, begin:end].T
-                column += len(array)
+        for array in _rows(reader, Rows(sources=sources)):
+            if turned is None:
+                turned = np.empty((end - begin, width), array.dtype)
+            turned[:, column : column + len(array)] = array[:, begin:end].T
+            column += len(array)
         assert turned is not None
         yield turned
 

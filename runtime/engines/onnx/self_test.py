@@ -20,6 +20,7 @@ from runtime.documents.graph_contract import (
     check_metadata,
     hidden_name,
 )
+from runtime.documents.tolerances import GRAPH_GOLDEN_ELSEWHERE
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache
 from runtime.engines.onnx.decoder import OnnxDecoder
@@ -30,12 +31,6 @@ from runtime.errors import VerificationError
 
 STEPS = 8
 PART = 3  # tokens of each prefill, where one follows the other
-# How far another provider may be from the golden outputs, of the largest |logit|: float32 because reduced-precision
-# products are the default elsewhere. Half precisions, on any provider: transformers' own models in these types, eleven
-# random tiny ones, are 0.0011 and 0.010 from float32 in the median, at worst 0.029 and 0.075, where a token falls to
-# other experts; the demo 0.004 and 0.033. One layer without its experts makes 0.05–0.2 in the tiny models; in the demo
-# 0.16 of float16 in the median, 0.017 where it matters least, which no such limit finds.
-TOLERANCES = {"float32": 3e-2, "float16": 3e-2, "bfloat16": 8e-2, "int8": 3e-2, "int4": 3e-2}
 LACKING = {CPU: ("bfloat16",), CUDA: ()}  # types that a provider has no kernels for
 
 
@@ -104,11 +99,10 @@ def _limit(expected: GraphGolden, provider: str) -> float:
     cannot run the type."""
     if expected.precision in LACKING.get(provider, ()):
         raise _failure(expected, provider, f"{provider} has no {expected.precision} kernels; another provider may")
-    if expected.precision not in TOLERANCES:
-        raise _failure(
-            expected, provider, f"the type {expected.precision!r} is unknown; there are {', '.join(TOLERANCES)}"
-        )
-    return expected.tolerance if provider == expected.provider else TOLERANCES[expected.precision]
+    if expected.precision not in GRAPH_GOLDEN_ELSEWHERE:
+        known = ", ".join(GRAPH_GOLDEN_ELSEWHERE)
+        raise _failure(expected, provider, f"the type {expected.precision!r} is unknown; there are {known}")
+    return expected.tolerance if provider == expected.provider else GRAPH_GOLDEN_ELSEWHERE[expected.precision]
 
 
 def _check_graph(graph: Path, decoder: OnnxDecoder, expected: GraphGolden, golden: Path) -> None:

@@ -79,29 +79,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(source: Path, tmp_path: Pa
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
 
 
-def test_a_variant_is_copied_out_with_an_export_or_from_a_family(source: Path, tmp_path: Path) -> None:
-    family = tmp_path / "family"
-    first = run(source, "--out", family, "--no-logits", *REMOVE, "--variant", "b5-k1", "--standalone", tmp_path / "one")
-    second = run(family, "--variant", "b5-k1", "--standalone", tmp_path / "two")
-    third = run("--out", family, "--variant", "b5-k1", "--standalone", tmp_path / "three", "--json")
-    for result, name in ((first, "one"), (second, "two"), (third, "three")):
-        assert result.exit_code == 0, result.output
-        assert (tmp_path / name / "config.json").exists()
-    assert "Copied b5-k1 to" in first.output
-    assert json.loads(third.stdout)["variant"] == "b5-k1"
-
-
 def test_options_that_do_not_go_together_are_usage_errors(source: Path, tmp_path: Path) -> None:
     for arguments, message in (
-        ((), "give a CHECKPOINT"),
+        ((), "Missing argument 'CHECKPOINT'"),
         ((source, *REMOVE), "give --out DIR"),
         ((source, "--out", tmp_path / "f"), "exactly one of --recommendations, --importance and --remove"),
-        (
-            (source, "--out", tmp_path / "f", "--variant", "b5-k2", *REMOVE),
-            "--variant and --standalone belong together",
-        ),
-        (("--out", tmp_path / "f"), "give --variant ID --standalone DIR"),
-        (("--out", tmp_path / "f", "--no-logits", "--variant", "a", "--standalone", "b"), "give a CHECKPOINT"),
     ):
         result = run(*arguments)
         assert result.exit_code == 2, (arguments, result.output)
@@ -111,12 +93,9 @@ def test_options_that_do_not_go_together_are_usage_errors(source: Path, tmp_path
 def test_refusals_exit_with_1_and_one_message(source: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "x").write_text("x", "utf-8")
-    copy_out = ("--variant", "b9", "--standalone", tmp_path / "g")
     for arguments, message in (
         ((source, "--out", tmp_path / "taken", "--no-logits", *REMOVE), "taken: holds 'x' and no manifest.json"),
         ((tmp_path / "none", "--out", tmp_path / "f", *REMOVE), "none: no such folder"),
-        ((source, "--out", tmp_path / "f", *copy_out, *REMOVE), "no variant 'b9' in this plan; it has b5-k2"),
-        (("--out", tmp_path / "taken", *copy_out), "manifest.json: cannot be read"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, result.output
@@ -248,12 +227,9 @@ def test_progress_is_drawn_on_a_terminal_only(
 
 def test_names_that_are_too_long_are_one_message(source: Path, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 300)
-    run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
     for arguments in (
         (source, "--out", long, "--no-logits", *REMOVE),
         (long, "--out", tmp_path / "f", "--no-logits", *REMOVE),
-        (long, "--variant", "b5-k1", "--standalone", tmp_path / "g"),
-        (tmp_path / "family", "--variant", "b5-k1", "--standalone", long),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, arguments

@@ -105,7 +105,7 @@ def test_the_json_document_holds_everything_for_programs(model: Path) -> None:
         "--remove",
         "2,10",
         "--top-k-list",
-        ",".join(["4", *["2"] * 15]),
+        ",".join(["4", "1", *["2"] * 14]),
         "--protect",
         "15",
         "--json",
@@ -114,10 +114,10 @@ def test_the_json_document_holds_everything_for_programs(model: Path) -> None:
     document = json.loads(result.output)
     assert (document["format"], document["version"]) == ("trimoe.plan", 1)
     assert (document["source"]["family"], document["source"]["blocks"]) == ("olmoe", 16)
-    assert [variant["id"] for variant in document["variants"]] == ["b14-kmix-r2.10-b95184c8", "b14-kmix-r4.13-b95184c8"]
+    assert [variant["id"] for variant in document["variants"]] == ["b14-kmix-r2.10-9d5105d5", "b14-kmix-r4.13-9d5105d5"]
     variant = document["variants"][0]
     assert variant["layers"] == [0, 1, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15]
-    assert variant["top_k"] == [4, *[2] * 13]
+    assert variant["top_k"] == [4, 1, *[2] * 12]
     assert variant["model_type"] == "trimoe_olmoe"
     assert document["choice"]["protected"] == [0, 15]
     assert document["bytes"] == sum(shard["bytes"] for shard in document["shards"])
@@ -130,9 +130,9 @@ def test_long_ids_and_lists_of_removed_blocks_stay_inside_the_terminal(
 ) -> None:
     sets = ["--remove", "1-13", "--remove", "2-14"]
     monkeypatch.setattr("exporter.commands.plan.terminal_width", lambda stream: width)
-    output = shown(model, *sets, "--top-k-list", ",".join(["4", *["2"] * 15]))
+    output = shown(model, *sets, "--top-k-list", ",".join(["4", "1", *["2"] * 14]))
     assert all(len(line) <= width for line in output.splitlines())
-    assert "b3-kmix-r1.2.3.4.5.6.7.8.9.10.11.12.13-b95184c8" in output
+    assert "b3-kmix-r1.2.3.4.5.6.7.8.9.10.11.12.13-9d5105d5" in output
     assert "2 3 4 5 6 7 8 9 10 11 12 13 14" in " ".join(output.split())
 
 

@@ -23,6 +23,7 @@ def stage(target: Path, identity: str, *names: str) -> None:
     """Leave a staging folder as an export killed after these shards does."""
     with Staging(target) as staging:
         staging.resume(identity)
+        (staging.family / "weights").mkdir(exist_ok=True)
         for name in names:
             (staging.family / "weights" / name).write_bytes(b"x" * 10)
             staging.record(record(name))
@@ -48,7 +49,7 @@ def test_another_plans_shards_are_discarded_and_it_is_said(tmp_path: Path) -> No
     with Staging(target) as staging:
         assert staging.resume("other") == {}
         assert staging.discarded
-        assert not any((staging.family / "weights").iterdir())
+        assert not any(staging.family.iterdir())
 
 
 @pytest.mark.parametrize("size", [0, 9, 11])
@@ -68,6 +69,7 @@ def test_a_journal_cut_at_any_byte_keeps_the_whole_lines_before_the_cut(tmp_path
     data = journal.read_bytes()
     ends = [i for i, byte in enumerate(data) if byte == ord("\n")]
     for cut in (0, 5, ends[0], ends[0] + 3, ends[1] - 1, ends[1] + 1, ends[2] - 1):
+        (staging_path(target) / "family" / "weights").mkdir(exist_ok=True)
         for name in ("one", "two"):
             (staging_path(target) / "family" / "weights" / name).write_bytes(b"x" * 10)
         journal.write_bytes(data[:cut])
@@ -123,6 +125,7 @@ def test_an_error_before_the_first_shard_leaves_nothing(tmp_path: Path) -> None:
 def test_an_error_after_a_shard_keeps_it_and_says_how_to_resume(tmp_path: Path) -> None:
     with pytest.raises(TargetError) as caught, Staging(tmp_path / "family") as staging:
         staging.resume("plan")
+        (staging.family / "weights").mkdir(exist_ok=True)
         (staging.family / "weights" / "one").write_bytes(b"x" * 10)
         staging.record(record("one"))
         raise TargetError("full")

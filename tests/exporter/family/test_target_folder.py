@@ -41,6 +41,29 @@ def test_links_files_and_the_sources_own_tree_are_refused(tmp_path: Path) -> Non
     check_target(tmp_path / "models" / "family", source)
 
 
+def test_nothing_is_written_into_a_family_or_a_variant_copied_out(tmp_path: Path) -> None:
+    family = folder(tmp_path / "family", "manifest.json", "tensors.json")
+    folder(family / "variants" / "b5-k2", "config.json")
+    copied = folder(tmp_path / "copied", "config.json")
+    folder(copied / "trimoe", "manifest.json", "tensors.json")
+    (tmp_path / "link").symlink_to(family / "variants")
+    for target, place in (
+        (family / "new", f"the family {family}"),
+        (family / "variants" / "new", f"the family {family}"),
+        (family / "variants" / "b5-k2" / "new" / "deep", f"the family {family}"),
+        (tmp_path / "link" / "new", f"the family {family}"),
+        (copied / "new", f"the standalone variant {copied}"),
+        (copied / "trimoe", f"the standalone variant {copied}"),
+    ):
+        for source in (None, tmp_path / "source"):
+            with pytest.raises(TargetError, match=f"{target}: inside {place}, which nothing is added to"):
+                check_target(target, source)
+    check_target(family, None)
+    (tmp_path / "site" / "new").mkdir(parents=True)
+    (tmp_path / "site" / "manifest.json").write_text("{}", "utf-8")  # a web site's
+    check_target(tmp_path / "site" / "new", None)
+
+
 def test_missing_parents_are_created(tmp_path: Path) -> None:
     check_target(tmp_path / "a" / "b" / "family", None)
     make_parent(tmp_path / "a" / "b" / "family")

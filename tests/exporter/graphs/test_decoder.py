@@ -21,11 +21,11 @@ ODD_WIDTHS = {
     "experts_implementation": "eager",
 }
 
-SLICED = {"hidden_size": 512, "num_attention_heads": 8, "intermediate_size": 256}  # and in panels
+TILED = {"hidden_size": 512, "num_attention_heads": 8, "intermediate_size": 256}  # experts and columns
 OVERRIDES = [
     *((case, {}) for case in CASES),
     ("olmoe", ODD_WIDTHS),
-    ("olmoe", SLICED),
+    ("olmoe", TILED),
     ("qwen2_moe", {"moe_intermediate_size": 128}),
 ]
 

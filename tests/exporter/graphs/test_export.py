@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.graphs.weights import weight_file
+from exporter.plan.formats import GRAPH_LAYOUT
 from exporter.verify.family_graphs import verify_graphs
 from runtime.cli import main
 from runtime.documents.family_digest import family_digest
@@ -132,6 +133,31 @@ def test_a_killed_export_keeps_its_data_file_and_notices_when_it_was_damaged(tmp
     assert calls == ["onnx/float32/weights.float32.bin", "onnx/int8/weights.int8.bin"]
 
 
+def test_an_export_resumed_with_another_layout_of_the_graphs_weights_writes_them_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "source", "llama")
+    arguments = ("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", "--no-logits")
+    more = ("--format", "safetensors,onnx")
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.graphs.graph_form.write_graphs", interrupt)
+        assert run(*arguments, *more).exit_code == 1
+    staged = tmp_path / ".family.staging" / "family" / "onnx" / "float32" / "weights.float32.bin"
+    other = bytes(reversed(staged.read_bytes()))  # as a trimoe with another layout would have written it
+    staged.write_bytes(other)
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.graphs.graph_form.same_digest", lambda *_: True)
+        patch.setattr("exporter.plan.plan.GRAPH_LAYOUT", GRAPH_LAYOUT + 1)
+        result = run(*arguments, *more)
+    assert result.exit_code == 0, result.output
+    assert "an interrupted export of another plan was discarded" in result.output
+    assert (tmp_path / "family" / "onnx" / "float32" / "weights.float32.bin").read_bytes() == bytes(reversed(other))
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_verify_names_the_graph_that_was_changed(tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe")
     assert export(tmp_path / "source", tmp_path / "family", "--no-logits").exit_code == 0
@@ -174,15 +200,6 @@ def test_a_dry_run_says_what_the_graphs_add_and_refuses_what_has_none(tmp_path: 
     write_model(tmp_path / "odd", "llama", intermediate_size=45)
     refused = run("export", tmp_path / "odd", *arguments[2:])
     assert refused.exit_code == 1 and "the width must be a multiple of 16" in refused.output
-
-
-def test_a_copy_of_a_variant_says_that_its_graph_stays(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "llama")
-    more = ("--no-logits", "--format", "safetensors,onnx")
-    assert run("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", *more).exit_code == 0
-    copy = ("export", tmp_path / "family", "--variant", "b3", "--standalone", tmp_path / "copy")
-    assert "--format belongs to an export" in run(*copy, "--format", "safetensors,onnx").output
-    assert "Its ONNX graph is not copied" in run(*copy).output
 
 
 def test_a_graph_of_another_variant_is_told_by_its_metadata(tmp_path: Path) -> None:

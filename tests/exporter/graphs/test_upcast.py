@@ -1,4 +1,4 @@
-"""The float32 twin of a half-precision graph: the same nodes on the same file."""
+"""A half-precision graph upcast to float32: the same nodes on the same file."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
 from tests.support.tiny_graphs import export_graphs, write_model
@@ -23,38 +23,43 @@ def exported_graph(folder: Path, precision: str) -> Path:
     return exported.path(exported.plan.variants[0].id)
 
 
+def upcast(model: Any) -> Any:
+    """The onnx.ModelProto of a model, upcast."""
+    return onnx.ModelProto.FromString(upcast_to_float32(model.SerializeToString()))
+
+
 def is_widening(node: Any) -> bool:
     return node.name.endswith("/widen")
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_the_twin_has_the_same_nodes_on_the_same_weights_and_no_other_half_precision_value(
+def test_upcasting_keeps_the_same_nodes_on_the_same_weights_and_leaves_no_other_half_precision_value(
     precision: str, tmp_path: Path
 ) -> None:
     path = exported_graph(tmp_path, precision)
-    model, twin = (
+    model, wide = (
         onnx.load(str(path), load_external_data=False),
-        onnx.ModelProto.FromString(float32_twin(path.read_bytes())),
+        upcast(onnx.load(str(path), load_external_data=False)),
     )
     halves = {tensor.name for tensor in model.graph.initializer if tensor.data_type in HALF}
-    kept = [node for node in twin.graph.node if not is_widening(node)]
+    kept = [node for node in wide.graph.node if not is_widening(node)]
     assert not any(name in halves for node in kept for name in node.input)
     for ours, node in zip(kept, model.graph.node, strict=True):
         assert [name.removesuffix("/float32") for name in ours.input] == list(node.input)
         ours.input[:] = node.input
         assert ours == node
-    assert list(twin.graph.initializer) == list(model.graph.initializer)
-    assert {node.input[0] for node in twin.graph.node if is_widening(node)} == halves
-    assert not any(value.type.tensor_type.elem_type in HALF for value in (*twin.graph.input, *twin.graph.output))
+    assert list(wide.graph.initializer) == list(model.graph.initializer)
+    assert {node.input[0] for node in wide.graph.node if is_widening(node)} == halves
+    assert not any(value.type.tensor_type.elem_type in HALF for value in (*wide.graph.input, *wide.graph.output))
 
 
-def test_a_float32_graph_is_its_own_twin(tmp_path: Path) -> None:
+def test_upcasting_leaves_a_float32_graph_as_it_is(tmp_path: Path) -> None:
     path = exported_graph(tmp_path, "float32")
-    assert onnx.ModelProto.FromString(float32_twin(path.read_bytes())) == onnx.load(str(path), load_external_data=False)
+    assert upcast(onnx.load(str(path), load_external_data=False)) == onnx.load(str(path), load_external_data=False)
 
 
 def test_casts_and_constants_in_the_graph_itself_are_widened() -> None:
-    """1 + 2⁻¹² is no float16: where the graph rounds, its twin does not."""
+    """1 + 2⁻¹² is no float16: where the graph rounds, the upcast one does not."""
     half = TensorProto.FLOAT16
     nodes = [
         helper.make_node("Cast", ["x"], ["rounded"], to=half),
@@ -69,22 +74,22 @@ def test_casts_and_constants_in_the_graph_itself_are_widened() -> None:
     constants = [numpy_helper.from_array(np.asarray([0.5], np.float16), "half")]
     infos = [helper.make_tensor_value_info("twice", half, [1])]
     graph = helper.make_graph(nodes, "small", inputs, outputs, constants, value_info=infos)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     found = {}
-    for name, serialised in {"model": model, "twin": float32_twin(model)}.items():
-        session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
+    for name, serialised in {"model": model, "upcast": upcast(model)}.items():
+        session = onnxruntime.InferenceSession(serialised.SerializeToString(), providers=["CPUExecutionProvider"])
         found[name] = session.run(None, {"x": np.asarray([1 + 2**-12], np.float32)})[0]
     assert found["model"].dtype == np.float16
-    assert found["twin"].dtype == np.float32
+    assert found["upcast"].dtype == np.float32
     assert found["model"][0] == 1
-    assert found["twin"][0] == 1 + 2**-12
+    assert found["upcast"][0] == 1 + 2**-12
 
 
 def test_a_session_that_folds_no_constants_gives_the_same_logits(tmp_path: Path) -> None:
     path = exported_graph(tmp_path, "bfloat16")
-    twin, row = float32_twin(path.read_bytes()), np.arange(2, 11)[None]
+    model, row = upcast(onnx.load(str(path), load_external_data=False)).SerializeToString(), np.arange(2, 11)[None]
     logits = []
     for fold in (True, False):
-        session = open_session(twin, data_folder=path.parent, threads=1, spinning=False, fold_constants=fold)
+        session = open_session(model, data_folder=path.parent, threads=1, spinning=False, fold_constants=fold)
         logits.append(OnnxDecoder(session).start(batch=1, capacity=9).run(row)["logits"])
     np.testing.assert_array_equal(logits[0], logits[1])

@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 import torch
 
-from exporter.graphs.graph_set import EMBEDDINGS, VISION
 from exporter.reference.golden_inputs import make_inputs
+from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.errors import PlanError
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from tests.support.tiny_graphs import Exported, export_graphs, quiet_session

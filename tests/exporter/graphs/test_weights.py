@@ -12,12 +12,23 @@ from safetensors.numpy import save_file
 
 from exporter.checkpoint.checkpoint import TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
-from exporter.graphs.check.inspect import check_decoder
-from exporter.graphs.graph_set import data_path, plan_tensors
-from exporter.graphs.weights.precision import PRECISIONS, block_size, find_precision
-from exporter.graphs.weights.quantise import dequantise, quantise
-from exporter.graphs.weights.stored_tensor import ALIGNMENT, Quantisation, StoredTensor, data_bytes, lay_out
+from exporter.graphs.check.inspect import check_decoder, check_model
+from exporter.graphs.graph_set import plan_tensors
+from exporter.graphs.weights.precision import PRECISIONS, find_precision, group_size
+from exporter.graphs.weights.quantise import dequantise, group_scales, packed_codes
+from exporter.graphs.weights.stored_tensor import (
+    ALIGNMENT,
+    ColumnTiles,
+    ExpertTiles,
+    InterleavedRows,
+    Quantisation,
+    Rows,
+    StoredTensor,
+    data_bytes,
+    with_offsets,
+)
 from exporter.graphs.weights.weight_file import write_weights
+from runtime.documents.family_layout import graph_data_path
 from runtime.errors import CheckpointError, PlanError, SourceChangedError
 from tests.support.tiny_graphs import export_graphs, write_model
 
@@ -33,30 +44,33 @@ def test_every_tensor_begins_on_a_page_and_the_file_is_little_longer_than_the_we
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
     tensors = plan_tensors(exported.source, exported.plan, find_precision("float32"))
     assert all(tensor.offset % ALIGNMENT == 0 for tensor in tensors)
-    assert data_bytes(tensors) == (exported.folder / data_path(find_precision("float32"))).stat().st_size
+    assert data_bytes(tensors) == (exported.folder / graph_data_path("float32")).stat().st_size
     assert not any(tensor.name.startswith("blocks.2.") for tensor in tensors)
 
 
 def test_the_rows_of_gate_and_up_stand_in_turn(tmp_path: Path) -> None:
     gate, up = np.arange(6, dtype=np.float32).reshape(3, 2), 10 + np.arange(6, dtype=np.float32).reshape(3, 2)
     records = write_source(tmp_path, gate=gate, up=up)
-    tensor = StoredTensor(name="fc1", dtype="float32", shape=(1, 6, 2), rows=((records["gate"], records["up"]),))
-    write_weights(tmp_path, lay_out([tensor]), tmp_path, "out.bin", lambda _: None)
+    tensor = StoredTensor(
+        name="fc1", dtype="float32", shape=(1, 6, 2), fill=InterleavedRows(pairs=((records["gate"], records["up"]),))
+    )
+    write_weights(tmp_path, with_offsets([tensor]), tmp_path, "out.bin", lambda _: None)
     found = np.fromfile(tmp_path / "out.bin", np.float32)[:12].reshape(6, 2)
     np.testing.assert_array_equal(found, [[0, 1], [10, 11], [2, 3], [12, 13], [4, 5], [14, 15]])
 
 
-def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expert_tiles_and_column_tiles_stand_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("exporter.graphs.weights.weight_file.CHUNK_BYTES", 3 * 4 * 4)
     first, second = np.arange(16, dtype=np.float32).reshape(4, 4), np.arange(100, 132, dtype=np.float32).reshape(8, 4)
     records = write_source(tmp_path, first=first, second=second)
-    sliced = StoredTensor(
-        name="fc2", dtype="float32", shape=(2, 12, 2), rows=((records["first"],), (records["second"],)), slices=2
+    sources = (records["first"], records["second"])
+    expert_tiles = StoredTensor(
+        name="fc2", dtype="float32", shape=(2, 12, 2), fill=ExpertTiles(sources=sources, tiles=2)
     )
-    panelled = StoredTensor(
-        name="qkv", dtype="float32", shape=(2, 4, 6), rows=((records["first"],), (records["second"],)), transposed=True
-    )
-    write_weights(tmp_path, lay_out([sliced, panelled]), tmp_path, "out.bin", lambda _: None)
+    column_tiles = StoredTensor(name="qkv", dtype="float32", shape=(2, 4, 6), fill=ColumnTiles(sources=sources))
+    write_weights(tmp_path, with_offsets([expert_tiles, column_tiles]), tmp_path, "out.bin", lambda _: None)
     whole = np.concatenate([first, second])
     found = np.fromfile(tmp_path / "out.bin", np.float32)
     np.testing.assert_array_equal(found[:48].reshape(2, 12, 2), [whole[:, :2], whole[:, 2:]])
@@ -64,10 +78,10 @@ def test_slices_and_panels_stand_one_after_the_other(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("width", "precision", "slices"),
+    ("width", "precision", "tiles"),
     [(256, "float32", 4), (130, "float32", 2), (64, "float32", 1), (256, "float16", 1), (256, "int8", 1)],
 )
-def test_wide_experts_are_sliced_for_the_cpu_alone(width: int, precision: str, slices: int, tmp_path: Path) -> None:
+def test_wide_experts_are_tiled_for_the_cpu_alone(width: int, precision: str, tiles: int, tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe", intermediate_size=width)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
     experts = next(
@@ -75,15 +89,15 @@ def test_wide_experts_are_sliced_for_the_cpu_alone(width: int, precision: str, s
         for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node
         if node.name == "layers.1/experts"
     )
-    assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * slices
-    check_decoder(exported.path("b3-k2"), top_k=(4, 2, 2))
+    assert next(attribute for attribute in experts.attribute if attribute.name == "k").i == 2 * tiles
+    check_decoder(exported.path("b3-k2"), check_model(exported.path("b3-k2")), top_k=(4, 2, 2))
     stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision(precision))}
     name = "blocks.1.experts.fc2" + (".packed" if precision == "int8" else "")
-    assert stored[name].shape == (8 * slices, 64, width // slices)
+    assert stored[name].shape == (8 * tiles, 64, width // tiles)
 
 
 @pytest.mark.parametrize(("hidden", "shape"), [(512, (24, 512, 64)), (64, (64, 192))])
-def test_large_matrices_stand_in_panels(hidden: int, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_large_matrices_stand_in_column_tiles(hidden: int, shape: tuple[int, ...], tmp_path: Path) -> None:
     write_model(tmp_path / "source", "olmoe", hidden_size=hidden, num_key_value_heads=4)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
     stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision("float32"))}
@@ -101,10 +115,10 @@ def test_bfloat16_is_widened_exactly_and_float32_rounded_to_nearest(tmp_path: Pa
             "dtype": "BF16",
         }
     )
-    tensors = lay_out(
+    tensors = with_offsets(
         [
-            StoredTensor(name="widened", dtype="float32", shape=(3,), rows=((half,),)),
-            StoredTensor(name="rounded", dtype="bfloat16", shape=(3,), rows=((records["wide"],),)),
+            StoredTensor(name="widened", dtype="float32", shape=(3,), fill=Rows(sources=(half,))),
+            StoredTensor(name="rounded", dtype="bfloat16", shape=(3,), fill=Rows(sources=(records["wide"],))),
         ]
     )
     record = write_weights(tmp_path / "a", tensors, tmp_path, "out.bin", lambda _: None)
@@ -117,51 +131,51 @@ def test_bfloat16_is_widened_exactly_and_float32_rounded_to_nearest(tmp_path: Pa
 
 def test_a_value_that_does_not_fit_float16_is_refused(tmp_path: Path) -> None:
     records = write_source(tmp_path, big=np.asarray([1.0, 70000.0], np.float32))
-    tensor = StoredTensor(name="big", dtype="float16", shape=(2,), rows=((records["big"],),))
+    tensor = StoredTensor(name="big", dtype="float16", shape=(2,), fill=Rows(sources=(records["big"],)))
     with pytest.raises(CheckpointError, match="big: 70000 does not fit float16; export this family in another type"):
-        write_weights(tmp_path, lay_out([tensor]), tmp_path, "out.bin", lambda _: None)
+        write_weights(tmp_path, with_offsets([tensor]), tmp_path, "out.bin", lambda _: None)
     assert not (tmp_path / "out.bin").exists()
 
 
 def test_a_source_type_that_is_no_float_is_refused(tmp_path: Path) -> None:
     records = write_source(tmp_path, ids=np.asarray([1, 2], np.int32))
-    tensor = StoredTensor(name="ids", dtype="float32", shape=(2,), rows=((records["ids"],),))
+    tensor = StoredTensor(name="ids", dtype="float32", shape=(2,), fill=Rows(sources=(records["ids"],)))
     with pytest.raises(CheckpointError, match="tensor ids is I32; graphs are made from F64, F32, F16, BF16"):
-        write_weights(tmp_path, lay_out([tensor]), tmp_path, "out.bin", lambda _: None)
+        write_weights(tmp_path, with_offsets([tensor]), tmp_path, "out.bin", lambda _: None)
 
 
 def test_a_source_that_got_shorter_is_noticed(tmp_path: Path) -> None:
     records = write_source(tmp_path, one=np.ones((4, 4), np.float32))
-    tensor = StoredTensor(name="one", dtype="float32", shape=(4, 4), rows=((records["one"],),))
+    tensor = StoredTensor(name="one", dtype="float32", shape=(4, 4), fill=Rows(sources=(records["one"],)))
     with (tmp_path / "model.safetensors").open("r+b") as stream:
         stream.truncate(records["one"].end - 8)
     with pytest.raises(SourceChangedError, match="ends inside tensor one"):
-        write_weights(tmp_path, lay_out([tensor]), tmp_path, "out.bin", lambda _: None)
+        write_weights(tmp_path, with_offsets([tensor]), tmp_path, "out.bin", lambda _: None)
 
 
 @given(st.sampled_from([8, 4]), st.sampled_from([16, 32]), st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6))
-def test_quantised_values_are_within_a_step_of_the_original(bits: int, block: int, seed: int, scale: float) -> None:
+def test_quantised_values_are_within_a_step_of_the_original(bits: int, group: int, seed: int, scale: float) -> None:
     rows = (np.random.default_rng(seed).standard_normal((3, 64)) * scale).astype(np.float32)
-    packed, scales = (quantise(rows, Quantisation(bits=bits, block=block, part=part)) for part in ("packed", "scales"))
+    how = Quantisation(bits=bits, group_size=group)
+    packed, scales = packed_codes(rows, how), group_scales(rows, how)
     assert packed.shape == (3, 64 * bits // 8)
-    assert scales.shape == (3, 64 // block)
-    back = dequantise(packed, scales, Quantisation(bits=bits, block=block, part="packed"))
-    assert (np.abs(back - rows).reshape(3, -1, block).max(-1) <= 1.001 * np.abs(scales)).all()
+    assert scales.shape == (3, 64 // group)
+    back = dequantise(packed, scales, how)
+    assert (np.abs(back - rows).reshape(3, -1, group).max(-1) <= 1.001 * np.abs(scales)).all()
 
 
-def test_a_block_of_zeros_stays_zero() -> None:
-    rows = np.zeros((1, 32), np.float32)
-    packed, scales = (quantise(rows, Quantisation(bits=4, block=32, part=part)) for part in ("packed", "scales"))
-    np.testing.assert_array_equal(dequantise(packed, scales, Quantisation(bits=4, block=32, part="packed")), rows)
+def test_a_group_of_zeros_stays_zero() -> None:
+    rows, how = np.zeros((1, 32), np.float32), Quantisation(bits=4, group_size=32)
+    np.testing.assert_array_equal(dequantise(packed_codes(rows, how), group_scales(rows, how), how), rows)
 
 
-def test_widths_without_a_block_size_are_refused_with_their_tensor() -> None:
-    assert (block_size(64, tensor="x"), block_size(48, tensor="x")) == (32, 16)
+def test_widths_without_a_group_size_are_refused_with_their_tensor() -> None:
+    assert (group_size(64, tensor="x"), group_size(48, tensor="x")) == (32, 16)
     with pytest.raises(
         PlanError,
-        match=r"model\.w: rows of 40 values cannot be quantised in blocks; the width must be a multiple of 16",
+        match=r"model\.w: rows of 40 values cannot be quantised in groups; the width must be a multiple of 16",
     ):
-        block_size(40, tensor="model.w")
+        group_size(40, tensor="model.w")
 
 
 def test_an_unknown_dtype_is_refused_with_the_known_ones() -> None:

@@ -11,7 +11,7 @@ from exporter.architectures.dimensions import read_dimensions
 from exporter.architectures.find import find_architecture
 from exporter.architectures.layer_fields import check_layer_fields
 from exporter.architectures.supported import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE, QWEN2_MOE, QWEN3_MOE
-from exporter.plan.config_edit import edit_carried, edit_config
+from exporter.plan.config_edit import edit_auxiliary, edit_config
 from exporter.synth.configs import BENCH_CONFIG, MOLMOE_CONFIG, OLMOE_CONFIG
 from runtime.documents.checked_json import parse_document
 from runtime.errors import DocumentError, PlanError
@@ -254,7 +254,7 @@ HUB_PROCESSOR = {
 
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json", "tokenizer_config.json"])
 def test_processor_files_name_the_classes_that_travel(name: str) -> None:
-    edited = parse_document(edit_carried(MOLMOE, name, json.dumps(HUB_PROCESSOR).encode()), file=name).value
+    edited = parse_document(edit_auxiliary(MOLMOE, name, json.dumps(HUB_PROCESSOR).encode()), file=name).value
     classes = dict(MOLMOE.own_type.auto_map)
     assert edited["auto_map"] == {key: classes[key] for key in ("AutoImageProcessor", "AutoProcessor")}
     assert edited["processor_class"] == "TrimoeMolmoeProcessor"
@@ -264,7 +264,7 @@ def test_processor_files_name_the_classes_that_travel(name: str) -> None:
 
 def test_an_image_processor_nested_in_a_processor_is_edited_too() -> None:
     data = json.dumps({"image_processor": HUB_PROCESSOR, "processor_class": "MolmoProcessor"}).encode()
-    edited = json.loads(edit_carried(MOLMOE, "processor_config.json", data))
+    edited = json.loads(edit_auxiliary(MOLMOE, "processor_config.json", data))
     assert edited["image_processor"]["auto_map"]["AutoProcessor"] == "processing_trimoe_molmoe.TrimoeMolmoeProcessor"
     assert edited["image_processor"]["image_processor_type"] == "TrimoeMolmoeImageProcessor"
 
@@ -272,18 +272,18 @@ def test_an_image_processor_nested_in_a_processor_is_edited_too() -> None:
 def test_other_files_are_carried_byte_for_byte() -> None:
     odd = b'{ "a":1 }\n\n'
     for architecture in ARCHITECTURES:
-        assert edit_carried(architecture, "tokenizer.json", b"\xff not even JSON") == b"\xff not even JSON"
-        assert edit_carried(architecture, "tokenizer_config.json", odd) == odd
+        assert edit_auxiliary(architecture, "tokenizer.json", b"\xff not even JSON") == b"\xff not even JSON"
+        assert edit_auxiliary(architecture, "tokenizer_config.json", odd) == odd
 
 
 def test_a_reference_to_code_that_does_not_travel_is_dropped() -> None:
     data = json.dumps({"auto_map": {"AutoTokenizer": ["tokenization_x.X", None]}, "a": 1}).encode()
-    assert json.loads(edit_carried(OLMOE, "tokenizer_config.json", data)) == {"a": 1}
+    assert json.loads(edit_auxiliary(OLMOE, "tokenizer_config.json", data)) == {"a": 1}
 
 
 def test_a_processor_file_that_is_no_object_is_refused() -> None:
     with pytest.raises(DocumentError, match=r"tokenizer_config.json: expected an object"):
-        edit_carried(OLMOE, "tokenizer_config.json", b"[]")
+        edit_auxiliary(OLMOE, "tokenizer_config.json", b"[]")
 
 
 def test_a_source_with_the_key_of_a_variant_is_refused() -> None:

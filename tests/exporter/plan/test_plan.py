@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from exporter.checkpoint.checkpoint import Checkpoint, SourceFile, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet
-from exporter.plan.plan import NON_BLOCK, Plan, PlanRequest, make_plan
+from exporter.plan.plan import Plan, PlanRequest, make_plan
+from runtime.documents.family_layout import NON_BLOCK_SHARD
 from runtime.documents.manifest import DropRecord
 from runtime.errors import CheckpointError, DocumentError, PlanError
 from tests.support.tiny_checkpoints import block_shapes, tiny_config, tiny_shapes
@@ -84,6 +85,14 @@ def test_a_top_k_list_is_sliced_and_ends_the_id_in_its_digest() -> None:
     assert plan.variants[1].config["top_k_per_layer"] == [2, 2, 1, 3]
 
 
+@pytest.mark.parametrize(("values", "label"), [((2, 2, 2, 2, 2, 2), "k2"), ((2, 1, 1, 1, 1, 1), "k1")])
+def test_a_top_k_list_of_one_value_is_the_variant_of_that_value(values: tuple[int, ...], label: str) -> None:
+    listed = make_plan(checkpoint(), request=explicit((1,), top_k_list=values))
+    single = make_plan(checkpoint(), request=explicit((1,), top_ks=(int(label[1:]),)))
+    assert ids(listed) == [f"b5-{label}"]
+    assert listed.variants == single.variants
+
+
 def test_a_dense_family_has_depth_only() -> None:
     plan = make_plan(checkpoint("llama"), request=explicit((3,)))
     assert ids(plan) == ["b5"]
@@ -102,7 +111,7 @@ def test_shards_are_per_block_and_layer_and_shared_between_variants() -> None:
     assert paths[:4] == [
         f"weights/block-{name}.safetensors" for name in ("00-layer-00", "01-layer-01", "02-layer-01", "02-layer-02")
     ]
-    assert paths[-1] == NON_BLOCK
+    assert paths[-1] == NON_BLOCK_SHARD
     assert plan.variants[2].shards[1] == "weights/block-02-layer-01.safetensors"
     assert all(variant.shared_bytes == variant.bytes for variant in plan.variants)
 
@@ -110,7 +119,7 @@ def test_shards_are_per_block_and_layer_and_shared_between_variants() -> None:
 def test_shared_bytes_count_only_shards_that_another_variant_uses() -> None:
     plan = make_plan(checkpoint(), request=explicit((3,), (1, 3)))
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in plan.shards}
-    common = sizes["weights/block-00-layer-00.safetensors"] + sizes[NON_BLOCK]
+    common = sizes["weights/block-00-layer-00.safetensors"] + sizes[NON_BLOCK_SHARD]
     assert [variant.shared_bytes for variant in plan.variants] == [common, common]
     assert make_plan(checkpoint(), request=explicit((3,))).variants[0].shared_bytes == 0
 

@@ -41,7 +41,7 @@ def whole_model(architecture: str, folder: Path) -> PreTrainedModel:
 def run(
     model: BlockModel, inputs: dict[str, torch.Tensor], layers: tuple[int, ...], top_k: tuple[int, ...] | None
 ) -> torch.Tensor:
-    model.place_rest(model.read_rest())
+    model.place_non_block(model.read_non_block())
     hidden = model.start(inputs)
     for layer, block in enumerate(layers):
         hidden = model.advance(
@@ -142,7 +142,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
 def test_a_missing_embedding_is_named(tmp_path: Path) -> None:
     model = rewritten(tmp_path, {"model.embed_tokens.weight": None})
     with pytest.raises(CheckpointError, match=r'1 tensor missing, first "model.embed_tokens.weight"'):
-        model.place_rest(model.read_rest())
+        model.place_non_block(model.read_non_block())
 
 
 def test_tensors_beyond_the_depth_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.threads import using_threads
 from exporter.verify.export_answers import VariantFolder, check_buildable, compare_with_source
-from runtime.documents.manifest import CheckRecord, read_manifest
+from runtime.documents.check import Check
+from runtime.documents.manifest import read_manifest
 from runtime.errors import CheckpointError, DocumentError, TrimoeError, VerificationError
 from tests.exporter.reference.test_block_model import whole_model
 from tests.support.exported_families import SOURCES, export_tiny, tiny_plan, write_source
@@ -127,7 +128,7 @@ def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
     return compare_with_source(plan.checkpoint, plan.architecture, shapes, inputs=inputs, progress=progress), told
 
 
-def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, Any]) -> CheckRecord:
+def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, Any]) -> Check:
     """Load a staged variant in a process of its own and compare it with its `result`."""
     inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
     write_inputs(folder, inputs)

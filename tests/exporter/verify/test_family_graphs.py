@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import safetensors.numpy
+import torch
 from msgspec.structs import replace
 
+from exporter.graphs.check.rebuilt_graphs import RebuiltGraphs
 from exporter.verify.family_graphs import verify_graphs
-from exporter.verify.report import Check
+from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
 from runtime.documents.golden_outputs import read_graph_golden
 from runtime.documents.manifest import read_manifest
@@ -123,3 +125,11 @@ def test_golden_prompts_without_a_tensor_are_a_failed_check(family: Path) -> Non
     tensors = safetensors.numpy.load_file(path)
     safetensors.numpy.save_file({name: value for name, value in tensors.items() if name != "images"}, path)
     assert "inputs.safetensors: the tensors images are missing" in verify_structure(family, answers=True)[-1].detail
+
+
+def test_embeddings_that_are_not_those_of_transformers_are_a_failed_check(
+    family: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RebuiltGraphs, "embeddings", lambda self, variant, inputs: torch.zeros(2, 64, 64) + 9.0)
+    detail = verify_structure(family, answers=True)[-1].detail
+    assert detail.startswith("float32: embeddings of row 0, images included: max |Δ| ")

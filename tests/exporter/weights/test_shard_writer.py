@@ -16,49 +16,51 @@ from exporter.checkpoint.checkpoint import TensorRecord, open_checkpoint
 from exporter.checkpoint.chunks import split_into_chunks
 from exporter.checkpoint.reader import SourceReader
 from exporter.plan.plan import Plan, PlannedShard, PlannedTensor
-from exporter.weights import aligned_file, shard_writer
-from exporter.weights.aligned_file import AlignedBuffer, SequentialWriter, open_unbuffered, read_at, write_at
+from exporter.weights import aligned_file
+from exporter.weights.aligned_file import AlignedBuffer, open_unbuffered, read_at, write_at
+from exporter.weights.pipeline import Pipeline, make_pipeline
 from exporter.weights.shard_check import compare_with_source
 from exporter.weights.shard_layout import ALIGNMENT, group_by_data, shard_header
-from exporter.weights.shard_writer import Lanes, make_lanes, write_shards
+from exporter.weights.shard_writer import write_shards
+from exporter.weights.weights_file import WeightsFile
 from runtime.documents.tensor_digests import ShardDigests, dump_tensor_digests, read_tensor_digests
 from runtime.errors import DocumentError, SourceChangedError, VerificationError
 from tests.support.small_family import small_plan, small_source
 
 
 @pytest.fixture
-def lanes() -> Iterator[Lanes]:
+def pipeline() -> Iterator[Pipeline]:
     with ThreadPoolExecutor(4) as pool:
-        yield make_lanes(pool)
+        yield make_pipeline(pool)
 
 
 def ignore(_: int) -> None:
     pass
 
 
-def write_all(plan: Plan, folder: Path, lanes: Lanes) -> dict[str, ShardDigests]:
+def write_all(plan: Plan, folder: Path, pipeline: Pipeline) -> dict[str, ShardDigests]:
     (folder / "weights").mkdir(parents=True)
     with SourceReader(plan.checkpoint) as reader:
         return {
             r.path: r
             for group in group_by_data(plan.shards)
-            for r in write_shards(group, reader, folder, lanes, ignore)
+            for r in write_shards(group, reader, folder, pipeline, ignore)
         }
 
 
-def compare_all(plan: Plan, folder: Path, lanes: Lanes, written: dict[str, ShardDigests]) -> None:
+def compare_all(plan: Plan, folder: Path, pipeline: Pipeline, written: dict[str, ShardDigests]) -> None:
     with SourceReader(plan.checkpoint) as reader:
         for group in group_by_data(plan.shards):
-            compare_with_source(group, [written[s.path] for s in group], reader, folder, lanes, ignore)
+            compare_with_source(group, [written[s.path] for s in group], reader, folder, pipeline, ignore)
 
 
 @pytest.mark.parametrize("shards", [1, 3])
 def test_written_shards_hold_the_sources_tensors_under_their_new_names(
-    tmp_path: Path, lanes: Lanes, shards: int
+    tmp_path: Path, pipeline: Pipeline, shards: int
 ) -> None:
     plan = small_plan(small_source(tmp_path / "source", shards=shards))
     source = {k: v for file in plan.checkpoint.files for k, v in load_file(tmp_path / "source" / file.name).items()}
-    records = write_all(plan, tmp_path / "out", lanes)
+    records = write_all(plan, tmp_path / "out", pipeline)
     for shard in plan.shards:
         path = tmp_path / "out" / shard.path
         found = load_file(path)
@@ -71,17 +73,13 @@ def test_written_shards_hold_the_sources_tensors_under_their_new_names(
         for digest in record.tensors:
             assert digest.sha256 == hashlib.sha256(path.read_bytes()[digest.begin : digest.end]).hexdigest()
             assert digest.sha256 == hashlib.sha256(source[digest.source].tobytes()).hexdigest()
-    compare_all(plan, tmp_path / "out", lanes, records)
+    compare_all(plan, tmp_path / "out", pipeline, records)
 
 
-def test_a_tensor_longer_than_a_chunk_is_copied_whole(
-    tmp_path: Path, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shard_writer, "CHUNK_BYTES", ALIGNMENT)
-    monkeypatch.setattr("exporter.weights.shard_check.CHUNK_BYTES", ALIGNMENT)
+def test_a_tensor_longer_than_a_chunk_is_copied_whole(tmp_path: Path, pipeline: Pipeline) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     assert max(t.source.bytes for s in plan.shards for t in s.tensors) > 0
-    small = Lanes(pool=lanes.pool, buffers=(AlignedBuffer(ALIGNMENT), AlignedBuffer(ALIGNMENT)))
+    small = make_pipeline(pipeline.pool, ALIGNMENT)
     records = write_all(plan, tmp_path / "out", small)
     for path, record in records.items():
         assert record.sha256 == hashlib.sha256((tmp_path / "out" / path).read_bytes()).hexdigest()
@@ -114,21 +112,21 @@ def test_chunks_cover_all_bytes_once_and_join_adjoining_reads() -> None:
     assert [(p.index, p.begin, p.end) for c in chunks for p in c.parts] == [(0, 0, 5), (1, 5, 8), (1, 0, 4), (3, 4, 6)]
 
 
-def test_sub_byte_and_unusual_dtypes_are_copied_as_they_are(tmp_path: Path, lanes: Lanes) -> None:
+def test_sub_byte_and_unusual_dtypes_are_copied_as_they_are(tmp_path: Path, pipeline: Pipeline) -> None:
     source = small_source(tmp_path / "source")
     tensors = {k: v.astype(np.float16) for k, v in load_file(source / "model.safetensors").items()}
     tensors["model.norm.weight"] = np.arange(16, dtype=np.uint8)
     save_file(tensors, source / "model.safetensors")
     plan = small_plan(source)
-    write_all(plan, tmp_path / "out", lanes)
+    write_all(plan, tmp_path / "out", pipeline)
     non_block = load_file(tmp_path / "out" / "weights" / "non-block.safetensors")
     assert non_block["model.norm.weight"].dtype == np.uint8
     assert non_block["lm_head.weight"].tobytes() == tensors["lm_head.weight"].tobytes()
 
 
-def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, lanes: Lanes) -> None:
+def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, pipeline: Pipeline) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    records = write_all(plan, tmp_path / "out", lanes)
+    records = write_all(plan, tmp_path / "out", pipeline)
     shard = plan.shards[2]
     victim = records[shard.path].tensors[3]
     path = tmp_path / "out" / shard.path
@@ -140,20 +138,20 @@ def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, lane
         VerificationError,
         match=rf"{shard.path}: tensor {victim.name}: bytes {victim.begin + 5}–{victim.begin + 10} of the file differ",
     ):
-        compare_all(plan, tmp_path / "out", lanes, records)
+        compare_all(plan, tmp_path / "out", pipeline, records)
 
 
-def test_a_damaged_header_and_a_short_file_are_named(tmp_path: Path, lanes: Lanes) -> None:
+def test_a_damaged_header_and_a_short_file_are_named(tmp_path: Path, pipeline: Pipeline) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    records = write_all(plan, tmp_path / "out", lanes)
+    records = write_all(plan, tmp_path / "out", pipeline)
     path = tmp_path / "out" / plan.shards[0].path
     good = path.read_bytes()
     path.write_bytes(good[:20] + b"?" + good[21:])
     with pytest.raises(VerificationError, match=r"the header \(bytes 0–4096\) is not what was written"):
-        compare_all(plan, tmp_path / "out", lanes, records)
+        compare_all(plan, tmp_path / "out", pipeline, records)
     path.write_bytes(good[:-1])
     with pytest.raises(VerificationError, match=f"{len(good) - 1} bytes on disk, {len(good)} planned"):
-        compare_all(plan, tmp_path / "out", lanes, records)
+        compare_all(plan, tmp_path / "out", pipeline, records)
 
 
 def flip(path: Path, offset: int) -> None:
@@ -166,17 +164,19 @@ def flip(path: Path, offset: int) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(tmp_path: Path, lanes: Lanes) -> None:
+def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(
+    tmp_path: Path, pipeline: Pipeline
+) -> None:
     source = small_source(tmp_path / "source")
     plan = small_plan(source)
-    records = write_all(plan, tmp_path / "out", lanes)
+    records = write_all(plan, tmp_path / "out", pipeline)
     shard = next(s for s in plan.shards if s.block is None)
     flip(source / "model.safetensors", shard.tensors[0].source.begin)
     flip(tmp_path / "out" / shard.path, records[shard.path].tensors[0].begin)
     with pytest.raises(
         SourceChangedError, match=f"source tensor {shard.tensors[0].source.name}: no longer the bytes that were copied"
     ):
-        compare_all(plan, tmp_path / "out", lanes, records)
+        compare_all(plan, tmp_path / "out", pipeline, records)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,9 @@ def test_a_source_truncated_while_it_is_read_is_noticed(tmp_path: Path) -> None:
             reader.read(chunks[0], buffer.view)
 
 
-def test_a_failing_write_leaves_only_part_files(tmp_path: Path, lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_write_leaves_only_part_files(
+    tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
     real = os.pwrite
 
@@ -230,7 +232,7 @@ def test_a_failing_write_leaves_only_part_files(tmp_path: Path, lanes: Lanes, mo
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match=r"No space left on device: .*block-.*\.safetensors'"):
-        write_all(plan, tmp_path / "out", lanes)
+        write_all(plan, tmp_path / "out", pipeline)
     assert {path.suffix for path in (tmp_path / "out" / "weights").iterdir()} == {".part"}
 
 
@@ -274,9 +276,9 @@ def test_opening_falls_back_where_the_file_system_refuses_unbuffered_files(
         return real(path, flags, mode)
 
     monkeypatch.setattr(os, "open", picky)
-    with SequentialWriter(tmp_path / "file", AlignedBuffer(ALIGNMENT)) as writer:
-        writer.write(b"x" * 5000)
-        assert writer.finish() == 5000
+    with WeightsFile(tmp_path / "file", AlignedBuffer(ALIGNMENT)) as file:
+        file.write(b"x" * 5000)
+        assert file.finish().size == 5000
     assert (tmp_path / "file").read_bytes() == b"x" * 5000
 
 
@@ -289,9 +291,9 @@ def test_the_differing_range_of_two_buffers_is_exact(flips: tuple[int, ...]) -> 
     assert one.difference(one, 0, 4096) is None
 
 
-def test_tensor_digests_round_trip_and_refuse_what_is_wrong(tmp_path: Path, lanes: Lanes) -> None:
+def test_tensor_digests_round_trip_and_refuse_what_is_wrong(tmp_path: Path, pipeline: Pipeline) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    records = tuple(write_all(plan, tmp_path / "out", lanes).values())
+    records = tuple(write_all(plan, tmp_path / "out", pipeline).values())
     path = tmp_path / "tensors.json"
     path.write_bytes(dump_tensor_digests(records))
     assert read_tensor_digests(tmp_path) == records

@@ -12,9 +12,8 @@ from PIL import Image
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import export_family
+from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.graphs.weights.precision import find_precision
 from exporter.plan.plan import PlanRequest, make_plan
 from profiles.accuracy.answerer import EngineAnswerer, Question, open_answerers
 from profiles.commands.eval import evaluate
@@ -195,9 +194,10 @@ def test_without_data_the_command_asks_for_it(molmoe: Path) -> None:
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
     plan = make_plan(
-        open_checkpoint(tmp_path / "source"), request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1))
+        open_checkpoint(tmp_path / "source"),
+        request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1), graphs=("float32",)),
     )
-    graphs = GraphExport(plan, [find_precision("float32")])
+    graphs = GraphExport(plan)
     family = tmp_path / "family"
     export_family(plan, family, logits=None, replace=False, progress=NoProgress(), graphs=graphs)
     manifest = read_manifest(family)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from runtime.documents.check import Check
 from runtime.documents.manifest import (
-    CheckRecord,
     ChoiceRecord,
     DropRecord,
     EvidenceEntry,
@@ -50,7 +50,7 @@ MANIFEST = Manifest(
             bytes=40,
             shared_bytes=0,
             golden="golden/b2-k2.safetensors",
-            checks=(CheckRecord(name="structure", outcome="passed", detail="3 tensors"),),
+            checks=(Check(name="structure", outcome="passed", detail="3 tensors"),),
         ),
     ),
     files=(
@@ -59,6 +59,11 @@ MANIFEST = Manifest(
         FileRecord(path="variants/b2-k2/a", size=1, sha256=DIGEST, link_of="weights/a"),
     ),
 )
+
+
+def test_the_checks_of_a_variant_do_not_name_it_again() -> None:
+    checks = json.loads(dump_manifest(MANIFEST))["variants"][0]["checks"]
+    assert checks == [{"name": "structure", "outcome": "passed", "detail": "3 tensors"}]
 
 
 def test_a_manifest_reads_back_equal(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export import export_family
+from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
 from exporter.graphs.weights.precision import find_precision
 from exporter.plan.plan import PlanRequest, make_plan

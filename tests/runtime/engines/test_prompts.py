@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.architectures.architecture import MOLMOE
+from exporter.architectures.supported import MOLMOE
 from runtime.engines.prompts import PromptReader, Request
 from runtime.errors import DocumentError, MissingPackageError
 from tests.support.tiny_tokenizer import write_tiny_processor_files

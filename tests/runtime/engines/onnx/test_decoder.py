@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from exporter.graphs.graph_set import EMBEDDINGS, VISION
+from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.documents.graph_contract import hidden_name, scores_name
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache

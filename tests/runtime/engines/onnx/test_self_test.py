@@ -11,8 +11,7 @@ import onnx
 import pytest
 import safetensors.numpy
 
-from exporter.graphs.graph_set import EMBEDDINGS, VISION
-from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
+from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.golden_outputs import GraphGolden, read_graph_golden, write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.engines.onnx.cache import Feed

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
@@ -38,12 +38,12 @@ def images() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("inputs", [{"input_ids": IDS}, images()], ids=["text", "images"])
-def test_bfloat16_graphs_take_and_give_what_their_float32_twins_do(inputs: dict[str, Any], tmp_path: Path) -> None:
+def test_bfloat16_graphs_take_and_give_what_their_upcast_to_float32s_do(inputs: dict[str, Any], tmp_path: Path) -> None:
     """bfloat16 is no float16, although its name holds that of the other."""
     folder = exported_molmoe(tmp_path, precision="bfloat16").path(EMBEDDINGS).parent
     found, expected = (
         graphs.embed(IDS, graphs.features(inputs))
-        for graphs in (shared_graphs(folder, bfloat16_outside), shared_graphs(folder, float32_twin))
+        for graphs in (shared_graphs(folder, bfloat16_outside), shared_graphs(folder, upcast_to_float32))
     )
     assert found.dtype == np.float32 and found.shape == expected.shape == (2, 3, expected.shape[-1])
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-2 * np.abs(expected).max())

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter.graphs.check.upcast import float32_twin
+from exporter.graphs.check.upcast import upcast_to_float32
 from runtime.engines.bfloat16 import to_bits
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
@@ -20,13 +20,13 @@ def test_a_value_of_the_runtime_is_read_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("case", ["olmoe", "llama"])
-def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_float32_twin(case: str, tmp_path: Path) -> None:
+def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_upcast_to_float32(case: str, tmp_path: Path) -> None:
     write_model(tmp_path / "source", case)
     exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None, precision="bfloat16")
     (path,) = [exported.path(variant.id) for variant in exported.plan.variants]
     twin, outside = (
         OnnxDecoder(open_session(model, data_folder=path.parent, threads=1, spinning=False))
-        for model in (float32_twin(path.read_bytes()), bfloat16_outside(path.read_bytes()))
+        for model in (upcast_to_float32(path.read_bytes()), bfloat16_outside(path.read_bytes()))
     )
     ids = np.random.default_rng(0).integers(2, 128, (2, 9))
     caches = [decoder.start(batch=2, capacity=20) for decoder in (twin, outside)]

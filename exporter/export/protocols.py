@@ -8,7 +8,7 @@ from typing import Protocol
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.variant_folder import FamilyFiles
 from exporter.plan.plan import Plan
-from runtime.documents.manifest import CheckRecord
+from runtime.documents.check import Check
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.text.progress import Progress
 
@@ -30,7 +30,7 @@ class LogitResult(Protocol):
         """The path of the golden file."""
 
     @property
-    def checks(self) -> tuple[CheckRecord, ...]:
+    def checks(self) -> tuple[Check, ...]:
         """The checks, in order."""
 
 
@@ -45,22 +45,25 @@ class LogitCheck(Protocol):
 
 
 class GraphForm(Protocol):
-    """The ONNX form of the variants (exporter.graphs.graph_form.GraphExport, which needs torch and onnx)."""
+    """The ONNX form of the variants, in the types that the plan asks for (exporter.graphs.graph_form.GraphExport, which
+    needs torch and onnx)."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The types of weights asked for."""
-
-    def needed_bytes(self, done: Mapping[str, ShardDigests]) -> int:
+    def needed_bytes(self, finished: Mapping[str, ShardDigests]) -> int:
         """Bytes of the data files that are not among the finished ones."""
 
     def write_data(
-        self, folder: Path, done: Mapping[str, ShardDigests], record: Callable[[ShardDigests], None], progress: Progress
-    ) -> None:
-        """Write the missing data files and hand each to `record`."""
+        self,
+        folder: Path,
+        finished: Mapping[str, ShardDigests],
+        record: Callable[[ShardDigests], None],
+        progress: Progress,
+    ) -> tuple[ShardDigests, ...]:
+        """Write the missing data files and hand each to `record`; returns the records of all, in the plan's order."""
 
-    def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
-        """Write everything else. The weight files of all variants are among `files`."""
+    def write_graphs(self, files: FamilyFiles, data: Sequence[ShardDigests]) -> None:
+        """Write everything else; `data` is what `write_data` gave. The shards of all variants are among `files`."""
 
-    def check(self, folder: Path, *, answers: bool, progress: Progress) -> Mapping[str, tuple[CheckRecord, ...]]:
+    def check(
+        self, folder: Path, data: Sequence[ShardDigests], *, answers: bool, progress: Progress
+    ) -> Mapping[str, tuple[Check, ...]]:
         """The checks of each variant by id. Raises VerificationError."""

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from exporter.checkpoint.checkpoint import Checkpoint, source_digest
-from exporter.verify.files import THREADS, range_sha256
+from exporter.verify.family_digests import THREADS, range_sha256
 from runtime.documents.manifest import Manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import DocumentError, VerificationError

@@ -1,0 +1,136 @@
+"""Verifies the graphs of a family while it is exported, against its plan and the source, and writes their golden
+outputs."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from msgspec.structs import replace
+
+from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
+from exporter.graphs.check.golden_outputs import graph_golden, write_prompts
+from exporter.graphs.check.graph_verifier import GraphVerifier
+from exporter.graphs.check.inspect import metadata, read_model
+from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
+from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors, shared_graphs, variant_metadata
+from exporter.graphs.weights.precision import Precision
+from exporter.plan.plan import Plan, PlannedVariant
+from exporter.reference.golden_inputs import make_inputs, vocabulary
+from exporter.reference.model_files import source_files
+from exporter.reference.threads import threads_for, using_threads
+from runtime.documents.check import SKIPPED, Check
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path, graph_path
+from runtime.documents.golden_outputs import write_graph_golden
+from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
+from runtime.documents.tensor_digests import ShardDigests
+from runtime.errors import VerificationError
+
+
+class PlannedGraphs:
+    """The graphs of a plan in one type, below `folder` (exporter.graphs.check.expected_graphs.ExpectedGraphs). What
+    they must answer is the source's answer with a variant's blocks and experts."""
+
+    origin = "the plan"
+
+    def __init__(self, source: GraphSource, plan: Plan, precision: Precision, folder: Path) -> None:
+        """Plan all graphs; the source is opened when it is first run."""
+        self.folder, self.precision = folder, precision
+        self._source, self._variants = source, {variant.id: variant for variant in plan.variants}
+        tensors = plan_tensors(source, plan, precision)
+        self._models = dict(build_graphs(source, plan, precision, tensors, digest=None))
+        self._reference: Reference | None = None
+
+    def shared(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs in front of the decoders by name."""
+        return {name: self._graph(name, {}) for name in shared_graphs(self._source)}
+
+    def _graph(self, name: str, says: Mapping[str, str]) -> ExpectedGraph:
+        path = graph_path(self.precision.name, name)
+        wanted = {**says, PRECISION: self.precision.name}
+        return ExpectedGraph(path=self.folder / path, metadata=wanted, model=self._models[path])
+
+    def decoder(self, variant: str) -> ExpectedDecoder:
+        """The graph of the variant of that id."""
+        planned, spec = self._variants[variant], self._source.spec
+        top_k = tuple(
+            planned.top_k[layer] if planned.top_k is not None and spec.blocks[block].sparse else None
+            for layer, block in enumerate(planned.layers)
+        )
+        graph = self._graph(variant, variant_metadata(planned))
+        return ExpectedDecoder(graph=graph, top_k=top_k, positions=len(spec.cos))
+
+    def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
+        """What the source feeds to its first block, which every variant keeps. Raises CheckpointError."""
+        return self._open().embed(inputs)
+
+    def answer(self, variant: str, inputs: Tensors) -> Expected:
+        """What the source answers with the blocks and experts of the variant. Raises CheckpointError."""
+        planned = self._variants[variant]
+        return self._open().run(inputs, blocks=planned.layers, top_k=planned.top_k)
+
+    def _open(self) -> Reference:
+        if self._reference is None:
+            files = source_files(self._source.checkpoint, self._source.architecture)
+            self._reference = open_reference(files, self.precision)
+        return self._reference
+
+
+def check_graphs(
+    source: GraphSource,
+    plan: Plan,
+    precision: Precision,
+    *,
+    data: ShardDigests,
+    folder: Path,
+    answers: bool,
+    progress: Callable[[int], None],
+) -> dict[str, tuple[Check, ...]]:
+    """Check every graph of the precision below the family `folder`; the checks of each variant by its id, as its record
+    in the manifest holds them. `data` is the record of the data file.
+
+    The data file's digest and the structure of the graphs always; with `answers` also logits, greedy tokens and
+    experts, which are compared with transformers in float32, and golden files are written and self-tested. `progress`
+    is told bytes of weights, once the plan's in all. Raises VerificationError naming what differs, CheckpointError.
+    """
+    if not same_digest(folder / data.path, data):
+        raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
+    threads = threads_for(sum(record.bytes for record in source.checkpoint.tensors.values()))
+    verifier = GraphVerifier(PlannedGraphs(source, plan, precision, folder), threads=threads)
+    verifier.check_shared()
+    checks: dict[str, tuple[Check, ...]] = {v.id: (verifier.structure(v.id),) for v in plan.variants}
+    if not answers:
+        skipped = Check(name=f"onnx {precision.name} logits", outcome=SKIPPED, detail="--no-logits was given")
+        return {variant: (*_recorded(found), skipped) for variant, found in checks.items()}
+    with using_threads(threads):
+        inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
+        prompts = verifier.ask(inputs, variant=plan.variants[0].id)
+        write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
+        for variant in plan.variants:
+            checks[variant.id] += _check_answers(verifier, variant, precision, folder)
+            progress(variant.bytes)
+    return {variant: _recorded(found) for variant, found in checks.items()}
+
+
+def _recorded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The checks without the id of their variant, whose record holds them."""
+    return tuple(replace(check, variant=None) for check in checks)
+
+
+def _check_answers(
+    verifier: GraphVerifier, variant: PlannedVariant, precision: Precision, folder: Path
+) -> tuple[Check, ...]:
+    """Compare what the variant's graph answers with the source, keep it as golden outputs, and repeat them."""
+    assert verifier.prompts is not None
+    answer = verifier.run(variant.id)
+    checks = verifier.compare_with_reference(variant.id, answer)
+    digest = metadata(read_model(folder / graph_path(precision.name, variant.id))).get(FAMILY_DIGEST)
+    golden = graph_golden(variant.id, precision, verifier.prompts, answer, top_k=variant.top_k, family_digest=digest)
+    write_graph_golden(folder / graph_golden_path(precision.name, variant.id), golden)
+    return (*checks, verifier.self_test(variant.id))
+
+
+def same_digest(path: Path, data: ShardDigests) -> bool:
+    """Whether the data file on disk is the recorded one. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == data.sha256
