@@ -45,6 +45,12 @@ class MixedBatch:
         """See Sequences: [sequences, vocabulary]."""
         return self._logits
 
+    def apart(self) -> "Sequence[tuple[Sequence[int], MixedBatch | Part]]":
+        """See Sequences: part by part where they run side by side."""
+        if self._run is run_in_turn:
+            return [(range(len(self._logits)), self)]
+        return [(places, Part(rows)) for places, rows in self._parts]
+
     def decode(self, tokens: Sequence[int | None]) -> None:
         """See Sequences. Rows that are all over do not run."""
         self._run([partial(rows.decode, own) for rows, own in self._going(tokens)])
@@ -60,3 +66,23 @@ class MixedBatch:
         logits = np.concatenate([rows.logits for _, rows in self._parts])
         order = np.concatenate([np.asarray(places) for places, _ in self._parts])
         return logits[np.argsort(order)]
+
+
+class Part:
+    """See Sequences: rows of one variant that go on alone after their prefill."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """See Sequences."""
+        return self._rows.logits
+
+    def decode(self, tokens: Sequence[int | None]) -> None:
+        """See Sequences."""
+        self._rows.decode(tokens)
+
+    def apart(self) -> "Sequence[tuple[Sequence[int], Part]]":
+        """See Sequences: nothing is left to part."""
+        return [(range(len(self.logits)), self)]

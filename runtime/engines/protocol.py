@@ -33,6 +33,10 @@ class Sequences(Protocol):
         """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
         and it takes no further token."""
 
+    def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
+        """The same sequences in parts that need not wait for each other, each with its places among them; threads may
+        go on with each part at the same time, instead of with the whole."""
+
 
 class Engine(Protocol):
     """The variants of one family on one device, over one copy of their weights."""

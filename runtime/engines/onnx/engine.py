@@ -4,7 +4,7 @@ variants take little more memory than one."""
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class OnnxEngine:
             graphs = self._opened(variant, threads=threads, place=place)
             own = [prompts[place] for place in places]
             rows.append((places, Rows(graphs, own, max_new_tokens=max_new_tokens)))
-        return MixedBatch(rows, self._run)
+        return MixedBatch(rows, self._side_by_side if self._provider == CPU else run_in_turn)
 
     def unload(self, variant: str) -> None:
         """Drop the sessions of a variant."""
@@ -106,12 +106,15 @@ class OnnxEngine:
             )
         return opened[threads, place]
 
-    def _run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks of several parts: side by side on the CPU."""
-        if len(tasks) == 1 or self._provider != CPU:
-            run_in_turn(tasks)
-        else:
-            list(self._pool.map(lambda task: task(), tasks))
+    def _side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks of several parts at the same time, the first in this thread."""
+        others = [self._pool.submit(task) for task in tasks[1:]]
+        try:
+            run_in_turn(tasks[:1])
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
 
     def _self_test(self, variant: str) -> None:
         golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (variant, GRAPH_INPUTS))

@@ -218,7 +218,7 @@ def test_torch_tests_itself_before_the_first_answer(family: Path, tmp_path: Path
 def test_torch_says_that_nothing_was_tested_without_golden_outputs(
     family: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     manifest = read_manifest(family)
     untested = replace(manifest, variants=tuple(replace(one, golden=None) for one in manifest.variants))

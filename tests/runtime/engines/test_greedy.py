@@ -17,10 +17,17 @@ class Counting:
 
     last: list[int]
     fed: list[list[int | None]] = field(default_factory=list)
+    parts: int = 1
 
     @property
     def logits(self) -> np.ndarray:
         return np.eye(VOCABULARY, dtype=np.float32)[[(token + 1) % VOCABULARY for token in self.last]]
+
+    def apart(self) -> list[tuple[list[int], "Counting"]]:
+        if self.parts == 1:
+            return [(list(range(len(self.last))), self)]
+        places = [list(range(part, len(self.last), self.parts)) for part in range(self.parts)]
+        return [(own, Counting([self.last[place] for place in own])) for own in places]
 
     def decode(self, tokens: Sequence[int | None]) -> None:
         self.fed.append(list(tokens))
@@ -31,12 +38,13 @@ class CountingEngine:
     """Remembers its last sequences."""
 
     software: Mapping[str, str] = {}
+    parts = 1
 
     def load(self, variant: str) -> str:
         return "float32"
 
     def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Counting:
-        self.sequences = Counting([int(prompt.arrays["input_ids"][-1]) for prompt in prompts])
+        self.sequences = Counting([int(prompt.arrays["input_ids"][-1]) for prompt in prompts], parts=self.parts)
         return self.sequences
 
     def unload(self, variant: str) -> None: ...
@@ -61,3 +69,10 @@ def test_nothing_is_decoded_when_the_first_tokens_end_everything_or_only_one_is_
     assert engine.sequences.fed == []
     assert generate(engine, prompts(1), max_new_tokens=1, ends=frozenset()) == [[2]]
     assert engine.sequences.fed == []
+
+
+def test_parts_that_go_on_apart_come_back_in_the_order_of_the_prompts() -> None:
+    engine = CountingEngine()
+    engine.parts = 2
+    found = generate(engine, prompts(1, 4, 6, 0, 3), max_new_tokens=4, ends=frozenset({5, 8}))
+    assert found == [[2, 3, 4, 5], [5], [7, 8], [1, 2, 3, 4], [4, 5]]
