@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from runtime.errors import TrimoeError
+from runtime.text.one_line import one_line
 
 
 class Commands(click.Group):
@@ -60,25 +62,44 @@ class Commands(click.Group):
             _drop_failing_output()
             place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "cannot read or write"
             with contextlib.suppress(OSError):
-                click.echo(f"Error: {place}: {error.strerror or error}", err=True)
+                click.echo(f"Error: {one_line(f'{place}: {error.strerror or error}')}", err=True)
             sys.exit(1)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the options before the subcommand; usage errors are one line."""
+        with _errors_in_one_line():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand; errors of trimoe become one line on stderr and exit status 1."""
-        try:
+        with _errors_in_one_line():
             return super().invoke(ctx)
-        except TrimoeError as error:
-            raise click.ClickException(str(error)) from error
-        except UnicodeEncodeError as error:  # a JSON document that would name such a path
-            raise click.ClickException(
-                f"{error.object[error.start - 40 if error.start > 40 else 0 : error.end]}: not UTF-8; rename it"
-            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("trimoe"), prog_name="trimoe")
 def main() -> None:
     """Turn a mixture-of-experts checkpoint and a pruning study into a verified family of smaller, faster variants."""
+
+
+@contextlib.contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """The edge: trimoe's errors, with the notes on what was left behind, become click's, and every message of click's
+    one line whatever is in a path or in a library's text."""
+    try:
+        yield
+    except TrimoeError as error:
+        said = (str(error), *getattr(error, "__notes__", ()))
+        raise click.ClickException("; ".join(map(one_line, said))) from error
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise click.UsageError(one_line(error.format_message()), error.ctx) from error
+    except click.ClickException as error:
+        raise click.ClickException(one_line(error.format_message())) from error
+    except UnicodeEncodeError as error:  # a JSON document that would name such a path
+        named = error.object[max(error.start - 40, 0) : error.end]
+        raise click.ClickException(one_line(f"{named}: not UTF-8; rename it")) from error
 
 
 def _refuse_repeated(ctx: click.Context, args: list[str]) -> None:

@@ -6,7 +6,8 @@ TrimoeError
 ├── PlanError          the request asks for what the model or the evidence does not allow: ask for something else
 ├── TargetError        the target cannot be written (full, read-only, taken, busy): free or change the target
 ├── SourceChangedError the source changed while it was read: run again when it is still
-└── VerificationError  an artifact is not what it claims to be: do not use it
+├── VerificationError  an artifact is not what it claims to be: do not use it
+└── MissingPackageError a package that the request needs is not installed: install it
 """
 
 
@@ -36,3 +37,14 @@ class SourceChangedError(TrimoeError):
 
 class VerificationError(TrimoeError):
     """An artifact differs from what was planned or recorded; the text names file, tensor and byte range."""
+
+
+class MissingPackageError(TrimoeError):
+    """A package that only some uses need cannot be imported; the text names it and how to get it."""
+
+    @classmethod
+    def of(cls, error: ImportError, *, needed_by: str, extras: str) -> "MissingPackageError":
+        """The error for what could not be imported: `needed_by` asked for it, `extras` of trimoe bring it."""
+        return cls(
+            f"{needed_by} needs the package {error.name}, which is not installed: pip install 'trimoe[{extras}]'"
+        )

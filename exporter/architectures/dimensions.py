@@ -1,4 +1,4 @@
-"""The shape of a source model as its config states it: depth, experts, experts per token, and which blocks have
+"""The dimensions of a source model as its config states them: depth, experts, experts per token, and which blocks have
 experts."""
 
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ class ModelDimensions:
 
 
 def read_dimensions(architecture: Architecture, config: Mapping[str, Any], *, file: str) -> ModelDimensions:
-    """Read and check the fields of a config that give the model's shape; `file` names it in errors.
+    """Read and check the fields of a config that give the model's dimensions; `file` names it in errors.
 
     Raises DocumentError when a field is missing, no integer or out of range, when top_k exceeds the experts, or when
     two spellings of the number of experts disagree.
     """
     node = Node(value=dict(config), file=file)
-    blocks = node.require(architecture.depth_key).integer(minimum=1, maximum=MAX_BLOCKS)
-    if architecture.top_k_key is None:
+    blocks = node.require(architecture.config.depth_key).integer(minimum=1, maximum=MAX_BLOCKS)
+    if architecture.config.top_k_key is None:
         return ModelDimensions(blocks=blocks, experts=None, top_k=None, sparse=(False,) * blocks)
     experts = _experts(architecture, node)
-    top_k = node.require(architecture.top_k_key)
+    top_k = node.require(architecture.config.top_k_key)
     if top_k.integer(minimum=1) > experts:
         top_k.fail(f"{top_k.value} experts per token, but there are only {experts} experts")
     return ModelDimensions(
@@ -44,9 +44,9 @@ def read_dimensions(architecture: Architecture, config: Mapping[str, Any], *, fi
 
 
 def _experts(architecture: Architecture, node: Node) -> int:
-    given = [found for key in architecture.experts_keys if (found := node.get(key)) is not None]
+    given = [found for key in architecture.config.experts_keys if (found := node.get(key)) is not None]
     if not given:
-        node.fail(f'the key "{architecture.experts_keys[0]}" is missing')
+        node.fail(f'the key "{architecture.config.experts_keys[0]}" is missing')
     experts = given[0].integer(minimum=1, maximum=MAX_EXPERTS)
     for other in given[1:]:
         if other.integer() != experts:
@@ -55,7 +55,7 @@ def _experts(architecture: Architecture, node: Node) -> int:
 
 
 def _sparse_blocks(architecture: Architecture, node: Node, blocks: int) -> tuple[bool, ...]:
-    if not architecture.sparse_pattern:
+    if not architecture.config.sparse_pattern:
         return (True,) * blocks
     step_node, dense_node = node.get("decoder_sparse_step"), node.get("mlp_only_layers")
     step = 1 if step_node is None else step_node.integer(minimum=1)

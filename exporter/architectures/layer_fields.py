@@ -62,28 +62,33 @@ LAYER_PATTERNS = (
     "sliding_window_pattern",
 )
 SPARSE_KEYS = ("decoder_sparse_step", "mlp_only_layers")
+# Keys whose words say that the value speaks of layers: skip_layers, moe_layer_ids, block_sizes, full_attn_idxs, …
+_OF_LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?|idxs?|indices|indexes)(?:_|$)")
+_TYPES_OF_LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?)_(?:\w+_)?types?$")
+# Of single numbers only those that also say where something begins, ends or recurs: layer_norm_eps does not.
+_PLACES_OF_LAYERS = re.compile(
+    r"(?:^|_)(?:first|last|start|end|every|interval|period|offset|freq|frequency|skip|step|stride|pattern)(?:_|$)"
+)
 
 
 def check_layer_fields(architecture: Architecture, config: Mapping[str, Any], *, blocks: int, file: str) -> None:
     """Raise PlanError, naming the field, for anything in the config that depends on block indices and that the
     architecture's row does not explain.
 
-    That is: a per-block list of the wrong length; any other list as long as the depth; an object keyed by the block
-    indices; a field that gives a pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
+    That is, at any depth of nesting: a per-block list of the wrong length; a list as long as the model is deep; a list
+    of numbers, or of kinds, under a key that speaks of layers; an object keyed by block indices; a field that gives a
+    pattern over the blocks; a text that names a block, such as "model.layers.3.mlp".
     """
-    for key in architecture.layer_list_keys:
+    rules = architecture.config
+    for key in rules.layer_list_keys:
         _check_layer_list(config, key, blocks, file)
-    for key in LAYER_PATTERNS:
-        if not (architecture.sparse_pattern and key in SPARSE_KEYS) and not _is_neutral(key, config.get(key)):
-            raise PlanError(
-                f"{file}: {key}: {describe(config[key])} says which blocks are special; architecture "
-                f"{architecture.name} has no rule for it"
-            )
     _check_windows(architecture, config, file)
-    for place, key, value in _walk(
-        config, skip=(*architecture.other_subtrees, *architecture.layer_list_keys, *PLAIN_FIELDS)
-    ):
-        _check_value(architecture, place, key, value, blocks, file)
+    explained = (*PLAIN_LISTS, *rules.plain_list_keys, *(SPARSE_KEYS if rules.sparse_pattern else ()))
+    own = {key: value for key, value in config.items() if key not in (*rules.other_subtrees, *rules.layer_list_keys)}
+    for place, key, value in _walk(own):
+        fault = _fault(key, value, blocks, explained=key in explained)
+        if fault:
+            raise PlanError(f"{file}: {place}: {fault} (architecture {architecture.name} has no rule for it)")
 
 
 def _check_layer_list(config: Mapping[str, Any], key: str, blocks: int, file: str) -> None:
@@ -94,16 +99,11 @@ def _check_layer_list(config: Mapping[str, Any], key: str, blocks: int, file: st
         raise PlanError(f"{file}: {key}: expected a list of {blocks}, one entry per block, found {describe(value)}")
 
 
-def _is_neutral(key: str, value: Any) -> bool:
-    """Whether a pattern field's value makes all blocks alike: absent, null, false, empty, 0, or a step of 1."""
-    return not value or (key in ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_freq") and value == 1)
-
-
 def _check_windows(architecture: Architecture, config: Mapping[str, Any], file: str) -> None:
     if (
         config.get("use_sliding_window")
         and config.get("max_window_layers") is not None
-        and not architecture.alternating_windows
+        and not architecture.config.alternating_windows
     ):
         raise PlanError(
             f"{file}: max_window_layers: with use_sliding_window it says which blocks are special; architecture "
@@ -111,10 +111,11 @@ def _check_windows(architecture: Architecture, config: Mapping[str, Any], file: 
         )
 
 
-def _walk(value: Mapping[str, Any], *, skip: tuple[str, ...], place: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Place, key and value of every entry at any depth, without the objects and lists named in `skip`."""
+def _walk(value: Mapping[str, Any], *, place: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Place, key and value of every entry at any depth but in `PLAIN_FIELDS`; elements of a list under the list's
+    key."""
     for key, item in value.items():
-        if key in skip:
+        if key in PLAIN_FIELDS:
             continue
         here = f"{place}.{key}" if place else key
         yield here, key, item
@@ -122,29 +123,51 @@ def _walk(value: Mapping[str, Any], *, skip: tuple[str, ...], place: str = "") -
         while stack:
             at, inner = stack.pop()
             if isinstance(inner, dict):
-                yield from _walk(inner, skip=skip, place=at)
+                yield from _walk(inner, place=at)
             elif isinstance(inner, list):
                 for i, element in enumerate(inner):
                     yield f"{at}[{i}]", key, element
                     stack.append((f"{at}[{i}]", element))
 
 
-def _check_value(architecture: Architecture, place: str, key: str, value: Any, blocks: int, file: str) -> None:
-    explained = (*PLAIN_LISTS, *architecture.plain_list_keys, *(SPARSE_KEYS if architecture.sparse_pattern else ()))
-    if isinstance(value, list) and len(value) == blocks and key not in explained:
-        raise PlanError(
-            f"{file}: {place}: a list of {blocks}, as long as the model is deep; architecture "
-            f"{architecture.name} does not know what it is"
-        )
-    if isinstance(value, dict) and value and set(value) == {str(block) for block in range(blocks)}:
-        raise PlanError(
-            f"{file}: {place}: an object keyed by the {blocks} "
-            f"block indices; architecture {architecture.name} does not know what it is"
-        )
+def _fault(key: str, value: Any, blocks: int, *, explained: bool) -> str | None:
+    """How the value depends on block indices; None where it does not, or where `explained` by a rule."""
+    if not explained:
+        if _is_pattern(key, value):
+            return f"{describe(value)} says which blocks are special"
+        if isinstance(value, list) and len(value) == blocks:
+            return f"a list of {blocks}, as long as the model is deep"
+        if isinstance(value, list) and _lists_layers(key, value):
+            return f"{describe(value)} under a key that speaks of layers"
+    if isinstance(value, dict) and value and all(_is_index(inner, blocks) for inner in value):
+        return f"an object keyed by {'the ' if len(value) == blocks else ''}{len(value)} block indices"
     texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
-    for text in (*texts, key):
-        if re.search(r"(layers|blocks)(\\?\.)[0-9]", text):
-            raise PlanError(
-                f'{file}: {place}: "{text}" names a block by its index; architecture '
-                f"{architecture.name} has no rule for renumbering it"
-            )
+    named = next((text for text in (*texts, key) if re.search(r"(layers|blocks)(\\?\.)[0-9]", text)), None)
+    return None if named is None else f'"{named}" names a block by its index'
+
+
+def _is_pattern(key: str, value: Any) -> bool:
+    """Whether a field makes some blocks special: not where it is absent, null, false, empty, 0, or a step of 1."""
+    if not value or (key in ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_freq") and value == 1):
+        return False
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return key in LAYER_PATTERNS or (
+        number and _OF_LAYERS.search(key) is not None and _PLACES_OF_LAYERS.search(key) is not None
+    )
+
+
+def _lists_layers(key: str, value: list[Any]) -> bool:
+    """Whether a list, or lists in it, holds numbers (or truths) under a key of layers, or texts under one of their
+    types."""
+    leaves = value
+    while any(isinstance(leaf, list) for leaf in leaves):
+        leaves = [inner for leaf in leaves for inner in (leaf if isinstance(leaf, list) else [leaf])]
+    if not leaves:
+        return False
+    if all(isinstance(leaf, int) for leaf in leaves):
+        return _OF_LAYERS.search(key) is not None
+    return all(isinstance(leaf, str) for leaf in leaves) and _TYPES_OF_LAYERS.search(key) is not None
+
+
+def _is_index(key: Any, blocks: int) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 9 and int(key) < blocks

@@ -1,15 +1,16 @@
-"""Which small files of a checkpoint folder travel with its variants (tokenizer, processor, …), and whether they can be
-read."""
+"""Auxiliary files (tokenizer, processor, …): which small files of a checkpoint folder travel with its variants, and
+whether they can be read."""
 
 import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from exporter.checkpoint.lfs_pointer import refuse_pointer
 from runtime.documents.checked_json import parse_document, read_bytes
 from runtime.errors import CheckpointError
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-CARRIED = (
+AUXILIARY = (
     "tokenizer*",
     "vocab*",
     "merges.txt",
@@ -31,7 +32,7 @@ PROCESSOR_FILES = (
     "tokenizer_config.json",
     "image_processor_config.json",
 )
-# The carried files that are read as a JSON object by whoever reads them; any other *.json is only known to be JSON.
+# The auxiliary files that are read as a JSON object by whoever reads them; any other *.json is only known to be JSON.
 OBJECTS = (
     *PROCESSOR_FILES,
     "tokenizer.json",
@@ -41,12 +42,12 @@ OBJECTS = (
     "generation_config.json",
     "video_preprocessor_config.json",
 )
-NEVER_CARRIED = (*PICKLES, ".py", ".pyc", ".safetensors", ".gguf", ".onnx")
-# A folder that is called like a file was meant to be one; others (tokenizer/, LICENSES/) are simply not carried.
+NEVER_AUXILIARY = (*PICKLES, ".py", ".pyc", ".safetensors", ".gguf", ".onnx")
+# A folder that is called like a file was meant to be one; others (tokenizer/, LICENSES/) are simply left behind.
 FILE_SUFFIXES = (".json", ".txt", ".model", ".jinja")
 
 
-def find_carried(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+def find_auxiliary(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, among those of `folder`, of the small files that travel with every variant, in the given order.
 
     Each is read and each *.json parsed, because transformers passes over some broken files in silence
@@ -57,12 +58,12 @@ def find_carried(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     wanted = [
         name
         for name in names
-        if not name.endswith(NEVER_CARRIED) and any(fnmatchcase(name, pattern) for pattern in CARRIED)
+        if not name.endswith(NEVER_AUXILIARY) and any(fnmatchcase(name, pattern) for pattern in AUXILIARY)
     ]
-    return tuple(name for name in wanted if _can_be_carried(folder / name))
+    return tuple(name for name in wanted if _is_auxiliary(folder / name))
 
 
-def _can_be_carried(path: Path) -> bool:
+def _is_auxiliary(path: Path) -> bool:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the system refuses the question
         if path.suffix in FILE_SUFFIXES:
             raise CheckpointError(
@@ -70,6 +71,7 @@ def _can_be_carried(path: Path) -> bool:
             )
         return False
     data = read_bytes(path)
+    refuse_pointer(path, data)
     if path.suffix == ".json":
         node = parse_document(data, file=str(path))
         if path.name in OBJECTS:

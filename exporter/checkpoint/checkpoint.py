@@ -3,12 +3,14 @@
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exporter.checkpoint.auxiliary_files import PICKLES, find_carried
+from exporter.checkpoint.auxiliary_files import PICKLES, find_auxiliary
+from exporter.checkpoint.lfs_pointer import refuse_pointer
 from exporter.checkpoint.safetensors_header import SourceFile, TensorRecord, read_source_file
 from runtime.documents.checked_json import Node, parse_document, read_bytes, read_document
 from runtime.errors import CheckpointError
@@ -19,25 +21,24 @@ CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CONVERT = (
-    "convert once, where you trust the file:\n"
-    "  import torch, safetensors.torch\n"
-    '  tensors = torch.load("{name}", map_location="cpu", weights_only=True)\n'
-    '  safetensors.torch.save_file({{k: v.clone() for k, v in tensors.items()}}, "model.safetensors", '
-    '{{"format": "pt"}})'
+    "import torch, safetensors.torch; "
+    'loaded = torch.load("{name}", map_location="cpu", weights_only=True); '
+    'safetensors.torch.save_file({{k: v.clone() for k, v in loaded.items()}}, "model.safetensors", {{"format": "pt"}})'
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A checkpoint folder: parsed config, tensors by name (file order), files, and the small files to carry along
-    (tokenizer, …)."""
+    """A checkpoint folder: parsed config, tensors by name (file order), files, the auxiliary files
+    (tokenizer, …), and the names of files beside them that hold weights but do not belong to it."""
 
     folder: Path
     config: Mapping[str, Any]
     config_sha256: str
     tensors: Mapping[str, TensorRecord]
     files: tuple[SourceFile, ...]
-    carried: tuple[str, ...]
+    auxiliary: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -49,12 +50,28 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     metadata.total_size of an index is not read, because published ones are often wrong.
 
     Raises CheckpointError or DocumentError naming file and place: no folder, no config, a variant or family of trimoe,
-    pickles only, missing shards, small files that cannot be carried along (`find_carried`), paths out of the folder,
+    pickles only, missing shards, auxiliary files that cannot be used (`find_auxiliary`), paths out of the folder,
     index and shards that disagree, a tensor in two shards, malformed headers.
     """
     names = _list_folder(folder)
     config, config_sha256 = _read_config(folder, names)
     weight_map, shards = _find_shards(folder, names)
+    tensors, files = _read_tensors(folder, weight_map, shards)
+    return Checkpoint(
+        folder=folder,
+        config=config,
+        config_sha256=config_sha256,
+        tensors=tensors,
+        files=files,
+        auxiliary=find_auxiliary(folder, names),
+        unused=tuple(name for name in names if name not in shards and _holds_weights(name)),
+    )
+
+
+def _read_tensors(
+    folder: Path, weight_map: Mapping[str, str] | None, shards: tuple[str, ...]
+) -> tuple[dict[str, TensorRecord], tuple[SourceFile, ...]]:
+    """The tensors of all shards by name, checked against the index where there is one, and the shards as files."""
     tensors: dict[str, TensorRecord] = {}
     files = []
     for shard in shards:
@@ -67,14 +84,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             raise CheckpointError(
                 f'{folder / INDEX}: weight_map: tensor "{name}" should be in {shard}, but that file does not hold it'
             )
-    return Checkpoint(
-        folder=folder,
-        config=config,
-        config_sha256=config_sha256,
-        tensors=tensors,
-        files=tuple(files),
-        carried=find_carried(folder, names),
-    )
+    return tensors, tuple(files)
 
 
 def _list_folder(folder: Path) -> tuple[str, ...]:
@@ -83,9 +93,18 @@ def _list_folder(folder: Path) -> tuple[str, ...]:
     try:
         return tuple(sorted(entry.name for entry in folder.iterdir()))
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder}: no such folder") from error
+        raise CheckpointError(f"{folder}: no such folder{_download(folder)}") from error
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+
+
+def _download(folder: Path) -> str:
+    """How to get the checkpoint when what was given as a folder looks like the id of a model on a hub."""
+    found = re.fullmatch(r"(?:https?:/+huggingface\.co/)?([\w.-]+/[\w.-]+)", str(folder), re.ASCII)
+    if found is None or found[1].startswith("."):
+        return ""
+    name = found[1].partition("/")[2]
+    return f"; if this is a model of the Hugging Face hub, download it first: hf download {found[1]} --local-dir {name}"
 
 
 def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], str]:
@@ -104,6 +123,7 @@ def _read_config(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], 
             "was cut from"
         )
     data = read_bytes(path)
+    refuse_pointer(path, data)
     node = parse_document(data, file=str(path))
     config = {key: value.value for key, value in node.items()}
     model_type = config.get("model_type")
@@ -192,9 +212,16 @@ def _refuse_without_weights(folder: Path, names: tuple[str, ...]) -> NoReturn:
     if pickles:
         raise CheckpointError(
             f"{folder}: the weights are pickles ({pickles[0]}), which can run code and are never opened; "
-            f"{CONVERT.format(name=pickles[0])}"
+            f"convert once, where you trust the file: python -c {shlex.quote(CONVERT.format(name=pickles[0]))}"
         )
     raise CheckpointError(f"{folder}: no safetensors file: expected {SINGLE} or {INDEX}")
+
+
+def _holds_weights(name: str) -> bool:
+    """Whether a file is called like weights; other pickles (training_args.bin, optimizer.pt) belong to a training."""
+    return name.endswith((".safetensors", ".gguf")) or (
+        name.endswith(PICKLES) and name.startswith(("pytorch_model", "consolidated", "model"))
+    )
 
 
 def _is_file(path: Path) -> bool:

@@ -1,12 +1,16 @@
-"""The header of a safetensors file, read strictly: which tensors it holds and where their bytes stand."""
+"""The header of a safetensors file, read strictly: which tensors it holds and where their bytes stand.
+
+Format: https://github.com/huggingface/safetensors/blob/main/README.md#format
+"""
 
 import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
+from exporter.checkpoint.lfs_pointer import BEGINNING, refuse_pointer
 from runtime.documents.checked_json import Node, parse_document
 from runtime.errors import CheckpointError, DocumentError
 
@@ -108,7 +112,8 @@ def read_source_file(path: Path) -> tuple[SourceFile, tuple[TensorRecord, ...], 
     return source, tensors, metadata
 
 
-def _header_bytes(stream: BinaryIO, path: Path, size: int) -> tuple[bytes, bytes]:
+def _header_bytes(stream: BufferedReader, path: Path, size: int) -> tuple[bytes, bytes]:
+    refuse_pointer(path, stream.peek(len(BEGINNING)))
     if size < 8:
         raise CheckpointError(
             f"{path}: {size} bytes are too few for a safetensors file, which begins with 8 bytes of header length"

@@ -1,6 +1,7 @@
 """`trimoe export`: write a verified family of variants, or copy one variant out of a family."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,10 @@ from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.documents.checked_json import dump_document
 from runtime.documents.family_layout import MANIFEST
 from runtime.documents.manifest import read_manifest
-from runtime.errors import PlanError, TrimoeError
+from runtime.errors import PlanError
+from runtime.text.one_line import one_line
 from runtime.text.sizes import show_bytes
+from runtime.text.terminal import terminal_width
 
 FOLDER = click.Path(path_type=Path)
 
@@ -103,7 +106,7 @@ def export(
     click.echo(
         dump_document(export_document(planned, result, seconds)).decode()
         if as_json
-        else show_export(planned, result, seconds),
+        else show_export(planned, result, seconds, width=terminal_width(sys.stdout)),
         nl=not as_json,
     )
     if variant is not None:
@@ -144,7 +147,7 @@ def _copy_out(family: Path, variant: str | None, target: Path | None, as_json: b
             if graphs
             else ""
         )
-        click.echo(f"Copied {variant} to {target}: {show_bytes(size)}, every file as recorded.{note}")
+        click.echo(f"Copied {variant} to {one_line(str(target))}: {show_bytes(size)}, every file as recorded.{note}")
 
 
 def _export(
@@ -198,7 +201,7 @@ def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
         onnx = {} if graphs is None else {"onnx": {"dtypes": list(graphs.names), "data_bytes": graphs.needed_bytes({})}}
         click.echo(dump_document({**plan_document(plan), **onnx}).decode(), nl=False)
         return
-    click.echo(show_plan(plan))
+    click.echo(show_plan(plan, width=terminal_width(sys.stdout)))
     if graphs is not None:
         click.echo(
             f"\nONNX graphs of every variant in {', '.join(graphs.names)}: {show_bytes(graphs.needed_bytes({}))} "
@@ -218,11 +221,9 @@ def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
 
 @contextmanager
 def _with_notes() -> Iterator[None]:
-    """Errors say, after their own text, what was left behind for the next run."""
+    """An interruption says what was left behind for the next run."""
     try:
         yield
-    except TrimoeError as error:
-        raise click.ClickException("\n".join((str(error), *getattr(error, "__notes__", ())))) from error
     except KeyboardInterrupt as error:
         click.echo("\n".join(("Interrupted.", *getattr(error, "__notes__", ()))), err=True)
         raise click.Abort from error

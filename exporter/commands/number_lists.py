@@ -27,8 +27,8 @@ def number_ranges(_: click.Context, param: click.Parameter, value: str | None) -
 
 
 def number_sets(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    """Callback of a repeatable option: one `distinct_numbers` per use; "none" is the empty set."""
-    return tuple(() if value.strip() == "none" else _distinct(value, param, ranges=False) for value in values)
+    """Callback of a repeatable option: one `number_ranges` per use; "none" is the empty set."""
+    return tuple(() if value.strip() == "none" else _distinct(value, param, ranges=True) for value in values)
 
 
 def _distinct(value: str, param: click.Parameter, *, ranges: bool) -> tuple[int, ...]:

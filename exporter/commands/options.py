@@ -1,15 +1,12 @@
 """The options that `trimoe plan` and `trimoe export` share, and what they mean."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from exporter.architectures.architecture import find_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.number_lists import distinct_numbers, number_ranges, number_sets, numbers
 from exporter.evidence.evidence import (
@@ -21,8 +18,9 @@ from exporter.evidence.evidence import (
     Recommendations,
 )
 from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
-from exporter.evidence.strategies import LEAST_DATASETS
+from exporter.evidence.strategies import LEAST_DATASETS, Rule
 from exporter.plan.plan import PlanRequest
+from runtime.commands.option_group import option_group
 from runtime.errors import PlanError
 
 
@@ -50,28 +48,29 @@ class PlanOptions:
 
 
 FILE = click.Path(path_type=Path)
-OPTIONS = (
+plan_options = option_group(
+    "options",
+    PlanOptions,
     click.option(
         "--recommendations",
         type=FILE,
-        help="pruning_recommendations.json, or cross_dataset_analysis.json (see --strategy).",
+        help="Remove what pruning_recommendations.json says, or cross_dataset_analysis.json by --strategy.",
     ),
     click.option(
-        "--importance", type=FILE, help="Importance scores per block, flat or full form; the lowest go first."
+        "--importance", type=FILE, help="Remove the blocks of the lowest scores in this file, flat or full form."
     ),
     click.option(
         "--remove",
         metavar="LIST",
         callback=number_sets,
         multiple=True,
-        help="Blocks to remove, e.g. 4,13, or none; repeatable.",
+        help="Remove these blocks, e.g. 4,13 or 10-13, or none; may be repeated, for a variant each.",
     ),
     click.option(
         "--strategy",
         type=click.Choice(STRATEGIES),
-        help="How to choose from cross_dataset_analysis.json: grow one set block by block (stepwise, the "
-        "default), take the best set of "
-        "each size (independent), or the best among those tried on enough data sets (robust).",
+        help="Choose from cross_dataset_analysis.json block by block (stepwise, the default), the best set of each "
+        "size (independent), or the best of those tried on enough data sets (robust).",
     ),
     click.option(
         "--min-datasets",
@@ -97,23 +96,13 @@ OPTIONS = (
         help="Experts per token of every source block; block 0 keeps the source's.",
     ),
     click.option(
-        "--protect", metavar="LIST", callback=distinct_numbers, help="Blocks never to remove, besides block 0."
+        "--protect",
+        metavar="LIST",
+        callback=number_ranges,
+        help="Never remove these blocks either, e.g. 14-15; block 0 is never removed.",
     ),
-    click.option("--also", type=FILE, multiple=True, help="Another evidence file, only compared with the choice."),
+    click.option("--also", type=FILE, multiple=True, help="Note where this evidence file disagrees; may be repeated."),
 )
-
-
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command, which gets them as one argument `options`, a `PlanOptions`."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **arguments: Any) -> Any:
-        given = {field.name: arguments.pop(field.name) for field in fields(PlanOptions)}
-        return command(*args, options=PlanOptions(**given), **arguments)
-
-    for option in reversed(OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
 
 
 def read_request(folder: Path, options: PlanOptions) -> tuple[Checkpoint, PlanRequest]:
@@ -158,23 +147,21 @@ def check_options(options: PlanOptions) -> None:
 def _read_evidence(
     options: PlanOptions, blocks: int
 ) -> tuple[Importance | Recommendations | ExplicitRemovals, tuple[Importance | Recommendations, ...]]:
-    least = options.min_datasets or DEFAULT_MIN_DATASETS
-    protected = tuple(sorted({0, *(options.protect or ())}))
+    rule = Rule(
+        strategy=options.strategy,
+        min_datasets=options.min_datasets or DEFAULT_MIN_DATASETS,
+        protected=tuple(sorted({0, *(options.protect or ())})),
+    )
     named = options.importance or options.recommendations
     files = read_evidence_files((*([named] if named else []), *options.also))
     _check_strategy(options, files)
-    also = tuple(
-        as_any(other, blocks=blocks, strategy=options.strategy, min_datasets=least, protected=protected)
-        for other in files[bool(named) :]
-    )
+    also = tuple(as_any(other, rule, blocks=blocks) for other in files[bool(named) :])
     if options.importance is not None:
         return as_importance(files[0], blocks=blocks), also
     if options.recommendations is not None:
         # A strategy meant for a compared analysis does not concern ready recommendations.
-        strategy = options.strategy if files[0].is_analysis else None
-        return as_recommendations(
-            files[0], blocks=blocks, strategy=strategy, min_datasets=least, protected=protected
-        ), also
+        chosen_by = rule if files[0].is_analysis else replace(rule, strategy=None)
+        return as_recommendations(files[0], chosen_by, blocks=blocks), also
     return ExplicitRemovals(sets=tuple(tuple(sorted(removed)) for removed in options.remove)), also
 
 

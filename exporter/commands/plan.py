@@ -1,5 +1,6 @@
 """`trimoe plan`: show what an export would write, without writing anything."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.plan.plan import make_plan
 from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.documents.checked_json import dump_document
+from runtime.text.terminal import terminal_width
 
 
 @click.command()
@@ -22,4 +24,7 @@ def plan(checkpoint: Path, options: PlanOptions, as_json: bool) -> None:
     """
     source, request = read_request(checkpoint, options)
     planned = make_plan(source, request=request)
-    click.echo(dump_document(plan_document(planned)).decode() if as_json else show_plan(planned), nl=not as_json)
+    if as_json:
+        click.echo(dump_document(plan_document(planned)).decode(), nl=False)
+    else:
+        click.echo(show_plan(planned, width=terminal_width(sys.stdout)))

@@ -1,5 +1,6 @@
 """`trimoe verify`: check a family on disk again, from its files to its answers."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from exporter.commands.progress_bar import ProgressBar
 from exporter.verify.family import AnswerCheck, GraphCheck, verify_family
 from exporter.verify.report import report_document, show_report
 from runtime.documents.checked_json import dump_document
+from runtime.text.terminal import terminal_width
 
 FOLDER = click.Path(path_type=Path)
 
@@ -39,7 +41,12 @@ def verify(family: Path, source: Path | None, no_logits: bool, variants: tuple[s
         graphs=_graphs,
         progress=ProgressBar(),
     )
-    click.echo(dump_document(report_document(report)).decode() if as_json else show_report(report), nl=not as_json)
+    click.echo(
+        dump_document(report_document(report)).decode()
+        if as_json
+        else show_report(report, width=terminal_width(sys.stdout)),
+        nl=not as_json,
+    )
     if report.failed:
         raise click.exceptions.Exit(1)
 

@@ -1,4 +1,5 @@
-"""cross_dataset_analysis.json: every combination of removed blocks that was tried."""
+"""cross_dataset_analysis.json, written by the pruning study's cross-data-set analysis of its beam searches: every
+combination of removed blocks that was tried."""
 
 import math
 

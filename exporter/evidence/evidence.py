@@ -1,4 +1,5 @@
-"""Evidence of a pruning study as values: importance scores, recommended sets of blocks, or a user's own sets."""
+"""Evidence of a pruning study as values: importance scores, recommended sets of blocks, or a user's own sets. The
+modules beside this one read the files that the study's scripts write."""
 
 from dataclasses import dataclass
 from typing import NoReturn
@@ -40,7 +41,8 @@ class Recommendations:
 
     `kind` is "recommendations" or "cross-dataset-analysis", `strategy` the rule that chose the sets, `notes` what the
     user must see about them. `barred` has one set for each number of removed blocks at which every candidate removes a
-    protected block. `file` and `path` are as in `Importance`.
+    protected block, `beyond` the sets that the stepwise rule would take after the size at which it stops. `file` and
+    `path` are as in `Importance`.
     """
 
     file: str
@@ -51,6 +53,7 @@ class Recommendations:
     steps: tuple[RemovalSet, ...]
     notes: tuple[str, ...]
     barred: tuple[RemovalSet, ...]
+    beyond: tuple[RemovalSet, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,8 +119,8 @@ def fraction(node: Node, *, limit: float = 1.0, reason: str = "") -> float:
 
 
 def drop_in(data_set: str, node: Node) -> float:
-    """The drop on one data set, a fraction. CIDEr is no fraction but goes to 10; captions, known by "cap" in the name,
-    may drop by as much."""
+    """The drop on one data set, a fraction. CIDEr (Vedantam et al., CVPR 2015) is no fraction but goes to 10; captions,
+    known by "cap" in the name, may drop by as much."""
     if "cap" in data_set.casefold():
         return fraction(node, limit=LARGEST_CIDER)
     return fraction(node, reason='; only captions, with "cap" in the name of their data set, can lose more, in CIDEr')

@@ -1,14 +1,15 @@
 """Reading evidence files: what kind a file is, and its content as a value."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.evidence.combinations import read_combinations
-from exporter.evidence.evidence import ANALYSIS, ROBUST, STEPWISE, Importance, Recommendations
+from exporter.evidence.evidence import ANALYSIS, ROBUST, Importance, Recommendations
 from exporter.evidence.importance import read_scores
 from exporter.evidence.recommendations import read_steps
-from exporter.evidence.strategies import choose_steps, least_datasets
+from exporter.evidence.strategies import Rule, Steps, choose_steps
+from exporter.evidence.study_files import refuse_folder, refuse_measurements
 from runtime.documents.checked_json import Node, parse_document, read_bytes
 from runtime.errors import PlanError
 
@@ -43,10 +44,12 @@ def read_evidence_files(paths: tuple[Path, ...]) -> tuple[EvidenceFile, ...]:
 
 
 def read_evidence_file(path: Path, *, label: str | None = None) -> EvidenceFile:
-    """Read a file of evidence. Raises DocumentError when it is no JSON object."""
+    """Read a file of evidence. Raises DocumentError when it is no JSON object, PlanError for a folder and for the
+    study's files that hold measurements and no choice."""
+    refuse_folder(path)
     data = read_bytes(path)
     node = parse_document(data, file=str(path))
-    next(node.items(), None)  # refuses anything but an object
+    refuse_measurements(node, path=path)
     return EvidenceFile(path=path, label=label or path.name, sha256=hashlib.sha256(data).hexdigest(), node=node)
 
 
@@ -62,75 +65,56 @@ def as_importance(source: EvidenceFile, *, blocks: int) -> Importance:
     )
 
 
-def as_recommendations(
-    source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]
-) -> Recommendations:
+def as_recommendations(source: EvidenceFile, rule: Rule, *, blocks: int) -> Recommendations:
     """Recommended sets: pruning_recommendations.json as it stands, or cross_dataset_analysis.json under a strategy
     (default: stepwise).
 
-    A strategy leaves out the sets that remove one of the `protected` blocks; ready recommendations are returned with
+    A strategy leaves out the sets that remove one of the protected blocks; ready recommendations are returned with
     them.
 
     Raises DocumentError naming file and place; PlanError when a strategy is asked of a file that holds ready
     recommendations, and when the strategy finds no candidate.
     """
     if source.is_analysis:
-        return _from_analysis(
-            source, blocks=blocks, strategy=strategy or STEPWISE, min_datasets=min_datasets, protected=protected
-        )
-    if strategy is not None:
+        return _from_analysis(source, rule, blocks=blocks)
+    if rule.strategy is not None:
         raise PlanError(
-            f"{source.path}: --strategy {strategy} needs a cross_dataset_analysis.json; this file holds ready "
+            f"{source.path}: --strategy {rule.strategy} needs a cross_dataset_analysis.json; this file holds ready "
             "recommendations"
         )
-    steps = read_steps(source.node, blocks=blocks)
-    kind = "recommendations"
-    path = str(source.path)
-    return Recommendations(
-        file=source.label, path=path, sha256=source.sha256, kind=kind, strategy=kind, steps=steps, notes=(), barred=()
-    )
+    steps = Steps(sets=read_steps(source.node, blocks=blocks), barred=(), beyond=(), notes=())
+    return _recommendations(source, steps, kind="recommendations", strategy="recommendations")
 
 
-def _from_analysis(
-    source: EvidenceFile, *, blocks: int, strategy: str, min_datasets: int, protected: tuple[int, ...]
-) -> Recommendations:
+def _from_analysis(source: EvidenceFile, rule: Rule, *, blocks: int) -> Recommendations:
     combinations = read_combinations(source.node, blocks=blocks)
-    steps = choose_steps(
-        combinations,
-        file=source.label,
-        blocks=blocks,
-        strategy=strategy,
-        min_datasets=min_datasets,
-        protected=protected,
-    )
-    name = f"{ROBUST} (at least {min_datasets} data sets)" if strategy == ROBUST else strategy
+    steps = choose_steps(combinations, rule, file=source.label, blocks=blocks)
+    name = f"{ROBUST} (at least {rule.min_datasets} data sets)" if rule.name == ROBUST else rule.name
     if not steps.sets and not steps.barred:
-        rule = (
-            f"a candidate was tried on at least {least_datasets(strategy, min_datasets)} data sets, and its "
-            "mean drop is 0 or more"
-        )
+        needed = f"a candidate was tried on at least {rule.least_datasets} data sets, and its mean drop is 0 or more"
         found = f"strategy {name} finds no candidate among {len(combinations)} combinations"
-        raise PlanError(f"{source.path}: combination_stats: {found}: {rule}")
+        raise PlanError(f"{source.path}: combination_stats: {found}: {needed}")
+    return _recommendations(source, steps, kind=ANALYSIS, strategy=name)
+
+
+def _recommendations(source: EvidenceFile, steps: Steps, *, kind: str, strategy: str) -> Recommendations:
     return Recommendations(
         file=source.label,
         path=str(source.path),
         sha256=source.sha256,
-        kind=ANALYSIS,
-        strategy=name,
+        kind=kind,
+        strategy=strategy,
         steps=steps.sets,
         notes=steps.notes,
         barred=steps.barred,
+        beyond=steps.beyond,
     )
 
 
-def as_any(
-    source: EvidenceFile, *, blocks: int, strategy: str | None, min_datasets: int, protected: tuple[int, ...]
-) -> Importance | Recommendations:
+def as_any(source: EvidenceFile, rule: Rule, *, blocks: int) -> Importance | Recommendations:
     """Evidence of whichever kind the file holds; a strategy is used only for a cross-data-set analysis."""
     if source.is_analysis:
-        return as_recommendations(
-            source, blocks=blocks, strategy=strategy, min_datasets=min_datasets, protected=protected
-        )
+        return as_recommendations(source, rule, blocks=blocks)
     if source.is_recommendations:
-        return as_recommendations(source, blocks=blocks, strategy=None, min_datasets=min_datasets, protected=protected)
+        return as_recommendations(source, replace(rule, strategy=None), blocks=blocks)
     return as_importance(source, blocks=blocks)

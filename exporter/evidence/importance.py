@@ -1,4 +1,5 @@
-"""Importance scores: the flat form `{"1": 0.04, …}` and the full form that a merge of data sets writes."""
+"""Importance scores as the pruning study's merge script writes them: layer_importance_scores_simple.json, the flat form
+`{"1": 0.04, …}`, and layer_importance_scores_full.json, which holds it beside how it was merged."""
 
 from exporter.evidence.evidence import block_key
 from runtime.documents.checked_json import Node

@@ -1,4 +1,5 @@
-"""pruning_recommendations.json: one recommended set of blocks for each number of removed blocks."""
+"""pruning_recommendations.json, written by the pruning study's recommendation script from its cross-data-set analysis:
+one recommended set of blocks for each number of removed blocks."""
 
 from exporter.evidence.evidence import RemovalSet, data_sets, fraction, removed_blocks, show_blocks, spread
 from runtime.documents.checked_json import Node, shorten

@@ -63,7 +63,7 @@ def check_small_files(plan: Plan, small: Mapping[str, bytes]) -> None:
         raise SourceChangedError(
             f"{checkpoint.folder / CONFIG}: changed while the export ran: it was written to after planning"
         )
-    for name in checkpoint.carried:
+    for name in checkpoint.auxiliary:
         path = checkpoint.folder / name
         try:
             same = edit_carried(plan.architecture, name, _read_again(path)) == small[name]

@@ -30,7 +30,7 @@ def small_files(plan: Plan) -> dict[str, bytes]:
     """
     files = {
         name: edit_carried(plan.architecture, name, read_bytes(plan.checkpoint.folder / name))
-        for name in plan.checkpoint.carried
+        for name in plan.checkpoint.auxiliary
     }
     modeling = resources.files("runtime.modeling")
     for variant in plan.variants:
@@ -42,7 +42,7 @@ def small_files(plan: Plan) -> dict[str, bytes]:
 def travels_with(name: str, plan: Plan, variant: PlannedVariant) -> bool:
     """Whether the small file `name` belongs to the variant's folder: every carried file, and the modeling files the
     variant names."""
-    return name in plan.checkpoint.carried or name in variant.modeling_files
+    return name in plan.checkpoint.auxiliary or name in variant.modeling_files
 
 
 class FamilyFiles:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.architectures.architecture import Architecture
-from exporter.architectures.decoder_parts import DecoderLayout
+from exporter.architectures.decoder_tensors import DecoderTensors
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from runtime.errors import PlanError
 
@@ -117,7 +117,7 @@ def _blocks(
 
 
 def _block(
-    layout: DecoderLayout, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
+    layout: DecoderTensors, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
 ) -> BlockSpec:
     window = None if layer is None else _window(config, layer)
     return BlockSpec(block=block, sparse=layout.router in tensors, window=window, tensors=tensors)

@@ -58,7 +58,7 @@ class GraphExport:
 
     def write_graphs(self, files: FamilyFiles, small: Sequence[str]) -> None:
         """Write the graphs; `small` are the names of the files under carried/. Raises OSError."""
-        carried = {name: f"carried/{name}" for name in small if name in self._plan.checkpoint.carried}
+        carried = {name: f"carried/{name}" for name in small if name in self._plan.checkpoint.auxiliary}
         digest = family_digest(files.records(), self._plan.variants)
         for precision in self.precisions:
             files.add_shard(self._data[precision])

@@ -104,10 +104,14 @@ def _by_recommendations(
         depths = tuple(sorted({blocks, *steps, *(blocks - len(barred.blocks) for barred in evidence.barred)}))
     _check_covered(evidence, blocks, protected, depths)
     chosen = [steps[depth] for depth in sorted(depths, reverse=True) if depth != blocks]
+    possible = [depth for depth, step in steps.items() if not set(step.blocks) & set(protected)]
     for step in chosen:
-        _refuse_protected(
-            step.blocks, protected, f"{evidence.path}: {step.place}: recommends removing {show_blocks(step.blocks)}"
-        )
+        if set(step.blocks) & set(protected):
+            raise PlanError(
+                f"{evidence.path}: {step.place}: recommends removing {show_blocks(step.blocks)}: "
+                f"{_protection(step.blocks, protected)}; --blocks {','.join(map(str, sorted({blocks, *possible})))} "
+                "leaves it out"
+            )
     full = [Removal(depth=blocks, removed=(), drop=None)] if blocks in depths else []
     removals = [Removal(depth=blocks - len(step.blocks), removed=step.blocks, drop=step.drop) for step in chosen]
     shown = {blocks - len(step.blocks) for step in chosen}
@@ -131,6 +135,11 @@ def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int,
                 f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}"
             )
     lacking = [depth for depth in depths if depth not in covered]
+    if any(blocks - len(step.blocks) in lacking for step in evidence.beyond):
+        raise PlanError(
+            f"{evidence.path}: combination_stats: stepwise stops at {min(covered)} blocks, because no candidate "
+            f"removes {blocks - min(covered) + 1}; --strategy independent goes on"
+        )
     if lacking:
         keys = ", ".join(f'"{blocks - depth}"' for depth in lacking)
         place = "combination_stats: " if evidence.kind == ANALYSIS else f"no key {keys}: "

@@ -45,7 +45,7 @@ def edit_config(
     check_layer_fields(architecture, config, blocks=shape.blocks, file=file)
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
-    edited[architecture.depth_key] = len(layers)
+    edited[architecture.config.depth_key] = len(layers)
     _slice_lists(architecture, edited, shape, layers)
     _check_divisor(architecture, edited, file)
     if architecture.has_own_type(top_k, shape.top_k):
@@ -58,12 +58,13 @@ def edit_config(
 def _slice_lists(
     architecture: Architecture, edited: dict[str, Any], shape: ModelDimensions, layers: tuple[int, ...]
 ) -> None:
-    if architecture.alternating_windows and edited.get("layer_types") is None and edited.get("use_sliding_window"):
+    windows = architecture.config.alternating_windows and edited.get("use_sliding_window")
+    if windows and edited.get("layer_types") is None:
         edited["layer_types"] = _window_types(edited, shape.blocks)
-    for key in architecture.layer_list_keys:
+    for key in architecture.config.layer_list_keys:
         if edited.get(key) is not None:
             edited[key] = [edited[key][block] for block in layers]
-    if architecture.sparse_pattern and not all(shape.sparse):
+    if architecture.config.sparse_pattern and not all(shape.sparse):
         edited[SPARSE_KEYS[0]] = 1
         edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not shape.sparse[block]]
 
@@ -76,21 +77,21 @@ def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:
 
 
 def _check_divisor(architecture: Architecture, edited: Mapping[str, Any], file: str) -> None:
-    if architecture.depth_divisor_key is None or edited.get(architecture.depth_divisor_key) is None:
+    if architecture.config.depth_divisor_key is None or edited.get(architecture.config.depth_divisor_key) is None:
         return
-    size = edited[architecture.depth_divisor_key]
-    depth = edited[architecture.depth_key]
+    size = edited[architecture.config.depth_divisor_key]
+    depth = edited[architecture.config.depth_key]
     if not isinstance(size, int) or size < 1 or depth % size:
         raise PlanError(
-            f"{file}: {architecture.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a "
+            f"{file}: {architecture.config.depth_divisor_key}: {depth} blocks cannot be kept, the depth must be a "
             f"multiple of {size}"
         )
 
 
 def _own_type(architecture: Architecture, edited: dict[str, Any]) -> None:
-    edited["model_type"] = architecture.variant_model_type
-    edited["architectures"] = [architecture.variant_architecture]
-    edited["auto_map"] = dict(architecture.variant_auto_map)
+    edited["model_type"] = architecture.own_type.model_type
+    edited["architectures"] = [architecture.own_type.architecture]
+    edited["auto_map"] = dict(architecture.own_type.auto_map)
 
 
 def edit_carried(architecture: Architecture, name: str, data: bytes) -> bytes:
@@ -111,7 +112,7 @@ def edit_carried(architecture: Architecture, name: str, data: bytes) -> bytes:
 def _edit_classes(architecture: Architecture, document: dict[str, Any]) -> dict[str, Any]:
     """A processor's fields, and those of processors nested in it, with class names that mean something beside the
     variant's files."""
-    classes = {key: value for key, value in architecture.variant_auto_map if key not in MODEL_CLASSES}
+    classes = {key: value for key, value in architecture.own_type.auto_map if key not in MODEL_CLASSES}
     edited: dict[str, Any] = {}
     for key, value in document.items():
         if key == "auto_map" and isinstance(value, dict):
@@ -119,7 +120,7 @@ def _edit_classes(architecture: Architecture, document: dict[str, Any]) -> dict[
         elif key.endswith("processor") and isinstance(value, dict):
             edited[key] = _edit_classes(architecture, value)
         else:
-            edited[key] = dict(architecture.processor_values).get(key, value)
+            edited[key] = dict(architecture.own_type.processor_values).get(key, value)
     if "auto_map" in edited and not edited["auto_map"]:
         del edited["auto_map"]
     return edited

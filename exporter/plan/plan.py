@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.architectures.architecture import Architecture, find_architecture
+from exporter.architectures.architecture import Architecture
 from exporter.architectures.dimensions import ModelDimensions, read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.block_tensors import BlockTensors, expert_parameters, split_blocks
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations
@@ -126,7 +127,7 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     users = Counter(path for draft in drafts for path in draft.shards)
     sizes = {shard.path: sum(tensor.source.bytes for tensor in shard.tensors) for shard in shards}
     variants = tuple(_variant(architecture, checkpoint, shape, tensors, draft, users, sizes, file) for draft in drafts)
-    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint.config))
+    choice = _choice(request, selection, protected, shape.blocks, notes=_source_notes(architecture, checkpoint))
     return Plan(architecture=architecture, checkpoint=checkpoint, choice=choice, variants=variants, shards=shards)
 
 
@@ -187,7 +188,7 @@ def _shards(
                 path=_shard_path(block, layer), block=block, layer=layer, tensors=tuple(sorted(moved, key=place))
             )
         )
-    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.rest), key=place))
+    rest = tuple(sorted((PlannedTensor(source=record, name=record.name) for record in tensors.non_block), key=place))
     return (*shards, PlannedShard(path=NON_BLOCK, block=None, layer=None, tensors=rest))
 
 
@@ -201,7 +202,7 @@ def _variant(
     sizes: Mapping[str, int],
     file: str,
 ) -> PlannedVariant:
-    rest = sum(record.parameters for record in tensors.rest)
+    rest = sum(record.parameters for record in tensors.non_block)
     parameters, active = rest, rest
     for layer, block in enumerate(draft.layers):
         count = sum(record.parameters for record in tensors.blocks[block].values())
@@ -217,7 +218,7 @@ def _variant(
         top_k=draft.top_k,
         drop=draft.removal.drop,
         config=edit_config(architecture, checkpoint.config, layers=draft.layers, top_k=draft.top_k, file=file),
-        modeling_files=architecture.modeling_files if architecture.has_own_type(draft.top_k, shape.top_k) else (),
+        modeling_files=architecture.modeling_files(draft.top_k, shape.top_k),
         shards=draft.shards,
         parameters=parameters,
         active_parameters=active,
@@ -226,9 +227,12 @@ def _variant(
     )
 
 
-def _source_notes(architecture: Architecture, config: Mapping[str, Any]) -> tuple[str, ...]:
-    notes = []
-    if config.get("auto_map") and not architecture.always_own_type:
+def _source_notes(architecture: Architecture, checkpoint: Checkpoint) -> tuple[str, ...]:
+    config, notes = checkpoint.config, []
+    if checkpoint.unused:
+        named = ", ".join(checkpoint.unused[:3]) + (", …" if len(checkpoint.unused) > 3 else "")
+        notes.append(f"beside the checkpoint's weights but not part of them, and so not exported: {named}")
+    if config.get("auto_map") and not architecture.own_type.always:
         notes.append(
             "the source names remote code (auto_map), which does not travel: variants are plain "
             f"{architecture.model_type}"

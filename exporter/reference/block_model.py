@@ -12,10 +12,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from exporter.reference.block_weights import BlockWeights, dtype_on_disk, stored
 from exporter.reference.load_probe import use_runnable_experts
-from exporter.reference.model_class import REFUSALS, explain, read_model_config
+from exporter.reference.model_class import read_model_config
 from exporter.reference.model_files import ModelFiles
 from exporter.reference.threads import using_threads
 from runtime.documents.family_layout import CONFIG
+from runtime.engines.torch.model_class import REFUSALS, explain
 from runtime.text.counted import counted
 
 Tensors = Mapping[str, torch.Tensor]
@@ -67,7 +68,7 @@ class BlockModel:
         except REFUSALS as cause:
             raise error(f"{files.folder / CONFIG}: no model can be built from it: {explain(cause)}") from cause
         use_runnable_experts(self._model)
-        blocks = self._model.get_submodule(architecture.layers_attribute)
+        blocks = self._model.get_submodule(architecture.tensors.layers_attribute)
         self._blocks: tuple[nn.Module, ...] = tuple(blocks)
         self._stand_ins = tuple(_PassThrough() for _ in self._blocks)
         for index, stand_in in enumerate(self._stand_ins):

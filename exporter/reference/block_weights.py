@@ -120,23 +120,23 @@ class BlockWeights:
         fused = self._fused_prefix()
         for name, tensor in expected.items():
             if fused is not None and name.startswith(fused) and name[len(fused) :] in FUSED:
-                gate, up, down = self._architecture.expert_projections
+                gate, up, down = self._architecture.tensors.expert_projections
                 for expert in range(tensor.shape[0]):
                     for projection in (down,) if name.endswith("down_proj") else (gate, up):
-                        yield f"{self._architecture.experts_prefix}{expert}.{projection}.weight"
+                        yield f"{self._architecture.tensors.experts_prefix}{expert}.{projection}.weight"
             else:
                 yield self._renamed(name)
 
     def _fused_prefix(self) -> str | None:
         """What the names of the fused expert parameters begin with, in memory."""
-        prefix = self._architecture.experts_prefix
-        for disk, memory in self._architecture.module_renames:
+        prefix = self._architecture.tensors.experts_prefix
+        for disk, memory in self._architecture.tensors.module_renames:
             if prefix is not None and prefix.startswith(disk):
                 return memory + prefix[len(disk) :]
         return prefix
 
     def _renamed(self, name: str) -> str:
-        for disk, memory in self._architecture.module_renames:
+        for disk, memory in self._architecture.tensors.module_renames:
             if name.startswith(memory):
                 return disk + name[len(memory) :]
         return name
@@ -147,12 +147,12 @@ class BlockWeights:
         pattern = self._architecture.expert_pattern
         found = None if pattern is None else pattern.match(inside)
         if found is None:
-            for disk, memory in self._architecture.module_renames:
+            for disk, memory in self._architecture.tensors.module_renames:
                 if inside.startswith(disk):
                     return loaded[memory + inside[len(disk) :]]
             return loaded[inside]
         expert, projection = int(found[1]), inside[found.end() :].removesuffix(".weight")
-        gate, up, down = self._architecture.expert_projections
+        gate, up, down = self._architecture.tensors.expert_projections
         if projection == down:
             return loaded[f"{self._fused_prefix()}down_proj"][expert]
         both = loaded[f"{self._fused_prefix()}gate_up_proj"][expert]

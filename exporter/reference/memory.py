@@ -1,9 +1,9 @@
 """How much memory a process may still take on this machine."""
 
-import os
 from pathlib import Path
 
-_MEMINFO = Path("/proc/meminfo")
+import psutil
+
 _CGROUPS = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
@@ -11,20 +11,10 @@ _CGROUPS = (
 
 
 def available_bytes() -> int:
-    """Bytes of memory that can be taken without swapping, within the container's limit where there is one."""
-    return min(
-        [_system_bytes(), *(free for limit, used in _CGROUPS if (free := _cgroup_bytes(limit, used)) is not None)]
-    )
-
-
-def _system_bytes() -> int:
-    try:
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that can be taken without swapping, within the container's limit where there is one: psutil reads
+    the system's figures, the files of control groups (v2, v1) the container's."""
+    limits = (_cgroup_bytes(limit, used) for limit, used in _CGROUPS)
+    return min([int(psutil.virtual_memory().available), *(free for free in limits if free is not None)])
 
 
 def _cgroup_bytes(limit: Path, used: Path) -> int | None:

@@ -1,43 +1,47 @@
-"""A plan as text of at most 80 columns for people, and as a JSON document for programs."""
+"""A plan as text for people, laid out for their terminal, and as a JSON document for programs."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from exporter.plan.plan import Plan, PlannedVariant
 from runtime.documents.schema import fields_of
+from runtime.text.counted import counted
 from runtime.text.sizes import show_bytes, show_count
+from runtime.text.tables import Column, show_table
+from runtime.text.terminal import wrapped
 
-WIDTH = 80
 FORMAT = "trimoe.plan"
 VERSION = 1
-HEADS = ("variant", "removed", "drop in points", "params", "active", "size", "shared")
-REMOVED = 1
+COLUMNS: tuple[Column, ...] = (
+    Column(head="variant"),
+    Column(head="removed", wraps=True),
+    Column(head="drop in points", right=True),
+    Column(head="params", right=True),
+    Column(head="active", right=True),
+    Column(head="size", right=True),
+    Column(head="shared", right=True),
+)
 DROP = 2
-LEAST_REMOVED = 8
 
 
-def show_plan(plan: Plan) -> str:
-    """The whole plan: the variants' table, the totals, and the notes, each line at most 80 columns."""
-    parts = [show_variants(plan.variants), show_totals(plan)]
-    notes = show_notes(plan.choice.notes)
+def show_plan(plan: Plan, *, width: int | None) -> str:
+    """The whole plan: the variants' table, the totals, and the notes, each line at most `width` columns (None: nothing
+    is wrapped)."""
+    parts = [show_variants(plan.variants, width=width), show_totals(plan, width=width)]
+    notes = show_notes(plan.choice.notes, width=width)
     return "\n\n".join([*parts, notes] if notes else parts)
 
 
-def show_variants(variants: Sequence[PlannedVariant]) -> str:
+def show_variants(variants: Sequence[PlannedVariant], *, width: int | None) -> str:
     """One row per variant: id, removed blocks, drop ± spread in points (number of data sets), parameters, bytes, bytes
     shared with others.
 
     The column of drops is left out where no variant has one.
     """
-    rows = [HEADS, *(_row(variant) for variant in variants)]
+    columns, rows = COLUMNS, [_row(variant) for variant in variants]
     if all(variant.drop is None for variant in variants):
-        rows = [(*row[:DROP], *row[DROP + 1 :]) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    spare = WIDTH - sum(widths[REMOVED + 1 :]) - 2 * (len(widths) - 1)
-    widths[0] = min(widths[0], spare - LEAST_REMOVED)
-    widths[REMOVED] = min(widths[REMOVED], spare - widths[0])
-    return "\n".join(line for row in rows for line in _lines(row, widths))
+        columns, rows = (*columns[:DROP], *columns[DROP + 1 :]), [(*row[:DROP], *row[DROP + 1 :]) for row in rows]
+    return show_table(columns, rows, width=width)
 
 
 def _row(variant: PlannedVariant) -> tuple[str, ...]:
@@ -57,28 +61,15 @@ def _row(variant: PlannedVariant) -> tuple[str, ...]:
     )
 
 
-def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """A row of the table. Removed blocks that do not fit go on in the lines below; an id that does not fit gets a line
-    of its own."""
-    before = [] if len(cells[0]) <= widths[0] else [cells[0]]
-    wrapped = textwrap.wrap(cells[REMOVED], widths[REMOVED])
-    first = ["" if before else cells[0], wrapped[0], *cells[REMOVED + 1 :]]
-    padded = [
-        cell.ljust(width) if i <= REMOVED else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(first, widths, strict=True))
-    ]
-    return [*before, "  ".join(padded).rstrip(), *(" " * (widths[0] + 2) + line for line in wrapped[1:])]
-
-
-def show_totals(plan: Plan) -> str:
+def show_totals(plan: Plan, *, width: int | None) -> str:
     """How many bytes the family takes with its shared files, how many its variants would take apart, and how blocks
     were chosen."""
     apart = sum(variant.bytes for variant in plan.variants)
-    variants = f"{len(plan.variants)} variant{'' if len(plan.variants) == 1 else 's'}"
+    variants = counted(len(plan.variants), "variant")
     sizes = f"{show_bytes(plan.bytes)} on disk, {show_bytes(apart)} if kept apart"
     total = f"{variants} of {plan.architecture.name} in {len(plan.shards)} weight files: {sizes}."
     protected = f"never removed: {', '.join(map(str, plan.choice.protected))}."
-    return "\n".join(textwrap.wrap(total, WIDTH) + textwrap.wrap(f"{_show_choice(plan)}; {protected}", WIDTH))
+    return "\n".join(wrapped(total, width) + wrapped(f"{_show_choice(plan)}; {protected}", width))
 
 
 def _show_choice(plan: Plan) -> str:
@@ -89,9 +80,9 @@ def _show_choice(plan: Plan) -> str:
     return f"Blocks chosen from {chosen[0].file} ({chosen[0].kind}{strategy})"
 
 
-def show_notes(notes: Sequence[str]) -> str:
+def show_notes(notes: Sequence[str], *, width: int | None) -> str:
     """The notes, one paragraph each; empty when there are none."""
-    return "\n".join("\n".join(textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="  ")) for note in notes)
+    return "\n".join(line for note in notes for line in wrapped(f"note: {note}", width, indent="  "))
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -102,12 +93,12 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "source": {
             "folder": str(plan.checkpoint.folder),
             "family": plan.architecture.name,
-            "blocks": plan.checkpoint.config[plan.architecture.depth_key],
+            "blocks": plan.checkpoint.config[plan.architecture.config.depth_key],
             "files": [
                 {"name": file.name, "size": file.size, "header_sha256": file.header_sha256}
                 for file in plan.checkpoint.files
             ],
-            "carried": list(plan.checkpoint.carried),
+            "carried": list(plan.checkpoint.auxiliary),
         },
         "choice": fields_of(plan.choice),
         "variants": [_variant_document(variant) for variant in plan.variants],

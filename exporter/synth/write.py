@@ -22,6 +22,7 @@ from exporter.weights.shard_layout import header_bytes
 from exporter.weights.shard_writer import CHUNK_BYTES
 from runtime.documents.atomic_file import sync_folder, write_atomically
 from runtime.documents.checked_json import dump_document
+from runtime.engines.bfloat16 import to_bits
 from runtime.errors import PlanError, TargetError
 from runtime.text.progress import Progress
 
@@ -189,5 +190,4 @@ def encode(values: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
         return values
     if dtype == "float16":
         return values.astype(np.float16)
-    bits = values.view(np.uint32)
-    return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
+    return to_bits(values)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from exporter.architectures.architecture import manifest_architecture
+from exporter.architectures.find import manifest_architecture
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.reference.block_model import Tensors
 from exporter.reference.equivalence import Outputs, run_variants

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from exporter.architectures.architecture import manifest_architecture
+from exporter.architectures.find import manifest_architecture
 from exporter.family.existing import graph_types
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.rebuilt_graphs import RebuiltGraphs

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from exporter.architectures.architecture import Architecture, manifest_architecture
+from exporter.architectures.architecture import Architecture
+from exporter.architectures.find import manifest_architecture
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.family.records import SYNTHETIC_KEY
 from exporter.plan.config_edit import LIST_KEY
@@ -65,11 +66,11 @@ def _check_bytes(
 def _check_config(folder: Path, manifest: Manifest, architecture: Architecture, variant: VariantRecord) -> None:
     config = read_document(folder / CONFIG)
     own = architecture.has_own_type(variant.top_k, manifest.source.top_k)
-    _expect(config, architecture.depth_key, len(variant.layers))
-    _expect(config, "model_type", architecture.variant_model_type if own else architecture.model_type)
-    _expect(config, "auto_map", dict(architecture.variant_auto_map) if own else None)
-    if architecture.top_k_key is not None:
-        _expect(config, architecture.top_k_key, manifest.source.top_k)
+    _expect(config, architecture.config.depth_key, len(variant.layers))
+    _expect(config, "model_type", architecture.own_type.model_type if own else architecture.model_type)
+    _expect(config, "auto_map", dict(architecture.own_type.auto_map) if own else None)
+    if architecture.config.top_k_key is not None:
+        _expect(config, architecture.config.top_k_key, manifest.source.top_k)
     synthetic = config.get(SYNTHETIC_KEY)
     if (synthetic is not None and synthetic.value is True) != manifest.source.synthetic:
         raise VerificationError(
@@ -77,7 +78,7 @@ def _check_config(folder: Path, manifest: Manifest, architecture: Architecture, 
         )
     mixed = variant.top_k is not None and any(k != manifest.source.top_k for k in variant.top_k)
     _expect(config, LIST_KEY, list(variant.top_k) if mixed and variant.top_k is not None else None)
-    for key in architecture.layer_list_keys:
+    for key in architecture.config.layer_list_keys:
         entries = config.get(key)
         if entries is not None and entries.value is not None and len(entries.elements()) != len(variant.layers):
             entries.fail(f"{len(entries.elements())} entries for {len(variant.layers)} layers")
@@ -153,7 +154,7 @@ def check_code(folder: Path, manifest: Manifest, variants: Sequence[VariantRecor
     count = 0
     for variant in variants:
         place = folder / variant.folder
-        wanted = architecture.modeling_files if architecture.has_own_type(variant.top_k, manifest.source.top_k) else ()
+        wanted = architecture.modeling_files(variant.top_k, manifest.source.top_k)
         present = {path.name for path in place.rglob("*.py")}
         if present != set(wanted):
             raise VerificationError(f"{place}: Python files {sorted(present)}, expected are {sorted(wanted)}")

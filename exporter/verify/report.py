@@ -1,14 +1,15 @@
-"""What a verification found: named checks with an outcome, as a table of at most 80 columns and as a JSON document."""
+"""What a verification found: named checks with an outcome, as a table and as a JSON document."""
 
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import structs
 
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
+from runtime.text.tables import Column, show_table
+from runtime.text.terminal import wrapped
 
-WIDTH = 80
+COLUMNS = (Column(head="check"), Column(head="result"), Column(head="detail", wraps=True))
 FORMAT = "trimoe.verification"
 VERSION = 1
 
@@ -26,30 +27,21 @@ class Report:
         return any(check.outcome == FAILED for check in self.checks)
 
 
-def show_report(report: Report) -> str:
-    """The table: check, result, detail. Variants with the same outcome and detail share a row."""
+def show_report(report: Report, *, width: int | None) -> str:
+    """The table: check, result, detail, in lines of at most `width` columns (None: nothing is wrapped). Variants with
+    the same outcome and detail share a row."""
     rows: dict[tuple[str, str, str], list[str | None]] = {}
     for check in report.checks:
         rows.setdefault((check.name, check.outcome, check.detail), []).append(check.variant)
-    cells = [
-        ("check", "result", "detail"),
-        *((name, outcome, _detail(detail, who)) for (name, outcome, detail), who in rows.items()),
-    ]
-    first, second = (max(len(row[column]) for row in cells) for column in (0, 1))
-    indent = " " * (first + second + 4)
-    lines = []
-    for name, outcome, detail in cells:
-        text = f"{name.ljust(first)}  {outcome.ljust(second)}  {detail}"
-        lines += textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    cells = [(name, outcome, _detail(detail, who)) for (name, outcome, detail), who in rows.items()]
     counts = ", ".join(
         f"{n} {outcome}"
         for outcome in (PASSED, FAILED, SKIPPED)
         if (n := sum(c.outcome == outcome for c in report.checks))
     )
     verdict = "NOT verified" if report.failed else "verified"
-    return "\n".join(
-        [*lines, "", *textwrap.wrap(f"{report.folder}: {verdict} ({counts})", WIDTH, break_on_hyphens=False)]
-    )
+    total = wrapped(f"{report.folder}: {verdict} ({counts})", width)
+    return "\n".join([show_table(COLUMNS, cells, width=width), "", *total])
 
 
 def _detail(detail: str, variants: list[str | None]) -> str:

@@ -2,54 +2,55 @@
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Values = NDArray[np.float64]
 
 _FEW_VALUES = 64
 _FEW_CHANGES = 20
 _CHUNK = 4_000_000
-_NORMAL = NormalDist()
 
 
-def bootstrap_means(values: Values, *, resamples: int, seed: int) -> Values:
-    """The means of `resamples` samples drawn with replacement from `values` [n], sorted.
+def resampled_moments(values: Values, *, resamples: int, seed: int | tuple[int, ...]) -> tuple[Values, Values]:
+    """Mean and mean square of each of `resamples` samples drawn with replacement from `values` [n] (Efron, 1979).
 
     Where few different values occur, only how often each is drawn is random: one multinomial draw a resample instead of
-    n. Raises ValueError without values.
+    n. `scipy.stats.bootstrap` draws all n for each, and by it the intervals of baselines that exist would not
+    come out again. Raises ValueError without values.
     """
     if values.size == 0:
         raise ValueError("no values to resample")
     rng = np.random.default_rng(seed)
     unique, counts = np.unique(values, return_counts=True)
     if len(unique) <= _FEW_VALUES:
-        means = rng.multinomial(values.size, counts / values.size, size=resamples) @ unique / values.size
-    else:
-        rows = max(1, _CHUNK // values.size)
-        sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-        means = np.concatenate(
-            [values[rng.integers(values.size, size=(size, values.size))].mean(axis=1) for size in sizes]
-        )
-    return np.sort(means)
+        drawn = rng.multinomial(values.size, counts / values.size, size=resamples)
+        return drawn @ unique / values.size, drawn @ unique**2 / values.size
+    rows = max(1, _CHUNK // values.size)
+    means, squares = np.empty(resamples), np.empty(resamples)
+    for start in range(0, resamples, rows):
+        stop = min(start + rows, resamples)
+        part = values[rng.integers(values.size, size=(stop - start, values.size))]
+        means[start:stop], squares[start:stop] = part.mean(axis=1), (part**2).mean(axis=1)
+    return means, squares
 
 
 def bootstrap_interval(
     values: Values, *, level: float, resamples: int, seed: int, highest: float = 1.0
 ) -> tuple[float, float]:
-    """Percentile interval of the mean over samples, two-sided, at `level` between 0 and 1, of scores between 0 and
-    `highest`.
+    """Percentile interval (Efron, 1979) of the mean over samples, two-sided, at `level` between 0 and 1, of scores
+    between 0 and `highest`.
 
     Samples that all have one score give nothing to resample, and its interval would have no width however few they are.
-    Then at most a share of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper–Pearson), at worst 0
-    or `highest`.
+    Then at most a share of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper and Pearson, 1934, in
+    its closed form for 0 of n), at worst 0 or `highest`.
     """
     if values.size and values.min() == values.max():
         score, other = float(values[0]), 1 - ((1 - level) / 2) ** (1 / values.size)
         return score - other * score, score + other * max(0.0, highest - score)
-    means = bootstrap_means(values, resamples=resamples, seed=seed)
+    means, _ = resampled_moments(values, resamples=resamples, seed=seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -58,8 +59,9 @@ def drop_p_value(differences: Values, *, tolerance: float, resamples: int, seed:
     """One-sided p-value of "the mean difference is at least −tolerance" against "the score dropped by more than the
     tolerance".
 
-    `differences` [n] are measured minus baseline, sample by sample. Studentised paired bootstrap: the t statistic is
-    compared with the t statistics of resamples around the observed mean. Resampling is too bold where few samples
+    `differences` [n] are measured minus baseline, sample by sample. Studentised paired bootstrap (Efron and Tibshirani,
+    An Introduction to the Bootstrap, 1993, chapters 12 and 16): the t statistic is compared with the t statistics of
+    resamples around the observed mean. Resampling is too bold where few samples
     changed and where a few changes are far larger than the rest, so the p-value is at least that of
 
     - the exact sign-flip test, when fewer than 20 samples changed;
@@ -82,21 +84,18 @@ def drop_p_value(differences: Values, *, tolerance: float, resamples: int, seed:
 
 
 def t_p_value(differences: Values, *, tolerance: float) -> float:
-    """One-sided p-value of Student's t-test of "the mean difference is at least −tolerance"; `differences` [n ≥ 2] have
-    some spread.
-
-    The t distribution is mapped to the normal one by Wallace's approximation, exact to about 0.001 from 3 degrees of
-    freedom on.
-    """
-    degrees = differences.size - 1
+    """One-sided p-value of Student's t-test (1908) of "the mean difference is at least −tolerance"; `differences`
+    [n ≥ 2] have some spread."""
     statistic = (float(differences.mean()) + tolerance) / float(differences.std(ddof=1)) * math.sqrt(differences.size)
-    scale = (8 * degrees + 1) / (8 * degrees + 3)
-    return _NORMAL.cdf(math.copysign(scale * math.sqrt(degrees * math.log1p(statistic**2 / degrees)), statistic))
+    return float(stats.t.cdf(statistic, differences.size - 1))
 
 
 def sign_flip_p_value(changed: Values) -> float:
     """One-sided exact p-value (mid-p) of "a change is as likely up as down": the share of all sign patterns with a
-    smaller sum."""
+    smaller sum (Fisher, The Design of Experiments, 1935; `scipy.stats.permutation_test` has no mid-p).
+
+    `changed` [n] are the differences that are not 0; all 2ⁿ patterns are tried.
+    """
     sums = np.zeros(1)
     for size in np.abs(changed):
         sums = np.concatenate([sums - size, sums + size])
@@ -110,45 +109,29 @@ def sign_flip_p_value(changed: Values) -> float:
 def _studentised(differences: Values, *, resamples: int, seed: int) -> Values:
     """(mean of a resample − mean) / standard deviation of the resample, of `differences` where the resample has
     none."""
-    rng = np.random.default_rng(seed)
-    unique, counts = np.unique(differences, return_counts=True)
-    mean, size = differences.mean(), differences.size
-    if len(unique) <= _FEW_VALUES:
-        drawn = rng.multinomial(size, counts / size, size=resamples) / size
-        means, squares = drawn @ unique, drawn @ unique**2
-    else:
-        rows = max(1, _CHUNK // size)
-        parts = [
-            differences[rng.integers(size, size=(min(rows, resamples - start), size))]
-            for start in range(0, resamples, rows)
-        ]
-        means = np.concatenate([part.mean(axis=1) for part in parts])
-        squares = np.concatenate([(part**2).mean(axis=1) for part in parts])
-    offsets, spreads = means - mean, np.sqrt(np.maximum(squares - means**2, 0.0))
-    statistics: Values = offsets / np.where(spreads > 0, spreads, differences.std())
+    means, squares = resampled_moments(differences, resamples=resamples, seed=seed)
+    spreads = np.sqrt(np.maximum(squares - means**2, 0.0))
+    statistics: Values = (means - differences.mean()) / np.where(spreads > 0, spreads, differences.std())
     return statistics
 
 
 def mcnemar_p_value(worse: int, better: int) -> float:
     """One-sided exact p-value of "as many samples got better as got worse" against "more got worse", for scores of 0
-    and 1.
+    and 1 (McNemar, 1947).
 
-    Binomial over the samples that changed, with half the probability of the observed count (mid-p): the plain exact
-    test rejects far less often than its level says when few samples changed. No change: 1.
+    Binomial over the samples that changed, with half the probability of the observed count (mid-p: Fagerland, Lydersen
+    and Laake, BMC Medical Research Methodology 13:91, 2013): the plain exact test rejects far less often than its level
+    says when few samples changed. No change: 1.
     """
     changed = worse + better
     if changed == 0:
         return 1.0
-    logs = [
-        math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1) - changed * math.log(2)
-        for k in range(better + 1)
-    ]
-    return min(1.0, sum(math.exp(log) for log in logs[:-1]) + 0.5 * math.exp(logs[-1]))
+    return float(stats.binom.cdf(better, changed, 0.5) - 0.5 * stats.binom.pmf(better, changed, 0.5))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values, in the given order: comparing them with α keeps the chance of any false alarm below
-    α."""
+    """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979), in the given order: comparing them with α
+    keeps the chance of any false alarm below α."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -164,7 +147,8 @@ def largest_change(differences: Values) -> float:
 
 
 def smoothed(differences: Values) -> tuple[float, float]:
-    """Mean and standard deviation after adding one sample that got wholly worse and one that got wholly better.
+    """Mean and standard deviation after adding one sample that got wholly worse and one that got wholly better, as
+    Agresti and Min (Statistics in Medicine 24, 2005) do for paired proportions.
 
     Without it, a few samples that did not change would look like proof that none ever does.
     """
@@ -187,14 +171,16 @@ def lower_bound(differences: Values, *, confidence: float) -> float:
 def lower_bound_of(mean: float, square: float, size: float, *, largest: float, confidence: float) -> float:
     """`lower_bound` of `size` differences with this mean and this mean square."""
     padded, spread = _smoothed(mean, square, size, largest)
-    return padded - _NORMAL.inv_cdf(confidence) * spread / math.sqrt(size + 2)
+    return padded - float(stats.norm.ppf(confidence)) * spread / math.sqrt(size + 2)
 
 
 def required_samples(spread: float, *, effect: float, alpha: float, power: float) -> int:
     """How many paired samples a one-sided test at `alpha` needs to see a mean difference of `effect` with `power`.
 
-    `spread` is the standard deviation of the differences. Raises ValueError when the effect is not positive.
+    ((z of 1 − alpha + z of power) · spread / effect)², rounded up (Cohen, Statistical Power Analysis, 1988); `spread`
+    is the standard deviation of the differences. Raises ValueError when the effect is not positive.
     """
     if effect <= 0:
         raise ValueError(f"the effect to detect must be positive, not {effect}")
-    return max(1, math.ceil(((_NORMAL.inv_cdf(1 - alpha) + _NORMAL.inv_cdf(power)) * spread / effect) ** 2))
+    z = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(power))
+    return max(1, math.ceil((z * spread / effect) ** 2))

@@ -2,15 +2,30 @@
 
 import click
 
-from profiles.benchmarks.commands.evaluation import bench_eval
+from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.onnx import bench_onnx
+from runtime.cli import Commands
+
+PROGRAM = "python -m profiles.benchmarks"
 
 
-@click.group(commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval})
+class _Benchmarks(Commands):
+    """The group of `trimoe`, whose errors are one line, with commands of its own."""
+
+    list_commands = click.Group.list_commands
+    get_command = click.Group.get_command
+    format_commands = click.Group.format_commands
+
+
+@click.group(
+    cls=_Benchmarks,
+    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def benchmarks() -> None:
     """What trimoe costs, against the plain alternatives, in one run each."""
 
 
 if __name__ == "__main__":
-    benchmarks(prog_name="python -m profiles.benchmarks")
+    benchmarks(prog_name=PROGRAM)

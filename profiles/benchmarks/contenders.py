@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, LOGITS, PAST, PRESENT
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import CPU, open_session
 
@@ -50,45 +51,53 @@ class Exported:
     def decode(self, prompt: Array, tokens: int) -> float:
         """See Contender."""
         cache = self._decoder.start(batch=1, capacity=prompt.shape[1] + tokens)
-        logits = cache.run(prompt, first_logits=-1)["logits"]
+        logits = cache.run(prompt, first_logits=-1)[LOGITS]
         begin = time.perf_counter()
         for _ in range(tokens):
-            logits = cache.run(np.asarray([[logits[0, -1].argmax()]], np.int64), first_logits=-1)["logits"]
+            logits = cache.run(np.asarray([[logits[0, -1].argmax()]], np.int64), first_logits=-1)[LOGITS]
         return (time.perf_counter() - begin) * 1e3 / tokens
 
 
+def load_transformers(checkpoint: Path) -> Any:
+    """The checkpoint in transformers, float32."""
+    disable_progress_bar()
+    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+
 class Transformers:
-    """The checkpoint in transformers; `top_k` are the experts per token of each layer."""
+    """A model of transformers with one experts implementation and `top_k` experts per token of each layer.
 
-    def __init__(self, checkpoint: Path) -> None:
-        disable_progress_bar()
-        self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    Several may share the model: each sets it up before it measures.
+    """
 
-    def configure(self, implementation: str, top_k: tuple[int, ...]) -> "Transformers":
-        """Choose the experts implementation and the experts per token."""
-        self.model.set_experts_implementation(implementation)
-        for layer, k in zip(self.model.model.layers, top_k, strict=True):
+    def __init__(self, model: Any, implementation: str, top_k: tuple[int, ...]) -> None:
+        self._model, self._implementation, self._top_k = model, implementation, top_k
+
+    def _set_up(self) -> None:
+        self._model.set_experts_implementation(self._implementation)
+        for layer, k in zip(self._model.model.layers, self._top_k, strict=True):
             layer.mlp.gate.top_k = k
-        return self
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def prefill(self, prompt: Array) -> float:
         """See Contender."""
+        self._set_up()
         ids = torch.from_numpy(prompt)
         begin = time.perf_counter()
-        self.model(ids, logits_to_keep=1)
+        self._model(ids, logits_to_keep=1)
         return (time.perf_counter() - begin) * 1e3
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def decode(self, prompt: Array, tokens: int) -> float:
         """By `generate`, what it needs for the prompt and the first token taken off."""
+        self._set_up()
         first, whole = (self._generate(prompt, count) for count in (1, tokens + 1))
         return (whole - first) / tokens
 
     def _generate(self, prompt: Array, tokens: int) -> float:
         ids = torch.from_numpy(prompt)
         begin = time.perf_counter()
-        self.model.generate(
+        self._model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
         )
         return (time.perf_counter() - begin) * 1e3
@@ -126,22 +135,20 @@ class Mobius:
         return (time.perf_counter() - begin) * 1e3 / tokens
 
     def _empty(self) -> dict[str, Any]:
-        shapes = {
-            value.name: value.shape for value in self._session.get_inputs() if value.name.startswith("past_key_values")
-        }
+        shapes = {value.name: value.shape for value in self._session.get_inputs() if value.name.startswith(PAST)}
         return {name: _value(np.zeros((1, shape[1], 0, shape[3]), np.float32)) for name, shape in shapes.items()}
 
     def _run(self, ids: Array, seen: int, past: dict[str, Any]) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         total = seen + ids.shape[1]
         known = {
-            "input_ids": ids,
-            "attention_mask": np.ones((1, total), np.int64),
+            INPUT_IDS: ids,
+            ATTENTION_MASK: np.ones((1, total), np.int64),
             "position_ids": np.arange(seen, total)[None],
         }
         names = {value.name for value in self._session.get_inputs()}
         feeds = {name: _value(value) for name, value in known.items() if name in names} | past
         found = dict(zip(self._outputs, self._session.run_with_ort_values(None, feeds), strict=True))
-        return found["logits"].numpy(), {name: found[name.replace("past_key_values", "present")] for name in past}
+        return found[LOGITS].numpy(), {name: found[name.replace(PAST, PRESENT)] for name in past}
 
 
 def _value(array: npt.NDArray[Any]) -> Any:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from profiles.accuracy.batches import make_batches, with_following
-from profiles.accuracy.engine import Engine, Request
+from profiles.accuracy.answerer import Answerer, Question
+from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.datasets.dataset import Dataset, fill_prompt
 
 TARGET = 5.0
@@ -32,7 +32,7 @@ class EvalRate:
 
 
 def bench_eval(
-    engine: Engine, datasets: Sequence[Dataset], *, batch_size: int, rounds: int, say: Callable[[str], None]
+    answerer: Answerer, datasets: Sequence[Dataset], *, batch_size: int, rounds: int, say: Callable[[str], None]
 ) -> tuple[EvalRate, ...]:
     """Answer every sample in batches and one at a time, in turn, `rounds` times after a first batch and a first sample
     that warm up.
@@ -44,14 +44,14 @@ def bench_eval(
     for number in range(1, rounds + 1):
         for dataset in datasets:
             say(f"round {number} of {rounds}, {dataset.name}")
-            requests = [
-                Request(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample)
+            questions = [
+                Question(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample)
                 for sample in dataset.samples
             ]
             for size in (batch_size, 1):
                 if number == 1:
-                    engine.generate(requests[:size], max_new_tokens=dataset.settings.max_new_tokens)
-                seconds, found = _answer(engine, requests, size, dataset.settings.max_new_tokens)
+                    answerer.answer(questions[:size], max_new_tokens=dataset.settings.max_new_tokens)
+                seconds, found = _answer(answerer, questions, size, dataset.settings.max_new_tokens)
                 times.setdefault((dataset.name, size), []).append(seconds)
                 answers[dataset.name, size] = found
     return tuple(
@@ -70,14 +70,16 @@ def bench_eval(
     )
 
 
-def _answer(engine: Engine, requests: Sequence[Request], size: int, max_new_tokens: int) -> tuple[float, list[str]]:
-    """Seconds for all requests in batches of `size`, and the answers in order."""
+def _answer(
+    answerer: Answerer, questions: Sequence[Question], size: int, max_new_tokens: int
+) -> tuple[float, list[str]]:
+    """Seconds for all questions in batches of `size`, and the answers in order."""
     found: dict[int, str] = {}
     begin = time.perf_counter()
-    for batch, following in with_following(make_batches(requests, size)):
-        chosen, ahead = ([requests[place] for place in places] for places in (batch, following))
-        found.update(zip(batch, engine.generate(chosen, max_new_tokens=max_new_tokens, following=ahead), strict=True))
-    return time.perf_counter() - begin, [found[place] for place in range(len(requests))]
+    for batch, following in with_following(make_batches(questions, size)):
+        chosen, ahead = ([questions[place] for place in places] for places in (batch, following))
+        found.update(zip(batch, answerer.answer(chosen, max_new_tokens=max_new_tokens, following=ahead), strict=True))
+    return time.perf_counter() - begin, [found[place] for place in range(len(questions))]
 
 
 def whole_rate(rates: Sequence[EvalRate]) -> EvalRate:

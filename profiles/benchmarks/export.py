@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.architectures.architecture import find_architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.memory import available_bytes
 from runtime.documents.checked_json import Node, read_document
@@ -96,25 +96,21 @@ def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[
     """
     source = open_checkpoint(checkpoint)
     source_bytes = sum(file.size for file in source.files)
+    files = tuple(checkpoint / file.name for file in source.files)
     warm = source_bytes <= available_bytes() // 2
     folder = scratch / f".bench-export-{os.getpid()}"
     folder.mkdir(parents=True)
     found = []
     try:
         for number in range(1, rounds + 1):
-            family = folder / "family"
             if warm:
-                read_files(checkpoint / file.name for file in source.files)
-            seconds, peak, document = _run_export(checkpoint, family)
-            weights = sorted((family / "weights").iterdir())
-            copy_s, digest_s = _copy_and_digest(weights, folder / "copy")
-            found.append(Round(export_s=seconds, copy_s=copy_s, digest_s=digest_s, peak_bytes=peak))
+                read_files(files)
+            one, document, disk = _round(checkpoint, folder)
+            found.append(one)
             say(
-                f"round {number} of {rounds}: export {seconds:.1f} s, cp {copy_s:.1f} s + sha256sum {digest_s:.1f} "
-                f"s, peak {peak / 1e6:.0f} MB"
+                f"round {number} of {rounds}: export {one.export_s:.1f} s, cp {one.copy_s:.1f} s + sha256sum "
+                f"{one.digest_s:.1f} s, peak {one.peak_bytes / 1e6:.0f} MB"
             )
-            disk = disk_bytes(family)
-            shutil.rmtree(family)
     finally:
         shutil.rmtree(folder)
     return ExportBench(
@@ -126,6 +122,17 @@ def bench_export(checkpoint: Path, scratch: Path, *, rounds: int, say: Callable[
         source_warm=warm,
         rounds=tuple(found),
     )
+
+
+def _round(checkpoint: Path, folder: Path) -> tuple[Round, Node, int]:
+    """One export and one copy of its weights in the scratch `folder`: the times, the export's report, and the disk
+    space of the family, which is removed."""
+    family = folder / "family"
+    seconds, peak, document = _run_export(checkpoint, family)
+    copy_s, digest_s = _copy_and_digest(sorted((family / "weights").iterdir()), folder / "copy")
+    disk = disk_bytes(family)
+    shutil.rmtree(family)
+    return Round(export_s=seconds, copy_s=copy_s, digest_s=digest_s, peak_bytes=peak), document, disk
 
 
 def request_options(checkpoint: Path) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
@@ -43,7 +44,6 @@ def print_growth(graphs: Sequence[str]) -> None:
 
 
 def _pss() -> int:
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("the kernel does not report Pss")
+    """Bytes of this process's proportional set size (Linux, proc(5)). Raises AttributeError where the system has
+    none."""
+    return int(psutil.Process().memory_full_info().pss)

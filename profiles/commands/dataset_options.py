@@ -1,4 +1,4 @@
-"""The options that name data sets, shared by `trimoe eval` and `trimoe gate`."""
+"""The options that name data sets, shared by `trimoe eval`, `trimoe gate` and the project's benchmark of evaluation."""
 
 from collections.abc import Callable
 from typing import Any

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import click
 
+from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
+from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
+from profiles.commands.needed_packages import needed_packages
+from runtime.commands.option_group import option_group
 from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
+from runtime.text.terminal import terminal_width
 
 EXIT_UNKNOWN = 3
 
 
-def _points(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[float | None, dict[str, float]]:
-    """`POINTS` for all data sets, `NAME=POINTS` for one: the former and the latter, as fractions."""
+def _points(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Points:
+    """`POINTS` for all data sets, `NAME=POINTS` for one, as fractions."""
     everywhere: float | None = None
     named: dict[str, float] = {}
     for text in values:
@@ -29,23 +32,23 @@ def _points(
             named[name] = fraction
         else:
             everywhere = fraction
-    return everywhere, named
+    return Points(everywhere=everywhere, named=named)
 
 
-def _refuse_for_study(context: click.Context, against: str | None, *, named: dict[str, float]) -> None:
+def _refuse_for_study(context: click.Context, choice: ScoreChoice, limits: LimitOptions) -> None:
     """Raise UsageError for what has no effect on the study's drops: they are means over data sets, of the whole model's
     score."""
-    if against is not None:
+    if choice.against is not None:
         raise click.UsageError(
             "--against has no effect here: the study's drops are measured from the whole model", context
         )
-    if context.params["other_model"]:
+    if choice.other_model:
         raise click.UsageError(
             "--other-model has no effect here: the study's drops are compared with cuts of the study's own model",
             context,
         )
-    if named:
-        name = next(iter(named))
+    if limits.tolerance.named:
+        name = next(iter(limits.tolerance.named))
         raise click.UsageError(
             f"--tolerance {name}=… has no effect here: the study's drops are means over data sets; give "
             "--tolerance POINTS",
@@ -56,6 +59,65 @@ def _refuse_for_study(context: click.Context, against: str | None, *, named: dic
             raise click.UsageError(
                 f"--{option} has no effect here: the study's drops are compared with the interval at --alpha", context
             )
+
+
+_choice_options = option_group(
+    "choice",
+    ScoreChoice,
+    click.option(
+        "--variant",
+        "variants",
+        multiple=True,
+        help="Judge only this variant. Repeatable.  [default: every variant of the baseline]",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(("torch", "onnx")),
+        help="Judge only scores of this engine  [default: all in the baseline]",
+    ),
+    click.option(
+        "--against",
+        help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]",
+    ),
+    click.option(
+        "--other-model",
+        is_flag=True,
+        help="The baseline is of another checkpoint than FAMILY: compare the two all the same.",
+    ),
+)
+
+_limit_options = option_group(
+    "limits",
+    LimitOptions,
+    click.option(
+        "--tolerance",
+        multiple=True,
+        callback=_points,
+        metavar="[NAME=]POINTS",
+        help="A drop that is allowed, in hundredths.  [default: 0]",
+    ),
+    click.option(
+        "--detect",
+        multiple=True,
+        callback=_points,
+        metavar="[NAME=]POINTS",
+        help="A drop that has to be caught.  [default: tolerance + 2]",
+    ),
+    click.option(
+        "--alpha",
+        type=float,
+        default=0.05,
+        show_default=True,
+        help="Chance of failing an unchanged variant, over all its data sets.",
+    ),
+    click.option(
+        "--power",
+        type=float,
+        default=0.9,
+        show_default=True,
+        help="Confidence with which passing rules out the drop to be caught.",
+    ),
+)
 
 
 @click.command()
@@ -73,53 +135,8 @@ def _refuse_for_study(context: click.Context, against: str | None, *, named: dic
     show_default=True,
     help="FAMILY's own baseline; where the file is missing, FAMILY is measured into it first.",
 )
-@click.option(
-    "--variant",
-    "variants",
-    multiple=True,
-    help="Judge only this variant. Repeatable.  [default: every variant of the baseline]",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(("torch", "onnx")),
-    help="Judge only scores of this engine  [default: all in the baseline]",
-)
-@click.option(
-    "--against", help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]"
-)
-@click.option(
-    "--other-model",
-    is_flag=True,
-    help="The baseline is of another checkpoint than FAMILY: compare the two all the same.",
-)
-@click.option(
-    "--tolerance",
-    multiple=True,
-    callback=_points,
-    metavar="[NAME=]POINTS",
-    help="A drop that is allowed, in hundredths.  [default: 0]",
-)
-@click.option(
-    "--detect",
-    multiple=True,
-    callback=_points,
-    metavar="[NAME=]POINTS",
-    help="A drop that has to be caught.  [default: tolerance + 2]",
-)
-@click.option(
-    "--alpha",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="Chance of failing an unchanged variant, over all its data sets.",
-)
-@click.option(
-    "--power",
-    type=float,
-    default=0.9,
-    show_default=True,
-    help="Confidence with which passing rules out the drop to be caught.",
-)
+@_choice_options
+@_limit_options
 @dataset_option
 @columns_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparisons as a JSON document.")
@@ -129,14 +146,8 @@ def gate(
     family: Path,
     baseline: Path,
     measured: Path,
-    variants: tuple[str, ...],
-    engine: str | None,
-    against: str | None,
-    other_model: bool,
-    tolerance: tuple[float | None, dict[str, float]],
-    detect: tuple[float | None, dict[str, float]],
-    alpha: float,
-    power: float,
+    choice: ScoreChoice,
+    limits: LimitOptions,
     data: tuple[str, ...],
     columns: dict[str, str],
     as_json: bool,
@@ -145,33 +156,18 @@ def gate(
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    from profiles.accuracy.gate import FAIL, PASS
-    from profiles.accuracy.gate_run import (
-        GateRequest,
-        LimitOptions,
-        describe_measured,
-        is_study,
-        measure_like,
-        run_gate,
-    )  # numpy
-    from profiles.reports.sample_progress import SampleProgress
+    with needed_packages("trimoe gate"):
+        from profiles.accuracy.gate.compare import FAIL, PASS
+        from profiles.accuracy.gate.measure_like import measure_like
+        from profiles.accuracy.gate.run_gate import is_study, run_gate
+        from profiles.reports.gate_report import describe_measured, outcome_document, show_outcome
+        from profiles.reports.sample_progress import SampleProgress
 
     manifest = read_manifest(family)
     if is_study(baseline):
-        _refuse_for_study(context, against, named=tolerance[1])
-    options = LimitOptions(
-        tolerance=tolerance[0], tolerances=tolerance[1], detect=detect[0], detects=detect[1], alpha=alpha, power=power
-    )
+        _refuse_for_study(context, choice, limits)
     request = GateRequest(
-        family=family,
-        manifest=manifest,
-        baseline=baseline,
-        measured=measured,
-        variants=variants,
-        engine=engine,
-        against=against,
-        limits=options,
-        other_model=other_model,
+        family=family, manifest=manifest, baseline=baseline, measured=measured, choice=choice, limits=limits
     )
     if not measured.exists():
         measure_like(request, data, columns, SampleProgress(sys.stderr))
@@ -183,5 +179,9 @@ def gate(
     else:
         click.echo(describe_measured(measured), err=True)
     outcome = run_gate(request)
-    click.echo(json.dumps(outcome.document, indent=2) if as_json else outcome.text.rstrip("\n"))
+    click.echo(
+        json.dumps(outcome_document(outcome), indent=2)
+        if as_json
+        else show_outcome(outcome, width=terminal_width(sys.stdout)).rstrip("\n")
+    )
     context.exit(0 if outcome.verdict == PASS else 1 if outcome.verdict == FAIL else EXIT_UNKNOWN)

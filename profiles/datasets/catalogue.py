@@ -1,4 +1,7 @@
-"""The study's eight data sets: where they come from, how they are asked, which metric judges them."""
+"""The study's eight data sets: where they come from, how they are asked, which metric judges them.
+
+To add one: a module in `publishers/` that reads its publisher's files, and a row here.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +20,7 @@ from profiles.errors import DatasetError
 from profiles.metrics.catalogue import ANLS_STUDY, CIDER
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.exact import EXACT_MATCH
-from profiles.metrics.normalisation.cleanups import MOLMO, STRIP
+from profiles.metrics.normalisation.cleanup import MOLMO, STRIP
 from profiles.metrics.vqa import VQA_SCORE
 
 _SHORT, _LONG = 16, 64
@@ -27,7 +30,7 @@ _COCO = "images from https://cocodataset.org/#download (2014 Train/Val images)"
 def _settings(
     task: str, metric: str, style: str, fields: str = " {question}", *, cleanup: str = MOLMO, tokens: int = _SHORT
 ) -> Settings:
-    """Molmo names the style of the wanted answer before the question."""
+    """Molmo names the style of the wanted answer before the question (allenai/molmo, olmo/data/data_formatter.py)."""
     return Settings(task=task, metric=metric, cleanup=cleanup, prompt=f"{style}:{fields}", max_new_tokens=tokens)
 
 

@@ -1,4 +1,8 @@
-"""A data set from a folder of Hugging Face `datasets`: saved with `save_to_disk`, or parquet files."""
+"""A data set from a folder of Hugging Face `datasets`: saved with `save_to_disk`, or parquet files.
+
+The folder's format is that of `Dataset.save_to_disk` (https://huggingface.co/docs/datasets/process#save), the names of
+parquet files those that `push_to_hub` gives (`train-00000-of-00002.parquet`).
+"""
 
 import re
 from collections.abc import Mapping

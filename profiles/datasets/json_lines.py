@@ -21,7 +21,7 @@ from profiles.errors import DatasetError
 from profiles.metrics.catalogue import CIDER
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.exact import EXACT_MATCH
-from profiles.metrics.normalisation.cleanups import MOLMO, STRIP
+from profiles.metrics.normalisation.cleanup import MOLMO, STRIP
 from profiles.metrics.vqa import VQA_SCORE
 from profiles.sample import Sample
 from runtime.documents.checked_json import Node, parse_document

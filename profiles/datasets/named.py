@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from profiles.datasets.catalogue import LAYOUTS, load_layout
+from profiles.datasets.changes import Changes
 from profiles.datasets.dataset import Dataset
 from profiles.datasets.digits.dataset import DEMO_TASKS, demo_dataset
 from profiles.datasets.hugging_face import is_saved_folder, load_hugging_face
@@ -17,17 +18,6 @@ DEMO = "demo"
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names go into the names of files with results."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Changes:
-    """What a user sets for data sets by name, in place of their own settings."""
-
-    metrics: Mapping[str, str] = field(default_factory=dict)
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    max_new_tokens: int | None = None
-    limit: int | None = None
 
 
 def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:

@@ -16,16 +16,18 @@ WEIGHTS = "model.safetensors"
 def new_model(folder: Path) -> TrimoeMolmoeForCausalLM:
     """A model with random weights from the configuration in `folder`."""
     config = TrimoeMolmoeConfig.from_pretrained(folder)
-    return TrimoeMolmoeForCausalLM._from_config(config, experts_implementation="grouped_mm")
+    model: TrimoeMolmoeForCausalLM = TrimoeMolmoeForCausalLM._from_config(config, experts_implementation="grouped_mm")
+    return model
 
 
 def load_model(folder: Path) -> TrimoeMolmoeForCausalLM:
     """The trained model, float32, ready to predict."""
     config = TrimoeMolmoeConfig.from_pretrained(folder)
-    model = TrimoeMolmoeForCausalLM.from_pretrained(
+    model: TrimoeMolmoeForCausalLM = TrimoeMolmoeForCausalLM.from_pretrained(
         folder, config=config, dtype=torch.float32, experts_implementation="grouped_mm"
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

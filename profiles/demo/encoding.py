@@ -8,16 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from profiles.datasets.digits.scans import CELL
-from profiles.datasets.digits.tasks import COLUMNS, ROWS, Sample
+from profiles.datasets.digits.tasks import COLUMNS, ROWS, DrawnSample
 from profiles.demo.layout import CROP, PATCH
+
+Floats = npt.NDArray[np.float32]
 
 _CROP_STARTS = (0, CELL, 2 * CELL)
 _UNUSED = -100
+_MEAN: Floats = np.array(OPENAI_CLIP_MEAN, np.float32)
+_STD: Floats = np.array(OPENAI_CLIP_STD, np.float32)
 _OVERVIEW_PLACES = (2, 3, 5, 6)
 _CROP_PLACES = ((10, 11, 15, 16), (_UNUSED, 12, _UNUSED, 17), (_UNUSED, 13, _UNUSED, 18))
 """Position in the text of each pooled patch, the begin token included; the left half of a later crop repeats its
@@ -56,14 +61,14 @@ def prompt_text(question: str) -> str:
     return f" User: {question} Assistant:"
 
 
-def _patches(crops: np.ndarray) -> np.ndarray:
+def _patches(crops: Floats) -> Floats:
     """N × crop × crop × 3 to N × patches × (patch² · 3)."""
     side = CROP // PATCH
     split = crops.reshape(-1, side, PATCH, side, PATCH, 3)
     return split.transpose(0, 1, 3, 2, 4, 5).reshape(-1, side * side, PATCH * PATCH * 3)
 
 
-def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def encode_images(canvases: npt.NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """`images`, `image_masks` and `image_input_idx` of canvases, uint8, B × 16 × 32 × 3.
 
     Raises ValueError for canvases of another size.
@@ -74,7 +79,7 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
             f"canvases are {' × '.join(map(str, canvases.shape[1:]))}: the demo encodes {height} × {width} × 3"
         )
     count = len(canvases)
-    pixels = canvases.astype(np.float32) / 255
+    pixels: Floats = canvases.astype(np.float32) / np.float32(255)
     small = torch.nn.functional.interpolate(
         torch.from_numpy(pixels).permute(0, 3, 1, 2),
         size=(height // 2, width // 2),
@@ -82,11 +87,12 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
         antialias=True,
         align_corners=False,
     )
-    overview = np.zeros((count, CROP, CROP, 3), np.float32)
+    overview: Floats = np.zeros((count, CROP, CROP, 3), np.float32)
     overview[:, CROP // 4 : CROP // 4 + height // 2] = small.clip(0, 1).permute(0, 2, 3, 1).numpy()
-    views = [overview, *(pixels[:, :, start : start + CROP] for start in _CROP_STARTS)]
-    crops = np.stack(views, axis=1).reshape(-1, CROP, CROP, 3)
-    crops = (crops - np.array(OPENAI_CLIP_MEAN, np.float32)) / np.array(OPENAI_CLIP_STD, np.float32)
+    views = [overview]
+    views += [pixels[:, :, start : start + CROP] for start in _CROP_STARTS]
+    crops: Floats = np.stack(views, axis=1).reshape(-1, CROP, CROP, 3)
+    crops = (crops - _MEAN) / _STD
     images = torch.from_numpy(_patches(crops)).reshape(count, len(views), -1, PATCH * PATCH * 3)
     masks = torch.ones(count, len(views), images.shape[2])
     masks[:, -1] = -1
@@ -95,7 +101,7 @@ def encode_images(canvases: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 def encode_samples(
-    samples: Sequence[Sample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None
+    samples: Sequence[DrawnSample], tokenizer: PreTrainedTokenizerFast, texts: Sequence[str] | None = None
 ) -> Batch:
     """Questions followed by answers: `texts`, or each sample's own target."""
     answers = [sample.target for sample in samples] if texts is None else texts
@@ -112,7 +118,7 @@ def encode_samples(
         input_ids[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
         labels[row, start : len(tokens)] = tokens[start:]
-    images, image_masks, places = encode_images(np.stack([sample.image for sample in samples]))
+    images, image_masks, places = encode_images(np.stack([sample.pixels for sample in samples]))
     return Batch(
         input_ids=input_ids,
         attention_mask=mask,

@@ -14,14 +14,15 @@ import torch
 from profiles.datasets.digits.tasks import TASKS
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.layout import BLOCKS
-from profiles.demo.measuring import HALVES, Measurement
-from profiles.evidence.pruning_study import comparison, cross_dataset_analysis, merged_importance, recommendations
+from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
+from profiles.evidence.importance import comparison
+from profiles.evidence.merge import merged_importance
+from profiles.evidence.recommend import ANALYSIS_FILE, cross_dataset_analysis, recommendations
 
 _log = logging.getLogger(__name__)
 
 CALIBRATION_SEED = 11
 SAMPLES_PER_HALF = 150
-BOTH_HALVES = "+".join(HALVES)
 
 
 def measure_task(measurement: Measurement) -> dict[str, Any]:
@@ -57,8 +58,8 @@ def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "layer_importance_scores_full.json": merged,
         "layer_importance_scores_simple.json": merged["scores"],
-        "cross_dataset_analysis.json": analysis,
-        "pruning_recommendations.json": recommendations(analysis),
+        ANALYSIS_FILE: analysis,
+        "pruning_recommendations.json": recommendations(analysis, blocks=BLOCKS),
     }
 
 

@@ -9,12 +9,15 @@ from profiles.datasets.digits.tasks import make_samples
 from profiles.demo.layout import BLOCKS
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
-from profiles.evidence.beam_search import Removed, beam_search
+from profiles.evidence.beam_search import Removed, Subject, search_results
+from profiles.evidence.importance import sensitivity
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 HALVES = {"train": "calibration-a", "validation": "calibration-b"}
 """A pruning study compares two splits: here they are two halves of the calibration images, neither of which made
 gradients."""
+
+BOTH_HALVES = "+".join(HALVES)
 
 BEAM_WIDTH = 3
 MOST_REMOVED = 4
@@ -59,38 +62,18 @@ class Measurement:
 
     def sensitivity(self, block: int, half: str) -> dict[str, Any]:
         """The document `sensitivity_block_<i>.json` of one half."""
-        baseline, ablated = self.halves(())[half], self.halves((block,))[half]
-        return {
-            "block_idx": block,
-            "baseline_accuracy": baseline,
-            "ablated_accuracy": ablated,
-            "importance_score": baseline - ablated,
-            "num_samples": self.count,
-            "dataset_name": self.task,
-            "split": half,
-        }
+        return sensitivity(
+            block,
+            baseline=self.halves(())[half],
+            ablated=self.halves((block,))[half],
+            samples=self.count,
+            dataset=self.task,
+            split=half,
+        )
 
     def search(self) -> dict[str, Any]:
         """The document `exp3_accuracy_sensitivity_v2_results.json`: a beam search over both halves."""
-        baseline = self.accuracy(())
-        steps = beam_search(self.accuracy, blocks=BLOCKS, width=BEAM_WIDTH, most_removed=MOST_REMOVED)
-        rows = [
-            {
-                "step": entry.step,
-                "removed_block_indices": list(entry.removed),
-                "accuracy": entry.accuracy,
-                "accuracy_drop": baseline - entry.accuracy,
-            }
-            for entry in steps
-        ]
-        return {
-            "dataset_name": self.task,
-            "split": "+".join(HALVES),
-            "metric": METRICS[self.task],
-            "num_samples": self.count * len(HALVES),
-            "num_total_blocks": BLOCKS,
-            "beam_width": BEAM_WIDTH,
-            "max_blocks_removed": MOST_REMOVED,
-            "baseline_accuracy": baseline,
-            "summary": rows,
-        }
+        subject = Subject(
+            dataset=self.task, split=BOTH_HALVES, samples=self.count * len(HALVES), metric=METRICS[self.task]
+        )
+        return search_results(self.accuracy, subject, blocks=BLOCKS, width=BEAM_WIDTH, most_removed=MOST_REMOVED)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from profiles.datasets.digits.tasks import Sample
+from profiles.datasets.digits.tasks import DrawnSample
 from profiles.demo.cutting import with_top_k, without_blocks
 from profiles.demo.encoding import Batch, encode_samples
 from profiles.demo.layout import BLOCKS
@@ -57,7 +57,7 @@ class Examinee:
         self,
         model: TrimoeMolmoeForCausalLM,
         tokenizer: PreTrainedTokenizerFast,
-        samples: Sequence[Sample],
+        samples: Sequence[DrawnSample],
         *,
         longest: int,
     ) -> None:
@@ -66,7 +66,7 @@ class Examinee:
         self._recording = self._record()
         self._kept: dict[tuple[int, ...], tuple[torch.Tensor, ...]] = {}
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def answers(self, cut: Cut = WHOLE) -> tuple[str, ...]:
         """The text generated for each sample, without special tokens."""
         with with_top_k(self._model, cut.top_k):
@@ -82,7 +82,7 @@ class Examinee:
                 self._continue(open_rows, rows)
         return tuple(text.strip() for text in self._tokenizer.batch_decode(rows, skip_special_tokens=True))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _record(self) -> _Recording:
         states: list[torch.Tensor] = []
         arguments: dict[str, Any] = {}

@@ -63,7 +63,7 @@ def build_tokenizer(embedding_size: int) -> PreTrainedTokenizerFast:
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
     """Number of ids up to and including the end token: MolmoE's `vocab_size`."""
-    return tokenizer.eos_token_id + 1
+    return int(tokenizer.eos_token_id) + 1
 
 
 def save_tokenizer(folder: Path, embedding_size: int) -> PreTrainedTokenizerFast:

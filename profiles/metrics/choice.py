@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from profiles.metrics.normalisation.editing import edit_distance
+from rapidfuzz.distance import Levenshtein
 
 MULTIPLE_CHOICE = "mc/molmo"
 
@@ -12,9 +12,10 @@ def choose_option(prediction: str, options: Sequence[str]) -> int:
 
     1. The option equal to the prediction.
     2. The only option that contains the prediction.
-    3. The option at the least edit distance, the first among equals.
+    3. The option at the least edit distance (Levenshtein, 1966), the first among equals.
 
-    Raises ValueError when there are no options or two are equal.
+    As Molmo's evaluation chooses (allenai/molmo, olmo/eval/vqa.py). Raises ValueError when there are no options or two
+    are equal.
     """
     text = prediction.lower().strip()
     names = [option.lower().strip() for option in options]
@@ -25,7 +26,7 @@ def choose_option(prediction: str, options: Sequence[str]) -> int:
     containing = [index for index, name in enumerate(names) if text in name]
     if len(containing) == 1:
         return containing[0]
-    return min(range(len(names)), key=lambda index: edit_distance(names[index], text))
+    return min(range(len(names)), key=lambda index: Levenshtein.distance(names[index], text))
 
 
 def multiple_choice(options: Sequence[str], answer_index: int, prediction: str) -> float:

@@ -14,11 +14,11 @@ def choose_option_study(prediction: str, options: Sequence[str]) -> int:
     """Index of the option that a prediction picks.
 
     1. The first letter A–Z with no letter, digit or underscore beside it, in the text in upper case, is the option of
-    that place: the article
-       in "it is a dog" picks the first option, and "I'm sure" the ninth.
+       that place: the article in "it is a dog" picks the first option, and "I'm sure" the ninth.
     2. There is none, or too few options for it: as `choose_option`, even when a later letter would do.
 
-    Raises ValueError as `choose_option` does, but only where that decides.
+    As the evaluation code of the pruning study of MolmoE-1B chooses. Raises ValueError as `choose_option` does, but
+    only where that decides.
     """
     found = _LONE_LETTER.search(prediction.strip().upper())
     place = ord(found.group()) - ord("A") if found else len(options)

@@ -24,6 +24,9 @@ class _Vector:
 def cider_scores(references: Sequence[Sequence[str]], predictions: Sequence[str]) -> tuple[float, ...]:
     """The CIDEr-D of each prediction, 0–10; the corpus score is their mean.
 
+    Vedantam et al., CIDEr: Consensus-based Image Description Evaluation, 2015, as in pycocoevalcap
+    (pycocoevalcap/cider/cider_scorer.py of tylin/coco-caption), which counts bigrams for a caption's length.
+
     Captions are texts of words between white space. Document frequencies are counted over all references given, one
     document an image, so a corpus of one image scores 0. Raises ValueError when the numbers differ or an image has no
     reference.

@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 
-from profiles.metrics.normalisation.vqa_words import NUMBERS
+from profiles.metrics.normalisation.vqa_v2 import NUMBERS
 
 EXACT_MATCH_STUDY = "em/study"
 EXACT_MATCH_COUNTS = "em/counts"
 
 
 def exact_match_study(answers: Sequence[str], prediction: str) -> float:
-    """1.0 when the prediction is one of the answers, case and outer white space ignored. Raises ValueError without
-    answers."""
+    """1.0 when the prediction is one of the answers, case and outer white space ignored, as in the evaluation code of
+    the pruning study of MolmoE-1B. Raises ValueError without answers."""
     _check(answers)
     return float(_plain(prediction) in [_plain(answer) for answer in answers])
 
 
 def exact_match_counts(answers: Sequence[str], prediction: str) -> float:
     """As `exact_match_study`, with the number words none and zero to ten taken as digits and a final period ignored, on
-    both sides."""
+    both sides: trimoe's own definition for counts, with the number words of VQA-v2. Raises ValueError without
+    answers."""
     _check(answers)
     return float(_count(prediction) in [_count(answer) for answer in answers])
 

@@ -4,14 +4,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from profiles.metrics.normalisation.vqa_words import (
-    ARTICLES,
-    CONTRACTIONS,
-    NUMBERS,
-    PERIOD,
-    PERIODS_REMOVED,
-    PUNCTUATION,
-)
+from profiles.metrics.normalisation.vqa_v2 import normalize_words, strip_punctuation
 
 VQA_SCORE_TEXTVQA = "vqa_score/lmms-textvqa"
 VQA_SCORE_VQAV2 = "vqa_score/lmms-vqav2"
@@ -21,26 +14,19 @@ _COMMAS_IN_NUMBER = re.compile(r"\d,+\d")
 
 def normalize_textvqa(text: str) -> str:
     """The answer as lmms-eval's text-vqa compares it: `,` and `?` are deleted and `'s` is split off before the rules of
-    VQA-v2."""
+    VQA-v2 (EvolvingLMMs-Lab/lmms-eval, lmms_eval/tasks/_task_utils/vqa_eval_metric.py)."""
     text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
     return normalize_vqav2(text.strip())
 
 
 def normalize_vqav2(text: str) -> str:
-    """The answer as lmms-eval's vqa-v2 compares it.
+    """The answer as lmms-eval's vqa-v2 compares it (EvolvingLMMs-Lab/lmms-eval, lmms_eval/tasks/vqav2/utils.py).
 
     As Molmo's `normalize_answer`, but several commas inside a number count as one, and the text is put in lower case at
     the end.
     """
     text = text.replace("\n", " ").replace("\t", " ").strip()
-    delete_all = _COMMAS_IN_NUMBER.search(text) is not None
-    stripped = text
-    for mark in PUNCTUATION:
-        delete = delete_all or f"{mark} " in text or f" {mark}" in text
-        stripped = stripped.replace(mark, "" if delete else " ")
-    stripped = PERIOD.sub("", stripped, count=PERIODS_REMOVED)
-    words = [NUMBERS.get(word, word) for word in stripped.lower().split()]
-    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+    return normalize_words(strip_punctuation(text, delete_all=_COMMAS_IN_NUMBER.search(text) is not None).lower())
 
 
 def vqa_score_textvqa(answers: Sequence[str], prediction: str) -> float:
@@ -56,8 +42,11 @@ def vqa_score_vqav2(answers: Sequence[str], prediction: str) -> float:
 
 
 def _leave_one_out(answers: Sequence[str], prediction: str, normalize: Callable[[str], str]) -> float:
-    """Each subset lacks one answer: a matching one in `matches` of the subsets, another one in the rest. One answer
-    alone scores 0."""
+    """The score of visualqa.org (GT-Vision-Lab/VQA, PythonEvaluationTools/vqaEvaluation/vqaEval.py).
+
+    Each subset lacks one answer: a matching one in `matches` of the subsets, another one in the rest. One answer
+    alone scores 0.
+    """
     if isinstance(answers, str) or not answers:
         raise ValueError(f"vqa_score needs a list of answers: got {answers!r}")
     wanted = normalize(prediction)

@@ -3,24 +3,35 @@
 from collections.abc import Sequence
 from typing import Any
 
-from profiles.accuracy.gate import FAIL, PASS, Comparison, worst_verdict
+from profiles.accuracy.gate.compare import FAIL, PASS, Comparison, worst_verdict
 from profiles.reports.score_table import points
+from runtime.text.tables import Column, show_table
+from runtime.text.terminal import wrapped
+
+COLUMNS = (
+    Column(head="data set"),
+    Column(head="base", right=True),
+    Column(head="now", right=True),
+    Column(head="change", right=True),
+    Column(head="at worst", right=True),
+    Column(head="p", right=True),
+    Column(head="verdict", wraps=True),
+)
 
 
-def show_comparisons(title: str, comparisons: Sequence[Comparison]) -> str:
-    """Task types apart, a line a data set, in points; then the verdict with the data set that decides."""
-    lines = [title, f"  {'data set':<15} {'base':>6} {'now':>6} {'change':>7} {'at worst':>8} {'p':>7}  verdict"]
-    for task in dict.fromkeys(one.task for one in comparisons):
-        lines.append(f" {task}")
-        lines += [_line(one) for one in comparisons if one.task == task]
-    lines.append(f"  {decided(comparisons)}")
-    return "\n".join(lines) + "\n"
+def show_comparisons(title: str, comparisons: Sequence[Comparison], *, width: int | None) -> str:
+    """Task types apart, a row a data set, in points; then the verdict with the data set that decides. Lines have at
+    most `width` columns (None: nothing is wrapped)."""
+    tasks = list(dict.fromkeys(one.task for one in comparisons))
+    ordered = sorted(comparisons, key=lambda one: tasks.index(one.task))
+    table = show_table(COLUMNS, [_row(one) for one in ordered], width=width, groups=[one.task for one in ordered])
+    return "\n".join([*wrapped(title, width), table, *wrapped(decided(comparisons), width)]) + "\n"
 
 
-def _line(one: Comparison) -> str:
+def _row(one: Comparison) -> tuple[str, ...]:
     verdict = f"too few, {one.needed} needed" if one.needed is not None else one.verdict
-    scores = f"{points(one.baseline):>6} {points(one.measured):>6} {100 * one.change:>+7.1f} {100 * one.worst:>+8.1f}"
-    return f"  {one.dataset:<15} {scores} {one.p:>7.3g}  {verdict}"
+    changes = (f"{100 * one.change:+.1f}", f"{100 * one.worst:+.1f}")
+    return (one.dataset, points(one.baseline), points(one.measured), *changes, f"{one.p:.3g}", verdict)
 
 
 def decided(comparisons: Sequence[Comparison]) -> str:

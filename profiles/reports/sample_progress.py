@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from runtime.text.progress_line import ProgressLine
+
 _REDRAW_S = 0.2
 _LINE_S = 15.0
 
@@ -16,8 +18,7 @@ class SampleProgress:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to `stream`."""
-        self._stream, self._clock = stream, clock
-        self._terminal = stream.isatty()
+        self._line, self._clock = ProgressLine(stream), clock
         self._name, self._total, self._kept, self._done = "", 0, 0, 0
         self._began = self._shown = 0.0
 
@@ -29,7 +30,7 @@ class SampleProgress:
     def advance(self, count: int) -> None:
         """`count` more samples are answered."""
         self._done += count
-        if self._clock() - self._shown >= (_REDRAW_S if self._terminal else _LINE_S):
+        if self._clock() - self._shown >= (_REDRAW_S if self._line.on_terminal else _LINE_S):
             self._show(last=False)
 
     def end(self) -> None:
@@ -48,5 +49,7 @@ class SampleProgress:
             parts.append(f"{rate:.1f} samples/s")
         parts.append(f"{elapsed:.0f} s" if last else f"{left / rate:.0f} s left" if rate > 0 else "…")
         text = ", ".join(parts)
-        self._stream.write(f"\r\x1b[K{text}" + ("\n" if last else "") if self._terminal else f"{text}\n")
-        self._stream.flush()
+        if last or not self._line.on_terminal:
+            self._line.finish(text)
+        else:
+            self._line.draw(text)

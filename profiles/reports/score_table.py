@@ -4,25 +4,32 @@ from collections.abc import Sequence
 
 from runtime.documents.baseline import Baseline, ScoreRecord
 from runtime.documents.manifest import Manifest, VariantRecord
+from runtime.text.tables import Column, show_table
+
+COLUMNS = (
+    Column(head="variant"),
+    Column(head="engine"),
+    Column(head="dtype"),
+    Column(head="data set"),
+    Column(head="score", right=True),
+    Column(head="interval"),
+    Column(head="samples", right=True),
+)
 
 
-def show_scores(baseline: Baseline) -> str:
-    """One line a score, task types apart, at most 80 columns for names of ordinary length; scores in points
-    (hundredths)."""
-    lines = []
+def show_scores(baseline: Baseline, *, width: int | None) -> str:
+    """One row a score, task types apart, in lines of at most `width` columns (None: nothing is wrapped); scores in
+    points (hundredths)."""
     tasks = list(dict.fromkeys(score.dataset.task for score in baseline.scores))
-    for task in tasks:
-        lines.append(task)
-        for score in baseline.scores:
-            if score.dataset.task == task:
-                lines.append(_line(score))
-    return "\n".join(lines) + "\n"
+    scores = sorted(baseline.scores, key=lambda score: tasks.index(score.dataset.task))
+    groups = [score.dataset.task for score in scores]
+    return show_table(COLUMNS, [_row(score) for score in scores], width=width, groups=groups) + "\n"
 
 
-def _line(score: ScoreRecord) -> str:
+def _row(score: ScoreRecord) -> tuple[str, ...]:
     interval = f"[{points(score.interval.low)}, {points(score.interval.high)}]"
-    name = f"  {score.variant:<14} {score.engine:<5} {score.dtype:<8} {score.dataset.name:<15}"
-    return f"{name} {points(score.score):>6} {interval:<16} n={score.dataset.samples}"
+    form = (score.variant, score.engine, score.dtype, score.dataset.name)
+    return (*form, points(score.score), interval, str(score.dataset.samples))
 
 
 def points(value: float) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from runtime.errors import DocumentError
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 64
+MAX_DIGITS = 1000  # of an integer; Python itself converts no more than 4300
 _SHOWN = 40
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -59,9 +61,9 @@ class Node:
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             self._expect("an integer")
         if minimum is not None and self.value < minimum:
-            self.fail(f"{self.value} is below the least allowed, {minimum}")
+            self.fail(f"{shorten(str(self.value))} is below the least allowed, {minimum}")
         if maximum is not None and self.value > maximum:
-            self.fail(f"{self.value} is above the greatest allowed, {maximum}")
+            self.fail(f"{shorten(str(self.value))} is above the greatest allowed, {maximum}")
         return self.value
 
     def number(self) -> float:
@@ -184,32 +186,16 @@ def parse_document(data: bytes, *, file: str) -> Node:
     except UnicodeDecodeError as error:
         raise DocumentError(f"{file}: byte {error.start}: not UTF-8 text") from error
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in seen:
-                raise DocumentError(f"{file}: the key {quote(key)} occurs twice in one object")
-            seen[key] = value
-        return seen
-
-    def refuse_constant(name: str) -> NoReturn:
-        raise DocumentError(f"{file}: {name} is not a JSON number")
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        if not math.isfinite(number):
-            raise DocumentError(f"{file}: the number {digits[:_SHOWN]} is too large")
-        return number
-
+    faults: list[_Fault] = []
     try:
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_float=finite)
+        value = json.loads(text, **_hooks(faults))
     except json.JSONDecodeError as error:
         raise DocumentError(f"{file}: line {error.lineno} column {error.colno}: {error.msg}") from error
     except RecursionError as error:
         raise DocumentError(f"{file}: nested too deeply: more than {MAX_NESTING} levels") from error
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise DocumentError(f"{file}: {error}") from error
     _check_nesting(value, file)
+    if faults:
+        _raise_first_fault(value, file, "")
     if (
         _SURROGATE.search(text) is not None
     ):  # a pair is one character; half of one is no text and could not be written again
@@ -220,6 +206,55 @@ def parse_document(data: bytes, *, file: str) -> Node:
                 f"{file}: a string holds half of a surrogate pair, {error.object[error.start]!a}"
             ) from error
     return Node(value=value, file=file)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Fault:
+    """Stands in a parsed document where something was that JSON or trimoe does not allow, until its place is known."""
+
+    message: str
+
+
+def _hooks(faults: list[_Fault]) -> dict[str, Any]:
+    """The hooks of json.loads that put a fault, also added to `faults`, in the place of what is refused."""
+
+    def fault(message: str) -> _Fault:
+        faults.append(_Fault(message))
+        return faults[-1]
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Fault:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        return fault(f"the key {quote(twice)} occurs twice in one object")
+
+    def integer(digits: str) -> int | _Fault:
+        return int(digits) if len(digits) <= MAX_DIGITS else fault(f"a number of {len(digits)} digits is too large")
+
+    def finite(digits: str) -> float | _Fault:
+        number = float(digits)
+        return number if math.isfinite(number) else fault(f"the number {shorten(digits)} is too large")
+
+    return {
+        "object_pairs_hook": unique,
+        "parse_constant": lambda name: fault(f"{name} is not a JSON number"),
+        "parse_int": integer,
+        "parse_float": finite,
+    }
+
+
+def _raise_first_fault(value: Any, file: str, place: str) -> None:
+    """Raise DocumentError for the first fault in the document, naming its place; nothing where there is none."""
+    if isinstance(value, _Fault):
+        Node(value=None, file=file, place=place).fail(value.message)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            named = f".{key}" if key.isidentifier() and len(key) <= _SHOWN else f"[{quote(key)}]"
+            _raise_first_fault(item, file, (place + named).lstrip("."))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _raise_first_fault(item, file, f"{place}[{i}]")
 
 
 def _check_nesting(value: Any, file: str) -> None:

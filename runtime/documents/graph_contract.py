@@ -1,4 +1,5 @@
-"""What the graphs of a family and those who run them agree on: names of inputs and outputs, and metadata."""
+"""What the graphs of a family and those who run them agree on: names of inputs, outputs and what goes on inside, and
+metadata."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +9,23 @@ from runtime.errors import VerificationError
 # Inputs and outputs, as onnxruntime-genai names them.
 INPUT_IDS, INPUTS_EMBEDS, ATTENTION_MASK, LOGITS = "input_ids", "inputs_embeds", "attention_mask", "logits"
 PAST, PRESENT = "past_key_values.", "present."  # followed by "<layer>.key" or "<layer>.value"
+FIRST_LOGITS = "first_logits_position"  # optional, of a decoder: of the new tokens, the first whose logits are wanted
 IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
 
 # Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
 LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"
 TRIMOE_VERSION, ARCHITECTURE, SOURCE_DIGEST = "trimoe.version", "trimoe.family", "trimoe.source_digest"
+
+
+def hidden_name(layer: int) -> str:
+    """The name of a layer's output in a decoder graph: the residual stream behind it, [batch, sequence, hidden]."""
+    return f"layers.{layer}/output_norm:3"
+
+
+def scores_name(layer: int) -> str:
+    """The name of a layer's router scores in a decoder graph: [batch · sequence, experts]."""
+    return f"layers.{layer}/router:0"
 
 
 def check_metadata(graph: Path, found: Mapping[str, str], expected: Mapping[str, str | None], *, source: str) -> None:

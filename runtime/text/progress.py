@@ -1,4 +1,4 @@
-"""How long-running work reports what it has done: a seam with a silent implementation."""
+"""How long-running work reports what it has done: a protocol and its silent implementation."""
 
 from typing import Protocol
 

@@ -133,6 +133,45 @@ def test_a_system_error_that_nothing_mapped_is_one_line(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (1, f"Error: {tmp_path}: Permission denied\n")
 
 
+HOSTILE = "a\nname\r\x1b[2J\u2028\udcff"
+SHOWN = r"a\nname\r\x1b[2J\u2028\udcff"
+LIBRARY = (
+    "cannot run\n  the node\nException raised from x at ../c10/x.cpp:1 (most recent call first):\nframe #0: c10::E()"
+)
+
+
+def with_note(error: TrimoeError) -> TrimoeError:
+    error.add_note(f"{HOSTILE}: kept for the next run")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TrimoeError(f"{HOSTILE}/config.json: cannot be read"), f"{SHOWN}/config.json: cannot be read"),
+        (TrimoeError(LIBRARY), r"cannot run\n  the node"),
+        (with_note(TrimoeError("the disk is full")), f"the disk is full; {SHOWN}: kept for the next run"),
+        (click.ClickException(f"{HOSTILE}: {LIBRARY}"), rf"{SHOWN}: cannot run\n  the node"),
+        (OSError(errno.EACCES, "Permission denied", HOSTILE), f"{SHOWN}: Permission denied"),
+        (TrimoeError(f"tensor {'x' * 100_000}: is missing"), f"tensor {'x' * 80}…{'x' * 78}: is missing"),
+    ],
+)
+def test_an_error_is_one_line_whatever_is_in_it(error: Exception, said: str) -> None:
+    result = invoke(fail_with(error))
+    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
+
+
+def test_a_usage_error_is_one_line_below_the_usage() -> None:
+    result = invoke(fail_with(click.UsageError(f"{HOSTILE} is no number")))
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1] == f"Error: {SHOWN} is no number"
+    assert "Usage: trimoe some" in result.output
+    for arguments in ([f"--{HOSTILE}"], [HOSTILE]):
+        refused = CliRunner().invoke(main, arguments)
+        assert refused.exit_code == 2
+        assert r"a\nname" in refused.output.splitlines()[-1]
+
+
 def trimoe_with(body: str) -> list[str]:
     """A process that runs a command of this body through the real entry."""
     code = f"import click\nfrom runtime.cli import Commands\ndef run(): {body}\ngroup = Commands('trimoe')\n"

@@ -1,6 +1,6 @@
 """AnswerSettings of an evaluation that never was, for tests of the files that begin with them."""
 
-from profiles.accuracy.journal import AnswerSettings
+from profiles.accuracy.evaluation.journal import AnswerSettings
 from runtime.documents.baseline import DatasetRecord, DecodingRecord, DefinitionRecord, FamilyRecord
 
 ANSWER_SETTINGS = AnswerSettings(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from profiles.accuracy.engine import Request
+from profiles.accuracy.answerer import Question
 
 
 @dataclass
@@ -21,14 +21,14 @@ class EchoEngine:
     def software(self) -> Mapping[str, str]:
         return {"echo": self.version}
 
-    def generate(
-        self, requests: Sequence[Request], *, max_new_tokens: int, following: Sequence[Request] = ()
+    def answer(
+        self, questions: Sequence[Question], *, max_new_tokens: int, following: Sequence[Question] = ()
     ) -> list[str]:
         if self.limit is not None and len(self.batches) >= self.limit:
             raise KeyboardInterrupt
-        self.batches.append(len(requests))
+        self.batches.append(len(questions))
         self.following.append(len(following))
-        return [self.reply(request.prompt)[:max_new_tokens] for request in requests]
+        return [self.reply(question.prompt)[:max_new_tokens] for question in questions]
 
     def close(self) -> None:
         pass

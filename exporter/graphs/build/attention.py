@@ -5,7 +5,7 @@ from math import sqrt
 
 import onnx_ir as ir
 
-from exporter.architectures.decoder_parts import DecoderLayout
+from exporter.architectures.decoder_tensors import DecoderTensors
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from runtime.documents.graph_contract import PAST
@@ -45,7 +45,7 @@ def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: st
 
 def add_attention(
     graph: GraphBuilder,
-    layout: DecoderLayout,
+    layout: DecoderTensors,
     spec: DecoderSpec,
     block: BlockSpec,
     normed: ir.Value,
@@ -86,7 +86,7 @@ def add_attention(
 
 
 def _heads(
-    graph: GraphBuilder, layout: DecoderLayout, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
+    graph: GraphBuilder, layout: DecoderTensors, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
 ) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
     """Query, key and value as attention takes them: packed when nothing happens in between, else split, normed and
     clipped."""

@@ -11,9 +11,7 @@ from exporter.graphs.build.feed_forward import add_dense, add_experts
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 from exporter.graphs.weights.stored_tensor import StoredTensor
-from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PRESENT
-
-FIRST_LOGITS = "first_logits_position"
+from runtime.documents.graph_contract import ATTENTION_MASK, FIRST_LOGITS, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PRESENT
 
 
 def build_decoder(

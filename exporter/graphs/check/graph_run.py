@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from exporter.graphs.check.upcast import upcast_to_float32
 from exporter.graphs.weights.precision import Precision
-from runtime.documents.graph_contract import ATTENTION_MASK, IMAGE_FEATURES, IMAGE_INPUT_IDX, INPUT_IDS, LOGITS
-from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_outputs
+from runtime.documents.family_layout import EMBEDDINGS, VISION
+from runtime.documents.graph_contract import ATTENTION_MASK, IMAGE_FEATURES, INPUT_IDS, LOGITS, hidden_name, scores_name
+from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import STEPS, last_rows
 from runtime.engines.onnx.session import open_session
-from runtime.engines.onnx.shared_graphs import PIXELS
+from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
 
 GREEDY_TOKENS = 128
 UPCAST_TOKENS = STEPS + 1  # what a self-test reads: each token upcasts all weights once more
@@ -79,21 +80,13 @@ def read_prompts(
     """The prompts, by way of the shared graphs where there are any."""
     if embeddings is None:
         return Prompts(inputs=inputs, features=None, values=inputs[INPUT_IDS], embed=None)
-    session, features = open_graph(embeddings, precision, threads=threads), {}
-    if vision is not None:
-        images = {name: inputs[name] for name in PIXELS}
-        features = {
-            IMAGE_FEATURES: open_graph(vision, precision, threads=threads).run(None, images)[0],
-            IMAGE_INPUT_IDX: inputs[IMAGE_INPUT_IDX],
-        }
-    none = {name: value[:1, :0] for name, value in features.items()}
-
-    def embed(ids: Array) -> Array:
-        embedded: Array = session.run(None, {INPUT_IDS: ids, **none})[0]
-        return embedded
-
-    values = session.run(None, {INPUT_IDS: inputs[INPUT_IDS], **features})[0]
-    return Prompts(inputs=inputs, features=features.get(IMAGE_FEATURES), values=values, embed=embed)
+    shared = SharedGraphs(
+        embeddings=SharedGraph(open_graph(embeddings, precision, threads=threads), EMBEDDINGS),
+        vision=None if vision is None else SharedGraph(open_graph(vision, precision, threads=threads), VISION),
+    )
+    features = shared.features(inputs)
+    values = shared.embed(inputs[INPUT_IDS], features)
+    return Prompts(inputs=inputs, features=features.get(IMAGE_FEATURES), values=values, embed=shared.embed)
 
 
 def run_decoder(

@@ -123,7 +123,9 @@ class RebuiltGraphs:
         if self._tensors is None:
             self._tensors = _source_tensors(self.folder)
         tensors = self._tensors
-        known = Checkpoint(folder=self.folder, config=document, config_sha256="", tensors=tensors, files=(), carried=())
+        known = Checkpoint(
+            folder=self.folder, config=document, config_sha256="", tensors=tensors, files=(), auxiliary=()
+        )
         return known, config
 
     def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:

@@ -169,7 +169,7 @@ class _Block:
         kernels take them."""
         gates, ups, downs = (
             [self._expert(expert, projection) for expert in range(count)]
-            for projection in self.architecture.expert_projections
+            for projection in self.architecture.tensors.expert_projections
         )
         if self.precision.bits is None:
             yield from self._tiled_experts(gates, ups, downs)
@@ -213,4 +213,4 @@ class _Block:
             yield from _quantised(f"{self.prefix}experts.{name}", rows, how, packed=packed, scales=scales)
 
     def _expert(self, expert: int, projection: str) -> TensorRecord:
-        return self.block.tensors[f"{self.architecture.experts_prefix}{expert}.{projection}.weight"]
+        return self.block.tensors[f"{self.architecture.tensors.experts_prefix}{expert}.{projection}.weight"]

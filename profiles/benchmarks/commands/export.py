@@ -10,7 +10,7 @@ from profiles.benchmarks.export import bench_export as measure
 from runtime.documents.checked_json import dump_document
 
 
-@click.command("export")
+@click.command("export", short_help="An export against cp and sha256sum.")
 @click.argument("checkpoints", metavar="CHECKPOINT...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--scratch",
@@ -30,7 +30,7 @@ def bench_export(checkpoints: tuple[Path, ...], scratch: Path, rounds: int, as_j
     """Measure the export of each CHECKPOINT (5 depths × 3 top_k, no logit check) against cp + sha256sum of the same
     unique bytes.
 
-    Exits with 1 when a limit is passed: wall time 1.3 times, peak memory 200 MB, disk 1.02 times the unique tensor
+    Exits with 1 when a limit is exceeded: wall time 1.3 times, peak memory 200 MB, disk 1.02 times the unique tensor
     bytes.
     """
     found = [
@@ -65,7 +65,7 @@ def _table(bench: ExportBench) -> str:
 
 def _verdict(value: float, limit: float) -> str:
     shown = f"{value:.3f}" if limit < 10 else f"{value:.0f}"
-    return f"{shown:>6}  (limit {limit:g}: {'kept' if value <= limit else 'PASSED'})"
+    return f"{shown:>6}  (limit {limit:g}: {'kept' if value <= limit else 'EXCEEDED'})"
 
 
 def _document(bench: ExportBench) -> dict[str, object]:

@@ -3,15 +3,20 @@ weights."""
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from profiles.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
+
+if TYPE_CHECKING:
+    from profiles.benchmarks.onnx import OnnxBench
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
-@click.command("onnx")
+@click.command("onnx", short_help="Graphs against transformers and mobius-onnx.")
 @click.argument("checkpoint", type=FOLDER)
 @click.option(
     "--scratch",
@@ -34,37 +39,43 @@ def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_js
 
     Exits with 1 when a target is missed. mobius-onnx is compared with where it is installed.
     """
-    from profiles.benchmarks.onnx import bench_onnx as measure  # imports torch and onnxruntime
+    with needed_packages("this benchmark"):
+        from profiles.benchmarks.onnx import bench_onnx as measure
 
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bench-onnx-") as folder:
         bench = measure(
             checkpoint, Path(folder), rounds=rounds, threads=threads, say=lambda line: click.echo(line, err=True)
         )
     if as_json:
-        figures = [{"name": f.name, "value": f.value, "target": f.target, "met": f.met} for f in bench.figures]
-        medians = [
-            {"contender": name, "k": k, "prefill_ms": pre, "decode_ms": dec}
-            for (name, k), (pre, dec) in bench.medians.items()
-        ]
-        document = {
-            "threads": bench.threads,
-            "rounds": bench.rounds,
-            "read_bytes_per_s": bench.read_bandwidth,
-            "figures": figures,
-            "medians": medians,
-        }
-        click.echo(dump_document(document).decode(), nl=False)
+        click.echo(dump_document(_document(bench)).decode(), nl=False)
     else:
-        click.echo(
-            f"{'median of ' + str(bench.rounds) + ', ' + str(bench.threads) + ' threads':<34}"
-            f"{'prefill 512':>14}{'per token':>14}"
-        )
-        for (name, k), (prefill_ms, decode_ms) in bench.medians.items():
-            click.echo(f"{name + ', k ' + str(k):<34}{prefill_ms:>11.1f} ms{decode_ms:>11.2f} ms")
-        click.echo(f"{'reading memory':<34}{bench.read_bandwidth / 1e9:>21.1f} GB/s")
-        click.echo(f"\n{'ratio':<44}{'measured':>14}{'target':>10}")
-        for figure in bench.figures:
-            verdict = "skipped" if figure.met is None else "met" if figure.met else "MISSED"
-            click.echo(f"{figure.name:<44}{figure.value:>14}{figure.target:>10}  {verdict}")
+        click.echo(_table(bench))
     if any(figure.met is False for figure in bench.figures):
         click.get_current_context().exit(1)
+
+
+def _document(bench: "OnnxBench") -> dict[str, Any]:
+    return {
+        "threads": bench.threads,
+        "rounds": bench.rounds,
+        "read_bytes_per_s": bench.read_bandwidth,
+        "figures": [{"name": f.name, "value": f.value, "target": f.target, "met": f.met} for f in bench.figures],
+        "medians": [
+            {"contender": name, "k": k, "prefill_ms": prefill_ms, "decode_ms": decode_ms}
+            for (name, k), (prefill_ms, decode_ms) in bench.medians.items()
+        ],
+    }
+
+
+def _table(bench: "OnnxBench") -> str:
+    """The medians, a row a contender, then the figures with their targets; at most 80 columns."""
+    head = f"median of {bench.rounds}, {bench.threads} threads"
+    lines = [f"{head:<34}{'prefill 512':>14}{'per token':>14}"]
+    for (name, k), (prefill_ms, decode_ms) in bench.medians.items():
+        lines.append(f"{f'{name}, k {k}':<34}{prefill_ms:>11.1f} ms{decode_ms:>11.2f} ms")
+    lines.append(f"{'reading memory':<34}{bench.read_bandwidth / 1e9:>21.1f} GB/s")
+    lines += ["", f"{'ratio':<44}{'measured':>14}{'target':>10}"]
+    for figure in bench.figures:
+        verdict = "skipped" if figure.met is None else "met" if figure.met else "MISSED"
+        lines.append(f"{figure.name:<44}{figure.value:>14}{figure.target:>10}  {verdict}")
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ from profiles.metrics.anls import ANLS
 from profiles.metrics.caption import CAPTION_MATCH
 from profiles.metrics.choice import MULTIPLE_CHOICE
 from profiles.metrics.exact import EXACT_MATCH
-from profiles.metrics.normalisation.cleanups import MOLMO
+from profiles.metrics.normalisation.cleanup import MOLMO
 from profiles.metrics.vqa import VQA_SCORE
 from profiles.sample import Sample
 
@@ -46,15 +46,15 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
     settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
     samples = tuple(
         Sample(
-            id=str(number),
+            id=one.id,
             question=one.question,
-            image=_bitmap(Image.fromarray(one.image)),
+            image=_bitmap(Image.fromarray(one.pixels)),
             answers=one.answers,
             options=one.options,
             answer_index=one.answer_index,
             references=one.references,
         )
-        for number, one in enumerate(make_samples(task, SPLIT, count, seed=SEED))
+        for one in make_samples(task, SPLIT, count, seed=SEED)
     )
     return Dataset(name=task, samples=samples, settings=settings)
 

@@ -1,8 +1,13 @@
-"""Handwritten digits of scikit-learn, split by image: no image of one split ever occurs in another."""
+"""Handwritten digits of scikit-learn, split by image: no image of one split ever occurs in another.
+
+The images are those of `sklearn.datasets.load_digits`: the test set of Alpaydin and Kaynak, Optical Recognition of
+Handwritten Digits, UCI Machine Learning Repository, 1998.
+"""
 
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.datasets import load_digits
 
 CELL = 8
@@ -17,7 +22,7 @@ _CALIBRATION_PER_CLASS = 15
 
 
 @cache
-def _images() -> tuple[np.ndarray, np.ndarray]:
+def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     source = load_digits()
     return np.rint(source.images * (255 / 16)).astype(np.uint8), source.target
 
@@ -42,6 +47,7 @@ def image_numbers(split: str) -> tuple[tuple[int, ...], ...]:
     return tuple(chosen)
 
 
-def digit_image(number: int) -> np.ndarray:
+def digit_image(number: int) -> npt.NDArray[np.uint8]:
     """Pixels of one image: uint8, 8 × 8, 0 is background."""
-    return _images()[0][number]
+    image: npt.NDArray[np.uint8] = _images()[0][number]
+    return image

@@ -1,11 +1,13 @@
 """The five tasks of the demo model: canvases of handwritten digits with a question and its answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from profiles.datasets.digits.scans import CELL, SPLITS, digit_image, image_numbers
+from profiles.sample import Sample
 
 ROWS, COLUMNS = 2, 4
 MOST_COUNTED = 4
@@ -29,21 +31,17 @@ ROW_CAPTIONS = ("{a} left of {b}", "{b} right of {a}", "{a} and {b} in a row")
 COLUMN_CAPTIONS = ("{a} above {b}", "{b} below {a}", "{a} and {b} in a column")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """One question about one canvas.
+Pixels = npt.NDArray[np.uint8]
 
-    `image` is uint8, 16 × 32 × 3. `answers` are what people answered, the first one right. `options` are the names a
-    multiple-choice answer picks from and `answer_index` is the right one. `references` are captions. What a task does
-    not use is empty or None.
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnSample(Sample):
+    """A sample whose image was drawn here: `pixels` [16, 32, 3] stand in place of an encoded `image`.
+
+    The first of `answers` is the right one.
     """
 
-    image: np.ndarray
-    question: str
-    answers: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    answer_index: int | None = None
-    references: tuple[str, ...] = ()
+    pixels: Pixels = field(compare=False)
 
     @property
     def target(self) -> str:
@@ -59,23 +57,23 @@ class _Canvas:
     def __init__(self, rng: np.random.Generator, split: str, augment: bool) -> None:
         self._rng, self._augment = rng, augment
         self._numbers = image_numbers(split)
-        self._pixels = np.zeros((ROWS * CELL, COLUMNS * CELL), np.float32)
+        self._pixels: npt.NDArray[np.float32] = np.zeros((ROWS * CELL, COLUMNS * CELL), np.float32)
 
     def draw(self, digit: int, cell: tuple[int, int]) -> None:
         numbers = self._numbers[digit]
-        image = digit_image(numbers[int(self._rng.integers(len(numbers)))]).astype(np.float32)
+        image: npt.NDArray[np.floating] = digit_image(numbers[int(self._rng.integers(len(numbers)))]).astype(np.float32)
         if self._augment:
             image = self._moved(image) * self._rng.uniform(0.8, 1.1)
         row, column = cell
         self._pixels[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = image
 
-    def _moved(self, image: np.ndarray) -> np.ndarray:
+    def _moved(self, image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         down, right = self._rng.integers(-1, 2, size=2)
         padded = np.pad(image, 1)
         return padded[1 - down : 1 - down + CELL, 1 - right : 1 - right + CELL]
 
-    def image(self) -> np.ndarray:
-        pixels = self._pixels
+    def image(self) -> Pixels:
+        pixels: npt.NDArray[np.floating] = self._pixels
         if self._augment:
             pixels = pixels + self._rng.normal(0, 8, size=pixels.shape)
         grey = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
@@ -95,7 +93,7 @@ def _ten_answers(rng: np.random.Generator, value: int) -> tuple[str, ...]:
     return (str(value), *answers)
 
 
-def _vqa(rng: np.random.Generator, canvas: _Canvas) -> Sample:
+def _vqa(id: str, rng: np.random.Generator, canvas: _Canvas) -> DrawnSample:
     first, second = (int(digit) for digit in rng.integers(10, size=2))
     here, there = _cells(rng, 2)
     canvas.draw(first, here)
@@ -110,20 +108,22 @@ def _vqa(rng: np.random.Generator, canvas: _Canvas) -> Sample:
         top, bottom = (first, second) if here[0] < there[0] else (second, first)
         questions |= {PLACE_QUESTIONS["top"]: top, PLACE_QUESTIONS["bottom"]: bottom}
     question = list(questions)[int(rng.integers(len(questions)))]
-    return Sample(image=canvas.image(), question=question, answers=_ten_answers(rng, questions[question]))
+    return DrawnSample(id=id, pixels=canvas.image(), question=question, answers=_ten_answers(rng, questions[question]))
 
 
-def _count(rng: np.random.Generator, canvas: _Canvas) -> Sample:
+def _count(id: str, rng: np.random.Generator, canvas: _Canvas) -> DrawnSample:
     wanted = int(rng.integers(10))
     total = int(rng.integers(3, ROWS * COLUMNS + 1))
     hits = int(rng.integers(0, min(total, MOST_COUNTED) + 1))
     for place, cell in enumerate(_cells(rng, total)):
         other = (wanted + int(rng.integers(1, 10))) % 10
         canvas.draw(wanted if place < hits else other, cell)
-    return Sample(image=canvas.image(), question=COUNT_QUESTION.format(plural=PLURALS[wanted]), answers=(str(hits),))
+    return DrawnSample(
+        id=id, pixels=canvas.image(), question=COUNT_QUESTION.format(plural=PLURALS[wanted]), answers=(str(hits),)
+    )
 
 
-def _choice(rng: np.random.Generator, canvas: _Canvas) -> Sample:
+def _choice(id: str, rng: np.random.Generator, canvas: _Canvas) -> DrawnSample:
     digits = [int(digit) for digit in rng.permutation(10)]
     options, others = digits[:4], digits[4:]
     right = int(rng.integers(4))
@@ -132,23 +132,24 @@ def _choice(rng: np.random.Generator, canvas: _Canvas) -> Sample:
     for cell in cells[1:]:
         canvas.draw(others[int(rng.integers(len(others)))], cell)
     names = tuple(str(option) for option in options)
-    return Sample(
-        image=canvas.image(),
+    return DrawnSample(
+        id=id,
+        pixels=canvas.image(),
         question=CHOICE_QUESTION.format(options=" ".join(names)),
         options=names,
         answer_index=right,
     )
 
 
-def _read(rng: np.random.Generator, canvas: _Canvas) -> Sample:
+def _read(id: str, rng: np.random.Generator, canvas: _Canvas) -> DrawnSample:
     digits = [int(digit) for digit in rng.integers(10, size=int(rng.integers(3, 5)))]
     row, start = int(rng.integers(ROWS)), int(rng.integers(COLUMNS - len(digits) + 1))
     for place, digit in enumerate(digits):
         canvas.draw(digit, (row, start + place))
-    return Sample(image=canvas.image(), question=READ_QUESTION, answers=("".join(map(str, digits)),))
+    return DrawnSample(id=id, pixels=canvas.image(), question=READ_QUESTION, answers=("".join(map(str, digits)),))
 
 
-def _caption(rng: np.random.Generator, canvas: _Canvas) -> Sample:
+def _caption(id: str, rng: np.random.Generator, canvas: _Canvas) -> DrawnSample:
     first, second = (int(digit) for digit in rng.integers(10, size=2))
     if rng.integers(2):
         row = int(rng.integers(ROWS))
@@ -161,14 +162,14 @@ def _caption(rng: np.random.Generator, canvas: _Canvas) -> Sample:
     canvas.draw(second, cells[1])
     nouns = {"a": _with_article(first), "b": _with_article(second)}
     references = tuple(template.format(**nouns) for template in templates)
-    return Sample(image=canvas.image(), question=CAPTION_QUESTION, references=references)
+    return DrawnSample(id=id, pixels=canvas.image(), question=CAPTION_QUESTION, references=references)
 
 
 def _with_article(digit: int) -> str:
     return f"{'an' if digit == 8 else 'a'} {NAMES[digit]}"
 
 
-_MAKERS: dict[str, Callable[[np.random.Generator, _Canvas], Sample]] = {
+_MAKERS: dict[str, Callable[[str, np.random.Generator, _Canvas], DrawnSample]] = {
     "digits-vqa": _vqa,
     "digits-count": _count,
     "digits-mc": _choice,
@@ -179,8 +180,8 @@ _MAKERS: dict[str, Callable[[np.random.Generator, _Canvas], Sample]] = {
 TASKS = tuple(_MAKERS)
 
 
-def make_sample(task: str, split: str, index: int, *, seed: int, augment: bool = False) -> Sample:
-    """Sample `index` of a task on the images of a split: a pure function of its arguments.
+def make_sample(task: str, split: str, index: int, *, seed: int, augment: bool = False) -> DrawnSample:
+    """Sample `index` of a task on the images of a split, which is its id: a pure function of its arguments.
 
     Raises ValueError when the task or the split is unknown.
     """
@@ -189,10 +190,10 @@ def make_sample(task: str, split: str, index: int, *, seed: int, augment: bool =
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}: the splits are {', '.join(SPLITS)}")
     rng = np.random.default_rng((seed, TASKS.index(task), SPLITS.index(split), index))
-    return _MAKERS[task](rng, _Canvas(rng, split, augment))
+    return _MAKERS[task](str(index), rng, _Canvas(rng, split, augment))
 
 
-def make_samples(task: str, split: str, count: int, *, seed: int, start: int = 0) -> tuple[Sample, ...]:
+def make_samples(task: str, split: str, count: int, *, seed: int, start: int = 0) -> tuple[DrawnSample, ...]:
     """Samples `start` to `start + count − 1`, without augmentation."""
     return tuple(make_sample(task, split, index, seed=seed) for index in range(start, start + count))
 
@@ -221,7 +222,7 @@ def template_words() -> tuple[str, ...]:
     return tuple(sorted(words | {str(digit) for digit in range(10)}))
 
 
-def make_cells(split: str, index: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def make_cells(split: str, index: int, *, seed: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
     """A canvas of random digits and blanks, augmented, and what each cell shows: rows × columns of 0–9, 10 for a
     blank."""
     rng = np.random.default_rng((seed, len(TASKS), SPLITS.index(split), index))

@@ -1,4 +1,8 @@
-"""COCO captions: cocodataset.org's file of annotations, several captions an image, or Karpathy's splits of them."""
+"""COCO captions: cocodataset.org's file of annotations, several captions an image, or Karpathy's splits of them.
+
+Chen et al., Microsoft COCO Captions, 2015, in the format of https://cocodataset.org/#format-data; Karpathy and Fei-Fei,
+Deep Visual-Semantic Alignments for Generating Image Descriptions, 2015 (dataset_coco.json of caption_datasets.zip).
+"""
 
 from pathlib import Path
 

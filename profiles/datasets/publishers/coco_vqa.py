@@ -1,5 +1,9 @@
 """Data sets in the layout of visualqa.org: a file of questions, a file of annotations, COCO images. Used by
-coco-2014-vqa and okvqa."""
+coco-2014-vqa and okvqa.
+
+Goyal et al., Making the V in VQA Matter, 2017, in the format of https://visualqa.org/download.html; Marino et al.,
+OK-VQA, 2019.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""DocVQA, task 1, as its challenge ships it: today in folders `spdocvqa_…`, earlier in one folder a split."""
+"""DocVQA, task 1, as its challenge ships it: today in folders `spdocvqa_…`, earlier in one folder a split.
+
+Mathew et al., DocVQA: A Dataset for VQA on Document Images, 2021; files of https://rrc.cvc.uab.es/?ch=17.
+"""
 
 from pathlib import Path, PurePosixPath
 

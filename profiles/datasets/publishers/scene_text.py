@@ -1,5 +1,9 @@
 """ST-VQA, task 3, as its challenge ships it; a validation part is drawn from the training questions as Molmo's
-evaluation draws it."""
+evaluation draws it.
+
+Biten et al., Scene Text Visual Question Answering, 2019; files of https://rrc.cvc.uab.es/?ch=11; the draw is that of
+allenai/molmo, olmo/data/academic_datasets.py.
+"""
 
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """ScienceQA as its repository ships it: problems, splits, one image folder a problem; only problems with an image are
-taken."""
+taken.
+
+Lu et al., Learn to Explain: Multimodal Reasoning via Thought Chains for Science Question Answering, 2022; files of
+https://github.com/lupantech/ScienceQA, data/scienceqa.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,8 @@
-"""TallyQA as its repository ships it: counting questions about COCO and Visual Genome images."""
+"""TallyQA as its repository ships it: counting questions about COCO and Visual Genome images.
+
+Acharya et al., TallyQA: Answering Complex Counting Questions, 2019; files of
+https://github.com/manoja328/TallyQA_dataset.
+"""
 
 from collections import Counter
 from pathlib import Path

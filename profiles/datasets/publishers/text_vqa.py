@@ -1,4 +1,7 @@
-"""TextVQA 0.5.1 as textvqa.org ships it."""
+"""TextVQA 0.5.1 as textvqa.org ships it.
+
+Singh et al., Towards VQA Models That Can Read, 2019; files of https://textvqa.org/dataset.
+"""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 _OUTPUTS = ("attn_out", "down_proj", "wo", "w2")
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def initialize(model: TrimoeMolmoeForCausalLM) -> None:
     """Draws every matrix with variance 1 / columns; what writes into the residual stream is smaller by √(2 ·
     blocks)."""

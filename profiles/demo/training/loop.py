@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from profiles.demo.cutting import dropped_blocks, without_blocks
 from profiles.demo.encoding import Batch, encode_images, encode_samples
 from profiles.demo.training.balance import recorded_routers
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
+from runtime.modeling.vision_trimoe_molmoe import TrimoeMolmoeVisionBackbone
 
 _log = logging.getLogger(__name__)
 
@@ -60,16 +62,23 @@ def _rate(step: int, steps: int, warmup: int) -> float:
 
 
 def _optimizer(
-    groups: list[dict], steps: int, warmup: int
+    groups: list[dict[str, Any]], steps: int, warmup: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, warmup))
 
 
+def _vision_backbone(model: TrimoeMolmoeForCausalLM) -> TrimoeMolmoeVisionBackbone:
+    """The vision tower with its pooling and projector, which the demo model has."""
+    backbone = model.model.vision_backbone
+    assert backbone is not None
+    return backbone
+
+
 def train_vision(model: TrimoeMolmoeForCausalLM, recipe: Recipe) -> float:
     """Teaches vision tower, pooling and projector to tell the digits; returns the share of cells right in the last 20
     steps."""
-    backbone = model.model.vision_backbone
+    backbone = _vision_backbone(model)
     head = nn.Linear(model.config.d_model, 11)
     optimizer, schedule = _optimizer(
         [{"params": [*backbone.parameters(), *head.parameters()], "lr": recipe.learning_rate}], recipe.vision_steps, 20
@@ -103,7 +112,7 @@ def _step(
     loss: torch.Tensor,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
-    parameters,
+    parameters: Iterable[nn.Parameter],
     clip: float,
 ) -> None:
     optimizer.zero_grad(set_to_none=True)
@@ -152,7 +161,7 @@ def train_language(
     after_step: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Trains all parameters on the answers of the five tasks; `after_step` is told the number of steps done."""
-    backbone = list(model.model.vision_backbone.parameters())
+    backbone = list(_vision_backbone(model).parameters())
     seen = {id(parameter) for parameter in backbone}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in seen]
     groups = [{"params": rest, "lr": recipe.learning_rate}, {"params": backbone, "lr": recipe.vision_learning_rate}]

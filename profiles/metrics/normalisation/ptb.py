@@ -53,7 +53,8 @@ def find_ptb_tokenizer() -> PtbTokenizer:
 def ptb_tokenize(captions: Sequence[str], tokenizer: PtbTokenizer) -> tuple[str, ...]:
     """Captions in lower case as tokens between spaces, without punctuation.
 
-    Line ends inside a caption become spaces. Raises MissingToolError when the program fails or loses a line.
+    As pycocoevalcap/tokenizer/ptbtokenizer.py of tylin/coco-caption, with the tokenizer of Stanford CoreNLP 3.4.1. Line
+    ends inside a caption become spaces. Raises MissingToolError when the program fails or loses a line.
     """
     if not captions:
         return ()

@@ -22,13 +22,3 @@ def _field(tag: bytes, data: bytes) -> bytes:
         length += bytes([size & 127 | 128])
         size >>= 7
     return tag + length + bytes([size]) + data
-
-
-def hidden_name(layer: int) -> str:
-    """The name of a layer's output in a decoder graph: the residual stream behind it, [batch, sequence, hidden]."""
-    return f"layers.{layer}/output_norm:3"
-
-
-def scores_name(layer: int) -> str:
-    """The name of a layer's router scores in a decoder graph: [batch · sequence, experts]."""
-    return f"layers.{layer}/router:0"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from exporter.architectures.architecture import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE, find_architecture
+from exporter.architectures.find import find_architecture
+from exporter.architectures.supported import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE
 from runtime.errors import CheckpointError, DocumentError
 from tests.support.paths import MODELING, TEST_DATA
 
@@ -18,7 +19,7 @@ def test_the_real_molmoe_config_is_a_molmoe() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)
 def test_each_model_type_finds_its_row(architecture: Any) -> None:
-    config = {"model_type": architecture.model_type, **dict(architecture.required_values)}
+    config = {"model_type": architecture.model_type, **dict(architecture.config.required_values)}
     assert find_architecture(config, file="config.json") is architecture
 
 
@@ -64,6 +65,11 @@ def test_experts_are_told_from_shared_experts() -> None:
             'block_type: architecture molmoe needs "moe", found the string "sequential"',
         ),
         (
+            {"model_type": "olmoe", "torch_dtype": "float33"},
+            'torch_dtype: the string "float33" is no data type; known: float64, float32, float16, bfloat16, ',
+        ),
+        ({"model_type": "olmoe", "dtype": {"text": "float32"}}, "dtype: an object of 1 keys is no data type"),
+        (
             {"model_type": "llava", "text_config": {"model_type": "llama"}},
             "text_config: the language model's config is nested",
         ),
@@ -84,17 +90,17 @@ def test_a_model_type_must_be_a_text(config: dict[str, Any]) -> None:
 
 def test_modeling_files_exist_and_their_relative_imports_travel_along() -> None:
     for architecture in ARCHITECTURES:
-        for name in architecture.modeling_files:
+        for name in architecture.own_type.modeling_files:
             text = (MODELING / name).read_text("utf-8")
             imported = {f"{line.split()[1][1:]}.py" for line in text.splitlines() if line.startswith("from .")}
-            assert imported <= set(architecture.modeling_files), (
-                f"{name} imports {imported - set(architecture.modeling_files)}"
+            assert imported <= set(architecture.own_type.modeling_files), (
+                f"{name} imports {imported - set(architecture.own_type.modeling_files)}"
             )
 
 
 def test_each_class_of_an_auto_map_is_defined_in_a_file_that_travels() -> None:
     for architecture in ARCHITECTURES:
-        for _, reference in architecture.variant_auto_map:
+        for _, reference in architecture.own_type.auto_map:
             module, name = reference.split(".")
-            assert f"{module}.py" in architecture.modeling_files
+            assert f"{module}.py" in architecture.own_type.modeling_files
             assert f"class {name}(" in (MODELING / f"{module}.py").read_text("utf-8")

@@ -108,7 +108,7 @@ def test_small_companion_files_are_carried_and_code_and_cards_are_not(tmp_path: 
     for name in (*carried, *left):
         (folder / name).write_bytes(b"{}")
     (folder / "tokenizer").mkdir()
-    assert open_checkpoint(folder).carried == tuple(sorted(carried))
+    assert open_checkpoint(folder).auxiliary == tuple(sorted(carried))
 
 
 def test_the_index_and_the_shards_must_agree(tmp_path: Path) -> None:
@@ -222,11 +222,15 @@ def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
     [
         ("tokenizer.json", b"{bad", "line 1 column 2: Expecting property name enclosed in double quotes"),
         ("tokenizer.json", b"", "line 1 column 1: Expecting value"),
-        ("tokenizer.json", b'{"model": {"vocab": {"a": 0, "a": 1}}}', 'the key "a" occurs twice in one object'),
+        (
+            "tokenizer.json",
+            b'{"model": {"vocab": {"a": 0, "a": 1}}}',
+            'model.vocab: the key "a" occurs twice in one object',
+        ),
         ("generation_config.json", b"{bad", "line 1 column 2: Expecting property name enclosed in double quotes"),
         ("generation_config.json", b"[]", "expected an object, found a list of 0"),
         ("special_tokens_map.json", b"\xff\xfe", "byte 0: not UTF-8 text"),
-        ("added_tokens.json", b'{"<a>": NaN}', "NaN is not a JSON number"),
+        ("added_tokens.json", b'{"<a>": NaN}', '["<a>"]: NaN is not a JSON number'),
         ("vocab.json", b'{"a": 0', "line 1 column 8: Expecting ',' delimiter"),
         ("tokenizer_extra.json", b"[1,]", "line 1 column 4: "),
     ],
@@ -250,7 +254,7 @@ def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}', "utf-8")
     (folder / "vocab_list.json").write_text('["a", -3.5e-7]', "utf-8")
-    assert open_checkpoint(folder).carried == ("tokenizer.json", "tokenizer_config.json", "vocab_list.json")
+    assert open_checkpoint(folder).auxiliary == ("tokenizer.json", "tokenizer_config.json", "vocab_list.json")
 
 
 def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path: Path) -> None:
@@ -266,7 +270,7 @@ def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path
 def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "m")
     (folder / "tokenizer_folder").mkdir()
-    assert open_checkpoint(folder).carried == ()
+    assert open_checkpoint(folder).auxiliary == ()
     link = folder / "tokenizer.json"
     link.symlink_to("nowhere")
     assert f"{link}: cannot be read: No such file" in refused(folder)
@@ -276,3 +280,43 @@ def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) 
     link.unlink()
     (folder / "tokenizer_config.json").write_text("[]")
     assert f"{folder / 'tokenizer_config.json'}: expected an object, found a list of 0" in refused(folder)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000000\n"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer.model"])
+def test_a_git_lfs_pointer_is_called_one(name: str, tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    (folder / name).write_bytes(POINTER)
+    assert f"{name}: a Git LFS pointer, not the file itself; run `git lfs pull`" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ("allenai/OLMoE-1B-7B-0924", "hf download allenai/OLMoE-1B-7B-0924 --local-dir OLMoE-1B-7B-0924"),
+        ("https://huggingface.co/allenai/MolmoE-1B-0924", "hf download allenai/MolmoE-1B-0924 --local-dir MolmoE-1B"),
+        ("./models/olmoe", "hf download models/olmoe"),
+        ("/models/olmoe", None),
+        ("../models", None),
+        ("olmoe", None),
+        ("a/b/c", None),
+    ],
+)
+def test_the_id_of_a_hub_gets_the_command_that_downloads_it(
+    given: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = refused(Path(given))
+    assert message.startswith(f"{Path(given)}: no such folder")
+    assert command is None or command in message
+    assert (command is None) == message.endswith("no such folder")
+
+
+def test_weights_that_are_no_part_of_the_checkpoint_are_listed(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "m")
+    assert open_checkpoint(folder).unused == ()
+    for name in ("pytorch_model.bin", "adapter.safetensors", "olmoe.Q4.gguf", "training_args.bin", "optimizer.pt"):
+        (folder / name).write_bytes(b"x")
+    assert open_checkpoint(folder).unused == ("adapter.safetensors", "olmoe.Q4.gguf", "pytorch_model.bin")

@@ -34,7 +34,10 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(group, ["export", *map(str, arguments)])
 
 
-def test_an_export_ends_with_a_table_of_variants_checks_and_sizes(source: Path, tmp_path: Path) -> None:
+def test_an_export_ends_with_a_table_of_variants_checks_and_sizes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.commands.export.terminal_width", lambda stream: 80)
     result = run(source, "--out", tmp_path / "family", "--no-logits", *REMOVE)
     assert result.exit_code == 0, result.output
     assert all(len(line) <= 80 for line in result.output.splitlines() if str(tmp_path) not in line)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.evidence.evidence import Importance, Recommendations
 from exporter.evidence.files import as_any, as_importance, as_recommendations, read_evidence_file, read_evidence_files
+from exporter.evidence.strategies import Rule
 from runtime.errors import DocumentError, PlanError, TrimoeError
 from tests.support.evidence_documents import (
     ASSIGNED_SCORES,
@@ -20,7 +21,9 @@ from tests.support.evidence_documents import (
     recommendation,
     write_json,
 )
+from tests.support.paths import ROOT
 
+DEMO_EVIDENCE = ROOT / "profiles" / "data" / "demo" / "evidence"
 TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 
 
@@ -32,7 +35,9 @@ def recommended(
     path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
 ) -> Recommendations:
     source = read_evidence_file(path)
-    return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
+    return as_recommendations(
+        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
+    )
 
 
 def sets(found: Recommendations) -> list[list[int]]:
@@ -82,7 +87,9 @@ def test_any_kind_is_recognised_by_its_shape(tmp_path: Path) -> None:
     cross = write_json(tmp_path / "c.json", analysis(combination(TWO, 4)))
     ready = write_json(tmp_path / "r.json", {"1": recommendation(4)})
     sources = [read_evidence_file(path) for path in (cross, ready, STUDY_SCORES)]
-    found = [as_any(source, blocks=16, strategy="independent", min_datasets=3, protected=(0,)) for source in sources]
+    found = [
+        as_any(source, Rule(strategy="independent", min_datasets=3, protected=(0,)), blocks=16) for source in sources
+    ]
     assert [getattr(each, "kind", "importance") for each in found] == [
         "cross-dataset-analysis",
         "recommendations",
@@ -234,6 +241,55 @@ def test_a_combination_counted_twice_in_one_data_set_is_explained(tmp_path: Path
         recommended(path)
 
 
+MERGED = "give --importance the scores that the study's merge wrote"
+ANALYSED = "give --recommendations the cross_dataset_analysis.json or pruning_recommendations.json"
+MEASUREMENTS = [
+    ("importance/digits-mc/importance_comparison_digits-mc.json", MERGED),
+    ("sensitivity/digits-mc/train/sensitivity_block_0.json", MERGED),
+    ("search/digits-mc/train+validation/exp3_accuracy_sensitivity_v2_results.json", ANALYSED),
+    ("importance", MERGED),
+    ("importance/digits-mc", MERGED),
+    ("sensitivity", MERGED),
+    ("search", ANALYSED),
+]
+
+
+@pytest.mark.parametrize(("name", "instead"), MEASUREMENTS, ids=[name for name, _ in MEASUREMENTS])
+def test_files_and_folders_of_the_study_that_are_no_choice_name_the_file_that_is(name: str, instead: str) -> None:
+    path = DEMO_EVIDENCE / name
+    with pytest.raises(PlanError) as caught:
+        read_evidence_file(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "phrase"),
+    [
+        (
+            {"step": 1, "active_block_indices": [0], "removed_block_indices": [4], "accuracy": 0.5},
+            "holds one configuration of the beam search on one data set, which is no choice of blocks; give --rec",
+        ),
+        ({"per_sample_results": []}, "holds latencies of single samples"),
+    ],
+)
+def test_other_files_of_the_study_are_refused_by_what_they_hold(document: Any, phrase: str, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=phrase):
+        read_evidence_file(write_json(tmp_path / "x.json", document))
+
+
+def test_every_choice_of_the_study_is_still_read() -> None:
+    for name in ("layer_importance_scores_full.json", "layer_importance_scores_simple.json"):
+        assert len(importance(DEMO_EVIDENCE / name).scores) == 16
+    for name in ("cross_dataset_analysis.json", "pruning_recommendations.json"):
+        assert sets(recommended(DEMO_EVIDENCE / name))
+
+
+def test_a_folder_without_files_of_the_study_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="a folder; evidence is a file of scores or of recommended blocks"):
+        read_evidence_file(tmp_path)
+
+
 KEYS = st.sampled_from(
     [
         "0",
@@ -267,7 +323,7 @@ def test_any_json_is_read_or_refused_and_never_crashes(
     for read in (
         lambda: importance(path, blocks=5),
         lambda: recommended(path, strategy=strategy),
-        lambda: as_any(read_evidence_file(path), blocks=5, strategy=strategy, min_datasets=2, protected=(0,)),
+        lambda: as_any(read_evidence_file(path), Rule(strategy=strategy, min_datasets=2, protected=(0,)), blocks=5),
     ):
         try:
             read()

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.evidence.evidence import Recommendations
 from exporter.evidence.files import as_recommendations, read_evidence_file
+from exporter.evidence.strategies import Rule
 from runtime.errors import PlanError
 from tests.support.evidence_documents import analysis, combination, write_json
 
@@ -17,7 +18,9 @@ def recommended(
     path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
 ) -> Recommendations:
     source = read_evidence_file(path)
-    return as_recommendations(source, blocks=16, strategy=strategy, min_datasets=min_datasets, protected=protected)
+    return as_recommendations(
+        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
+    )
 
 
 def sets(found: Recommendations) -> list[list[int]]:
@@ -52,6 +55,42 @@ def test_each_strategy_recommends_by_its_rule(
 ) -> None:
     path = write_json(tmp_path / "cross.json", analysis(*COMBINATIONS))
     assert sets(recommended(path, strategy=strategy, min_datasets=least)) == expected
+
+
+GAP = (
+    combination(TWO, 4),
+    combination(TWO, 4, 13),
+    combination({"okvqa": 0.1, "doc-qa": 0.2}, 4, 5, 10, 13),
+    combination({"okvqa": 0.1, "doc-qa": 0.1}, 1, 2, 5, 10),
+    combination({"okvqa": -0.2, "doc-qa": 0.1}, 4, 10, 13),
+    combination({"okvqa": 0.3}, 4, 9, 13),
+    combination({"okvqa": 0.2, "doc-qa": 0.2}, 1, 4, 5, 10, 13),
+)
+
+
+def test_stepwise_stops_before_a_size_without_candidates_as_the_study_does(tmp_path: Path) -> None:
+    found = recommended(write_json(tmp_path / "cross.json", analysis(*GAP)))
+    assert sets(found) == [[4], [4, 13]]
+    assert [list(step.blocks) for step in found.beyond] == [[4, 5, 10, 13], [1, 4, 5, 10, 13]]
+    assert found.notes == (
+        "blocks 14: stepwise stops here, as the study does: cross.json has no candidate that removes 3; the chain "
+        "would go on with [4, 5, 10, 13], 15.00 ± 5.00 points (2 data sets), for 12 blocks; [1, 4, 5, 10, 13], 20.00 "
+        "± 0.00 points (2 data sets), for 11 blocks",
+    )
+
+
+@pytest.mark.parametrize("strategy", ["independent", "robust"])
+def test_other_strategies_choose_each_size_by_itself(strategy: str, tmp_path: Path) -> None:
+    found = recommended(write_json(tmp_path / "cross.json", analysis(*GAP)), strategy=strategy, min_datasets=2)
+    assert sets(found) == [[4], [4, 13], [1, 2, 5, 10], [1, 4, 5, 10, 13]]
+    assert found.beyond == ()
+
+
+def test_a_size_whose_candidates_are_all_protected_is_no_gap(tmp_path: Path) -> None:
+    tried = (combination(TWO, 4), combination(TWO, 0, 4), combination(TWO, 4, 5, 13))
+    found = recommended(write_json(tmp_path / "cross.json", analysis(*tried)))
+    assert sets(found) == [[4], [4, 5, 13]]
+    assert found.beyond == ()
 
 
 def test_a_set_that_loses_less_on_as_many_data_sets_is_noted(tmp_path: Path) -> None:

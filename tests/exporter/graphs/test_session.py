@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from runtime.documents.golden_outputs import read_graph_golden
-from runtime.engines.onnx.added_outputs import hidden_name, with_outputs
+from runtime.documents.graph_contract import hidden_name
+from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import check_version, open_session
 from runtime.errors import VerificationError

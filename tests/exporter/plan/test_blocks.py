@@ -1,5 +1,7 @@
 """Choosing blocks: the study's order, the limits, and what is noted."""
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet
@@ -119,7 +121,11 @@ def test_a_depth_whose_candidates_are_all_protected_names_the_rule_and_the_optio
 
 
 @pytest.mark.parametrize(
-    ("protected", "message"), [((0, 13), "block 13 is protected"), ((0,), "block 0 is never removed")]
+    ("protected", "message"),
+    [
+        ((0, 13), "block 13 is protected; --blocks 15,16 leaves it out"),
+        ((0,), "block 0 is never removed; --blocks 16 leaves it out"),
+    ],
 )
 def test_a_recommended_protected_block_is_refused(protected: tuple[int, ...], message: str) -> None:
     sets = ((4,), (4, 13)) if 13 in protected else ((0,),)
@@ -127,6 +133,27 @@ def test_a_recommended_protected_block_is_refused(protected: tuple[int, ...], me
         PlanError, match=rf'^study/r.json: \["{len(sets)}"\].removed_blocks: recommends removing .*: {message}$'
     ):
         choose_blocks(recommendations(*sets), blocks=16, protected=protected, depths=None)
+
+
+def test_one_step_on_block_0_names_the_depths_that_avoid_it() -> None:
+    evidence = recommendations((4,), (0, 4), (4, 5, 13))
+    with pytest.raises(PlanError, match=r"block 0 is never removed; --blocks 13,15,16 leaves it out$"):
+        choose_blocks(evidence, blocks=16, protected=(0,), depths=None)
+    chosen = choose_blocks(evidence, blocks=16, protected=(0,), depths=(13, 15, 16))
+    assert removed(chosen) == {16: [], 15: [4], 13: [4, 5, 13]}
+
+
+def test_a_depth_after_the_end_of_stepwise_says_why_it_ends() -> None:
+    steps = recommendations((4,), (4, 5)).steps
+    (longer,) = recommendations((4, 5, 6, 7)).steps
+    evidence = replace(ready(*steps), beyond=(longer,), kind="cross-dataset-analysis")
+    said = (
+        "combination_stats: stepwise stops at 14 blocks, because no candidate removes 3; --strategy independent goes on"
+    )
+    with pytest.raises(PlanError, match=said):
+        choose_blocks(evidence, blocks=16, protected=(0,), depths=(12, 14))
+    with pytest.raises(PlanError, match="says nothing about 13 blocks; it covers 14, 15, 16"):
+        choose_blocks(evidence, blocks=16, protected=(0,), depths=(13,))
 
 
 def test_a_protected_block_matters_only_at_the_depths_asked_for() -> None:

@@ -4,20 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from transformers import LlamaConfig, MixtralConfig, OlmoeConfig, Qwen2MoeConfig, Qwen3MoeConfig
 
-from exporter.architectures.architecture import (
-    ARCHITECTURES,
-    LLAMA,
-    MIXTRAL,
-    MOLMOE,
-    OLMOE,
-    QWEN2_MOE,
-    QWEN3_MOE,
-    Architecture,
-    find_architecture,
-)
+from exporter.architectures.architecture import Architecture
 from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.find import find_architecture
+from exporter.architectures.layer_fields import check_layer_fields
+from exporter.architectures.supported import ARCHITECTURES, LLAMA, MIXTRAL, MOLMOE, OLMOE, QWEN2_MOE, QWEN3_MOE
 from exporter.plan.config_edit import edit_carried, edit_config
+from exporter.synth.configs import BENCH_CONFIG, MOLMOE_CONFIG, OLMOE_CONFIG
 from runtime.documents.checked_json import parse_document
 from runtime.errors import DocumentError, PlanError
 from tests.support.paths import TEST_DATA
@@ -132,6 +127,15 @@ PER_BLOCK: list[tuple[str, dict[str, Any], str]] = [
     ("mixtral", {"full_attention_interval": 4}, "full_attention_interval"),
     ("mixtral", {"interleave_moe_layer_step": 2}, "interleave_moe_layer_step"),
     ("qwen3_moe", {"use_sliding_window": True, "max_window_layers": 3}, "max_window_layers: with use_sliding_window"),
+    ("olmoe", {"skip_layers": [1, 5]}, "skip_layers: a list of 2 under a key that speaks of layers"),
+    ("olmoe", {"a": [{"moe_layer_ids": [[0, 1], [3]]}]}, "a[0].moe_layer_ids: a list of 2 under a key that speaks"),
+    ("llama", {"attn": {"full_idxs": [-1]}}, "attn.full_idxs: a list of 1 under a key that speaks of layers"),
+    ("mixtral", {"block_sizes": [2, 2, 2]}, "block_sizes: a list of 3 under a key that speaks of layers"),
+    ("olmoe", {"use_block": [True, False]}, "use_block: a list of 2 under a key that speaks of layers"),
+    ("olmoe", {"deep": {"layer_types": ["full"] * 5}}, "deep.layer_types: a list of 5 under a key that speaks"),
+    ("olmoe", {"deep": {"first_k_dense_replace": 2}}, "deep.first_k_dense_replace: the number 2 says which blocks"),
+    ("olmoe", {"memory_every_n_layers": 2}, "memory_every_n_layers: the number 2 says which blocks are special"),
+    ("olmoe", {"rank_of": {"1": 8, "4": 16}}, "rank_of: an object keyed by 2 block indices"),
     (
         "olmoe",
         {"quantization_config": {"ignore": ["model.layers.3.mlp.gate"]}},
@@ -157,6 +161,26 @@ def test_a_field_that_speaks_of_single_blocks_is_refused_by_name(
     assert phrase in str(caught.value)
     assert str(caught.value).startswith("x/config.json: ")
     assert f"architecture {name}" in str(caught.value) or "one entry per block" in str(caught.value)
+
+
+@pytest.mark.parametrize("fields", [{"layer_types": ["full"] * 5}, {"layer_types": ["full"] * 16}, {"moe_layers": [3]}])
+def test_molmoe_has_no_rule_for_types_of_layers(fields: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match=rf"c: {next(iter(fields))}: .*architecture molmoe has no rule for it"):
+        check_layer_fields(MOLMOE, REAL_CONFIG | fields, blocks=16, file="c")
+
+
+@pytest.mark.parametrize("blocks", [2, 8, 16, 24, 32])
+@pytest.mark.parametrize("kind", [OlmoeConfig, MixtralConfig, Qwen2MoeConfig, Qwen3MoeConfig, LlamaConfig])
+def test_the_default_configs_of_transformers_raise_no_false_alarm(kind: Any, blocks: int) -> None:
+    config = json.loads(kind(num_hidden_layers=blocks).to_json_string(use_diff=False))
+    architecture = find_architecture(config, file="c")
+    check_layer_fields(architecture, config, blocks=blocks, file="c")
+
+
+@pytest.mark.parametrize("config", [MOLMOE_CONFIG, OLMOE_CONFIG, BENCH_CONFIG, REAL_CONFIG])
+def test_the_configs_of_real_models_raise_no_false_alarm(config: dict[str, Any]) -> None:
+    architecture = find_architecture(config, file="c")
+    check_layer_fields(architecture, config, blocks=16, file="c")
 
 
 def test_neutral_values_and_lists_of_other_parts_are_left_alone() -> None:
@@ -231,7 +255,7 @@ HUB_PROCESSOR = {
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json", "tokenizer_config.json"])
 def test_processor_files_name_the_classes_that_travel(name: str) -> None:
     edited = parse_document(edit_carried(MOLMOE, name, json.dumps(HUB_PROCESSOR).encode()), file=name).value
-    classes = dict(MOLMOE.variant_auto_map)
+    classes = dict(MOLMOE.own_type.auto_map)
     assert edited["auto_map"] == {key: classes[key] for key in ("AutoImageProcessor", "AutoProcessor")}
     assert edited["processor_class"] == "TrimoeMolmoeProcessor"
     assert edited["image_processor_type"] == "TrimoeMolmoeImageProcessor"

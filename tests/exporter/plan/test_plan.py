@@ -38,7 +38,7 @@ def checkpoint(family: str = "olmoe", *, files: int = 1, shapes: Any = None, **o
         for i, end in at.items()
     )
     return Checkpoint(
-        folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, carried=()
+        folder=Path("paper"), config=config, config_sha256="0" * 64, tensors=tensors, files=sources, auxiliary=()
     )
 
 
@@ -164,6 +164,24 @@ def test_evidence_that_cannot_be_compared_says_why() -> None:
     plan = make_plan(checkpoint(), request=explicit((3, 4), also=(other,)))
     assert plan.choice.notes == (
         'blocks 4: r.json cannot be compared: r.json: no key "2": says nothing about 4 blocks; it covers 5, 6',
+    )
+
+
+def test_another_file_gets_one_note_for_all_depths() -> None:
+    drop = DropRecord(mean=0.03, std=0.01, datasets=("a", "b"))
+    other = ready((RemovalSet(blocks=(4,), drop=drop, place='["1"].removed_blocks'),))
+    request = PlanRequest(chosen=ExplicitRemovals(sets=((1,), (2, 3), (1, 2, 3))), also=(other,))
+    assert make_plan(checkpoint(), request=request).choice.notes == (
+        "blocks 5: --remove removes [1], r.json removes [4]; blocks 4, 3: r.json cannot be compared: r.json: "
+        'no key "2", "3": says nothing about 4, 3 blocks; it covers 5, 6',
+    )
+
+
+def test_weights_beside_the_checkpoint_are_noted() -> None:
+    source = replace(checkpoint(), unused=("a.gguf", "b.safetensors", "c.safetensors", "d.safetensors"))
+    assert make_plan(source, request=explicit((3,))).choice.notes == (
+        "beside the checkpoint's weights but not part of them, and so not exported: a.gguf, b.safetensors, "
+        "c.safetensors, …",
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from exporter.architectures.architecture import find_architecture
+from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.block_model import BlockModel
 from exporter.reference.golden_inputs import make_inputs, vocabulary

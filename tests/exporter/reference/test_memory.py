@@ -22,9 +22,3 @@ def test_the_smaller_of_system_and_container_counts(tmp_path: Path, monkeypatch:
     assert memory.available_bytes() == 0
     limit.write_text("max\n", "utf-8")
     assert memory.available_bytes() > unlimited // 2
-
-
-def test_without_proc_the_free_pages_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_MEMINFO", Path("/nowhere"))
-    monkeypatch.setattr(memory, "_CGROUPS", ())
-    assert memory.available_bytes() > 0

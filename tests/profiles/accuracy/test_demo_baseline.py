@@ -4,8 +4,8 @@ from functools import cache
 
 import pytest
 
-from profiles.accuracy.evaluate import score_answers
-from profiles.accuracy.results import Results, recorded_results
+from profiles.accuracy.evaluation.evaluate import score_answers
+from profiles.accuracy.evaluation.results import Results, recorded_results
 from profiles.datasets.dataset import Dataset
 from profiles.datasets.digits.dataset import DEMO_TASKS, demo_dataset
 from profiles.demo.scoring import METRICS

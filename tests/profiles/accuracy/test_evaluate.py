@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from profiles.accuracy.batches import make_batches
-from profiles.accuracy.engine import Request
-from profiles.accuracy.evaluate import EvalRequest, evaluate
-from profiles.accuracy.journal import Journal, dump_header
-from profiles.accuracy.results import read_results, recorded_results
+from profiles.accuracy.answerer import Question
+from profiles.accuracy.evaluation.batches import make_batches
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
+from profiles.accuracy.evaluation.journal import Journal, dump_header
+from profiles.accuracy.evaluation.results import read_results, recorded_results
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError, MissingToolError
 from profiles.reports.sample_progress import SampleProgress
@@ -67,7 +67,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_batches_hold_every_sample_once_the_longest_first() -> None:
-    requests = [Request(prompt="x" * length, sample=Sample(id=str(length), question="")) for length in (3, 9, 1, 9, 5)]
+    requests = [Question(prompt="x" * length, sample=Sample(id=str(length), question="")) for length in (3, 9, 1, 9, 5)]
     assert make_batches(requests, 2) == ((1, 3), (4, 0), (2,))
     assert make_batches([], 2) == ()
 
@@ -104,7 +104,7 @@ def test_answers_of_an_earlier_run_that_are_taken_are_told(tmp_path: Path) -> No
 def test_a_perfect_score_on_few_samples_has_an_interval_of_some_width(tmp_path: Path) -> None:
     same = tuple(replace(sample, answers=("a0",)) for sample in dataset(20).samples)
     perfect = request(EchoEngine(lambda prompt: "a0"), datasets=(replace(dataset(20), samples=same),))
-    assert "100.0 [83.2, 100.0]" in show_scores(evaluate(perfect, tmp_path / "out.json", SilentProgress()))
+    assert "100.0  [83.2, 100.0]" in show_scores(evaluate(perfect, tmp_path / "out.json", SilentProgress()), width=None)
 
 
 def test_an_engine_is_told_the_batch_that_follows_and_none_that_is_answered(tmp_path: Path) -> None:
@@ -262,10 +262,16 @@ def test_the_table_keeps_task_types_apart_and_fits_eighty_columns(tmp_path: Path
     baseline = evaluate(
         request(EchoEngine(lambda prompt: "a0"), datasets=(dataset(), other)), tmp_path / "out.json", SilentProgress()
     )
-    text = show_scores(baseline)
+    text = show_scores(baseline, width=80)
     assert [line for line in text.splitlines() if not line.startswith(" ")] == ["vqa", "counting"]
-    assert "  b2             torch float32  words             34.0 [22.0, 48.0]     n=50" in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert text.splitlines()[:3] == [
+        "  variant  engine  dtype    data set       score  interval      samples",
+        "vqa",
+        "  b2       torch   float32  words           34.0  [22.0, 48.0]       50",
+    ]
+    narrow = show_scores(baseline, width=50).splitlines()
+    assert max(map(len, narrow)) <= 50
+    assert narrow[:2] == ["vqa", "  b2"]
 
 
 KILLED = """

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from profiles.accuracy import gate
-from profiles.accuracy.gate import BOOTSTRAP, FAIL, MCNEMAR, PASS, UNKNOWN, Limits, Pair, compare, worst_verdict
+from profiles.accuracy.gate import compare as gate
+from profiles.accuracy.gate.compare import BOOTSTRAP, FAIL, MCNEMAR, PASS, UNKNOWN, Pair, compare, worst_verdict
+from profiles.accuracy.gate.limits import Limits
 from profiles.accuracy.statistics import required_samples
 from profiles.errors import MeasurementError
 from profiles.reports.gate_table import comparison_document, decided, show_comparisons
@@ -208,18 +209,19 @@ def test_the_table_keeps_task_types_apart_and_fits_eighty_columns() -> None:
         replace(planted(40, 0.0, name="tally-qa"), task="counting"),
         planted(2000, 0.0, name="okvqa"),
     ]
-    text = show_comparisons("b14-k4 (torch) against b14-k4", compare(pairs))
+    text = show_comparisons("b14-k4 (torch) against b14-k4", compare(pairs), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert text == (
         "b14-k4 (torch) against b14-k4\n"
-        "  data set          base    now  change at worst       p  verdict\n"
-        " vqa\n"
-        "  coco-2014-vqa     70.0   67.0    -3.0     -3.5 1.3e-18  fail\n"
-        "  okvqa             70.0   70.0    +0.0     -0.1       1  pass\n"
-        " counting\n"
-        "  tally-qa          70.0   70.0    +0.0     -4.3       1  too few, 89 needed\n"
-        "  fail: coco-2014-vqa dropped by 3.0 points, tolerated are 0\n"
+        "  data set       base   now  change  at worst        p  verdict\n"
+        "vqa\n"
+        "  coco-2014-vqa  70.0  67.0    -3.0      -3.5  1.3e-18  fail\n"
+        "  okvqa          70.0  70.0    +0.0      -0.1        1  pass\n"
+        "counting\n"
+        "  tally-qa       70.0  70.0    +0.0      -4.3        1  too few, 89 needed\n"
+        "fail: coco-2014-vqa dropped by 3.0 points, tolerated are 0\n"
     )
+    assert max(map(len, show_comparisons("b14-k4", compare(pairs), width=60).splitlines())) <= 60
 
 
 def test_a_comparison_as_a_document_has_its_limits() -> None:

@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from profiles.accuracy.evaluate import EvalRequest, evaluate, family_record
-from profiles.accuracy.gate_run import GateRequest, LimitOptions, measure_like
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate, family_record
+from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
+from profiles.accuracy.gate.limits import LimitOptions
+from profiles.accuracy.gate.measure_like import measure_like
 from profiles.commands.gate import gate
 from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError
@@ -242,9 +244,7 @@ def request_of(family: Path, baseline: Path, measured: Path) -> GateRequest:
         manifest=read_manifest(family),
         baseline=baseline,
         measured=measured,
-        variants=(),
-        engine=None,
-        against=None,
+        choice=ScoreChoice(),
         limits=LimitOptions(),
     )
 
@@ -278,13 +278,11 @@ def test_measuring_like_a_baseline_without_such_scores_is_refused(
     path.write_bytes(
         dump_baseline(replace(baseline, scores=tuple(one for one in baseline.scores if one.variant == "b6-k2")))
     )
+    request = dataclasses.replace(
+        request_of(family, path, tmp_path / "now.json"), choice=ScoreChoice(variants=variants, engine=engine)
+    )
     with pytest.raises(MeasurementError, match=message):
-        measure_like(
-            dataclasses.replace(request_of(family, path, tmp_path / "now.json"), variants=variants, engine=engine),
-            (),
-            {},
-            SilentProgress(),
-        )
+        measure_like(request, (), {}, SilentProgress())
 
 
 def test_measuring_like_a_baseline_without_scores_is_refused(family: Path, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from profiles.accuracy.gate import Limits, Pair
-from profiles.accuracy.results import read_results, record_of, write_results
-from profiles.accuracy.study_check import DropCheck, check_drop, show_checks
+from profiles.accuracy.evaluation.results import read_results, record_of, write_results
+from profiles.accuracy.gate.compare import Pair
+from profiles.accuracy.gate.limits import Limits
+from profiles.accuracy.gate.study_check import DropCheck, check_drop
 from profiles.accuracy.study_drops import StudyDrop
 from profiles.errors import MeasurementError
+from profiles.reports.study_table import show_checks
 from runtime.documents.baseline import dump_baseline, read_baseline
 from runtime.documents.manifest import read_manifest
 from tests.profiles.accuracy.test_gate_run import measure, run

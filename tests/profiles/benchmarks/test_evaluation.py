@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from profiles.accuracy import openers as eval_openers
+from profiles.accuracy import answerer
 from profiles.benchmarks import evaluation as bench_eval
-from profiles.benchmarks.commands import evaluation as command
+from profiles.benchmarks.commands import eval as command
 from profiles.benchmarks.evaluation import EvalRate, whole_rate
 from profiles.datasets.digits.dataset import demo_dataset
 from tests.support.echo_engine import EchoEngine
@@ -45,7 +45,7 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     manifest = SimpleNamespace(variants=(SimpleNamespace(id="b16-k8"),))
     monkeypatch.setattr(command, "read_manifest", lambda folder: manifest)
     monkeypatch.setattr(
-        eval_openers, "open_engines", lambda names, *_, **__: ((names[0], lambda variant: EchoEngine(str.upper)),)
+        answerer, "open_answerers", lambda names, *_, **__: ((names[0], lambda variant: EchoEngine(str.upper)),)
     )
     return tmp_path
 

@@ -43,7 +43,7 @@ def test_the_table_says_which_limit_was_passed(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("profiles.benchmarks.commands.export.measure", lambda *_, **__: bench)
     result = CliRunner().invoke(bench_export, ["source", "--scratch", str(tmp_path)])
     assert result.exit_code == 1
-    assert "1.400  (limit 1.3: PASSED)" in result.output
+    assert "1.400  (limit 1.3: EXCEEDED)" in result.output
     assert "50  (limit 200: kept)" in result.output
     assert "1.010  (limit 1.02: kept)" in result.output
     assert all(len(line) <= 80 for line in result.output.splitlines())

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from profiles.benchmarks.commands.onnx import bench_onnx
-from profiles.benchmarks.onnx import Timing, _ratios, active_bytes
+from profiles.benchmarks.commands.onnx import _table, bench_onnx
+from profiles.benchmarks.figures import speed_ratios
+from profiles.benchmarks.onnx import OnnxBench, active_bytes
+from profiles.benchmarks.timing import Timing, median_of
 from tests.support.tiny_graphs import export_graphs, write_model
 
 
@@ -24,7 +26,7 @@ TIMINGS = {
 
 
 def test_ratios_are_taken_in_each_round_and_a_missing_mobius_is_skipped_visibly() -> None:
-    figures = {figure.name: (figure.value, figure.met) for figure in _ratios(TIMINGS)}
+    figures = {figure.name: (figure.value, figure.met) for figure in speed_ratios(TIMINGS)}
     assert figures == {
         "decode over transformers, k 8": ("2.00", True),
         "decode over transformers, k 2": ("2.50", True),
@@ -49,3 +51,13 @@ def test_the_command_has_help_without_loading_torch() -> None:
     result = CliRunner().invoke(bench_onnx, ["--help"])
     assert result.exit_code == 0
     assert "mobius-onnx" in result.output
+
+
+def test_the_table_fits_eighty_columns_and_says_what_was_skipped() -> None:
+    medians = {key: (median_of("prefill_ms", found), median_of("decode_ms", found)) for key, found in TIMINGS.items()}
+    bench = OnnxBench(figures=speed_ratios(TIMINGS), medians=medians, read_bandwidth=2e10, threads=2, rounds=3)
+    table = _table(bench)
+    assert max(map(len, table.splitlines())) <= 80
+    row = next(line for line in table.splitlines() if line.startswith("transformers grouped_mm, k 8"))
+    assert row.split()[-4:] == ["380.0", "ms", "20.00", "ms"]
+    assert "skipped" in table and "MISSED" in table

@@ -11,12 +11,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from PIL import Image
 
+from profiles.datasets.changes import Changes
 from profiles.datasets.dataset import Dataset, Settings, fill_prompt, scored_sample
 from profiles.datasets.digits.dataset import DEMO_TASKS, SAMPLES, demo_dataset
 from profiles.datasets.hugging_face import parquet_splits
 from profiles.datasets.hugging_face_rows import read_row, read_texts
 from profiles.datasets.json_lines import load_json_lines
-from profiles.datasets.named import Changes, columns, load_named
+from profiles.datasets.named import columns, load_named
 from profiles.errors import DatasetError, MissingToolError
 from profiles.sample import Sample, digest_samples
 from runtime.errors import DocumentError

@@ -10,7 +10,7 @@ from profiles.datasets.catalogue import LAYOUTS, load_layout
 from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.errors import DatasetError
 from profiles.metrics.catalogue import check_samples, find_metric
-from profiles.metrics.normalisation.cleanups import find_cleanup
+from profiles.metrics.normalisation.cleanup import find_cleanup
 from runtime.errors import DocumentError
 
 COUNTED = {

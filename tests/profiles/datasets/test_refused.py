@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from profiles.accuracy.engine import Engine
-from profiles.accuracy.evaluate import EvalRequest, evaluate
+from profiles.accuracy.answerer import Answerer
+from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
+from profiles.datasets.changes import Changes
 from profiles.datasets.dataset import fill_prompt, scored_sample
 from profiles.datasets.json_lines import load_json_lines
-from profiles.datasets.named import Changes, load_named
+from profiles.datasets.named import load_named
 from profiles.errors import DatasetError, MissingToolError
 from profiles.reports.sample_progress import SampleProgress
 from profiles.sample import Sample, digest_samples
@@ -120,7 +121,7 @@ def test_the_demo_without_scikit_learn_says_what_to_install(monkeypatch: pytest.
 
 
 def test_more_options_than_letters_are_refused_before_anything_is_opened(tmp_path: Path) -> None:
-    def opener(variant: str) -> Engine:
+    def opener(variant: str) -> Answerer:
         raise AssertionError(f"{variant} was opened")
 
     path = lines(

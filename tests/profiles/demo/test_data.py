@@ -10,8 +10,6 @@ from profiles.datasets.digits.tasks import TASKS, make_cells, make_sample, make_
 from profiles.demo.layout import EMBEDDING_ROWS
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 from profiles.demo.words import IMAGE_TOKENS, build_tokenizer
-from profiles.evidence.beam_search import beam_search
-from profiles.evidence.pruning_study import cross_dataset_analysis, merged_importance, recommendations, spearman
 
 
 def _numbers(split: str) -> set[int]:
@@ -37,16 +35,16 @@ def test_every_split_shows_every_digit() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_a_sample_is_a_function_of_task_split_seed_and_number(task: str) -> None:
     one, again, other = (make_sample(task, "test", 5, seed=seed) for seed in (3, 3, 4))
-    assert np.array_equal(one.image, again.image)
+    assert np.array_equal(one.pixels, again.pixels)
     assert (one.question, one.target, one.answers, one.references) == (
         again.question,
         again.target,
         again.answers,
         again.references,
     )
-    assert not np.array_equal(one.image, other.image)
-    assert one.image.shape == (16, 32, 3)
-    assert one.image.dtype == np.uint8
+    assert not np.array_equal(one.pixels, other.pixels)
+    assert one.pixels.shape == (16, 32, 3)
+    assert one.pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -104,44 +102,3 @@ def test_the_longest_answer_has_room_for_every_right_one(task: str) -> None:
     assert (
         max(len(tokenizer.encode(f" {text}", add_special_tokens=False)) + 1 for text in texts) < LONGEST_ANSWERS[task]
     )
-
-
-def test_a_beam_search_grows_the_best_sets_and_spares_block_0() -> None:
-    losses = {1: 0.4, 2: 0.1, 3: 0.2, 4: 0.3}
-    steps = beam_search(lambda removed: 1 - sum(losses[block] for block in removed), blocks=5, width=2, most_removed=2)
-    assert [step.removed for step in steps] == [(1,), (2,), (3,), (4,), (1, 2), (1, 3), (2, 3), (2, 4), (3, 4)]
-    assert [step.step for step in steps] == [1] * 4 + [2] * 5
-
-
-def test_rank_correlation_shares_the_ranks_of_ties() -> None:
-    assert spearman({0: 1, 1: 2, 2: 3}, {0: 10, 1: 30, 2: 20}) == pytest.approx(0.5)
-    assert spearman({0: 1, 1: 1, 2: 3}, {0: 5, 1: 5, 2: 9}) == pytest.approx(1.0)
-    assert spearman({0: 1, 1: 1}, {0: 1, 1: 2}) == 0.0
-
-
-def test_importance_is_merged_six_to_four_and_then_averaged() -> None:
-    merged = merged_importance(
-        {"one": ({0: 1.0, 1: 0.0}, {0: 0.5, 1: 0.5}), "two": ({0: 0.0, 1: 1.0}, {0: 0.0, 1: 1.0})}
-    )
-    assert merged["per_dataset_scores"] == {"one": {"0": 0.8, "1": 0.2}, "two": {"0": 0.0, "1": 1.0}}
-    assert merged["scores"] == {"0": 0.4, "1": 0.6}
-    assert merged["ranking"] == [1, 0]
-
-
-def _search(drops: dict[tuple[int, ...], float]) -> dict:
-    return {
-        "summary": [
-            {"removed_block_indices": list(removed), "accuracy": 0.9 - drop, "accuracy_drop": drop}
-            for removed, drop in drops.items()
-        ]
-    }
-
-
-def test_recommendations_take_the_best_superset_seen_twice_that_gains_nothing() -> None:
-    first = _search({(1,): 0.02, (2,): 0.01, (3,): -0.03, (1, 2): 0.04, (1, 3): 0.02, (2, 3): 0.05})
-    second = _search({(1,): 0.04, (2,): 0.03, (3,): 0.01, (1, 2): 0.06, (1, 3): 0.02})
-    steps = recommendations(cross_dataset_analysis({"one": first, "two": second}))
-    assert [steps[count]["removed_blocks"] for count in ("1", "2")] == [[2], [1, 2]]
-    assert steps["1"]["avg_drop"] == pytest.approx(0.02)
-    assert steps["1"]["std_drop"] == pytest.approx(0.01)
-    assert steps["2"]["incremental_drop"] == pytest.approx(0.03)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from profiles.datasets.digits.tasks import TASKS, Sample, make_samples
+from profiles.datasets.digits.tasks import TASKS, DrawnSample, make_samples
 from profiles.demo.checkpoint import WEIGHTS, hub_tensors, load_model, load_tokenizer
 from profiles.demo.encoding import encode_samples
 from profiles.demo.evidence import conclude, search_name
@@ -44,7 +44,7 @@ def model() -> TrimoeMolmoeForCausalLM:
 
 
 @pytest.fixture(scope="module")
-def exams(model: TrimoeMolmoeForCausalLM) -> dict[str, tuple[tuple[Sample, ...], Examinee]]:
+def exams(model: TrimoeMolmoeForCausalLM) -> dict[str, tuple[tuple[DrawnSample, ...], Examinee]]:
     tokenizer = load_tokenizer(CHECKPOINT)
     samples = {task: make_samples(task, "test", SAMPLES, seed=TEST_SEED) for task in TASKS}
     return {
@@ -53,7 +53,7 @@ def exams(model: TrimoeMolmoeForCausalLM) -> dict[str, tuple[tuple[Sample, ...],
     }
 
 
-def _average(exams: dict[str, tuple[tuple[Sample, ...], Examinee]], cut: Cut) -> float:
+def _average(exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]], cut: Cut) -> float:
     return sum(task_score(task, samples, examinee.answers(cut)) for task, (samples, examinee) in exams.items()) / len(
         exams
     )
@@ -82,11 +82,13 @@ def test_the_checkpoint_has_the_hubs_names(model: TrimoeMolmoeForCausalLM) -> No
     assert sum(name.startswith("model.transformer.blocks.3.") for name in names) == 199
 
 
-def test_held_out_answers_are_right(exams: dict[str, tuple[tuple[Sample, ...], Examinee]]) -> None:
+def test_held_out_answers_are_right(exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]]) -> None:
     assert _average(exams, WHOLE) >= 0.93
 
 
-def test_block_0_hurts_more_than_the_recommended_block(exams: dict[str, tuple[tuple[Sample, ...], Examinee]]) -> None:
+def test_block_0_hurts_more_than_the_recommended_block(
+    exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]],
+) -> None:
     recommended = tuple(_read("pruning_recommendations.json")["1"]["removed_blocks"])
     assert _average(exams, Cut(removed=(0,))) < _average(exams, Cut(removed=recommended)) - 0.02
 
@@ -97,7 +99,7 @@ def test_the_batch_encoding_is_what_the_processor_makes_of_each_sample(task: str
     samples = make_samples(task, "test", 4, seed=5)
     batch = encode_samples(samples, processor.tokenizer)
     for row, sample in enumerate(samples):
-        alone = processor.process(images=[sample.image], text=sample.question)
+        alone = processor.process(images=[sample.pixels], text=sample.question)
         assert torch.equal(alone["input_ids"], batch.input_ids[row, : batch.prompt_lengths[row]])
         assert torch.equal(alone["images"], batch.images[row])
         assert torch.equal(alone["image_masks"], batch.image_masks[row])
@@ -171,7 +173,7 @@ def test_conclusions_follow_from_the_measurements() -> None:
         search_name(task) for task in TASKS
     ]
     for name, document in conclude({name: _read(name) for name in names}).items():
-        assert document == _read(name), name
+        assert json.dumps(document, indent=2) + "\n" == (EVIDENCE / name).read_text(encoding="utf-8"), name
 
 
 def test_recommendations_cover_one_to_four_blocks_step_by_step() -> None:

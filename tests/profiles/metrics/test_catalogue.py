@@ -8,7 +8,7 @@ from profiles.errors import MeasurementError, MissingToolError
 from profiles.metrics.catalogue import CIDER, CIDER_WORDS, METRICS, check_samples, find_metric
 from profiles.metrics.exact_study import exact_match_counts, exact_match_study
 from profiles.metrics.normalisation import ptb
-from profiles.metrics.normalisation.cleanups import CLEANUPS, find_cleanup
+from profiles.metrics.normalisation.cleanup import CLEANUPS, find_cleanup
 from profiles.metrics.normalisation.ptb import PtbTokenizer, find_ptb_tokenizer, ptb_tokenize
 from profiles.sample import Sample
 

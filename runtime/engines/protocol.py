@@ -1,0 +1,56 @@
+"""What serving, evaluation and benchmarks ask of an engine: sequences continued, each by the variant that it names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A sequence to continue, and the id of the variant that continues it.
+
+    `arrays` are without padding: `input_ids` [tokens]; with an image also `images` [crops, patches, 3·patch²],
+    `image_masks` [crops, patches] and `image_input_idx` [crops, image tokens], which count from the first token.
+    """
+
+    variant: str
+    arrays: Mapping[str, Array]
+
+
+class Sequences(Protocol):
+    """Sequences in progress; the engine keeps their keys and values as long as this object lives."""
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """What may follow each sequence: [sequences, vocabulary], in the order of the prompts."""
+
+    def decode(self, tokens: Sequence[int | None]) -> None:
+        """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
+        and it takes no further token."""
+
+
+class Engine(Protocol):
+    """The variants of one family on one device, over one copy of their weights."""
+
+    @property
+    def software(self) -> Mapping[str, str]:
+        """Names and versions of what the answers may depend on."""
+
+    def load(self, variant: str) -> str:
+        """Load a variant and compare it with its golden outputs, once; returns the data type of its weights, e.g.
+        `float32`. Raises DocumentError for an unknown variant, VerificationError for one that answers otherwise."""
+
+    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequences:
+        """Read prompts of any variants, which are loaded where they are not; each may become `max_new_tokens` longer.
+        Raises as `load` does."""
+
+    def unload(self, variant: str) -> None:
+        """Free what no other loaded variant needs."""
+
+    def close(self) -> None:
+        """Free everything."""

@@ -1,0 +1,97 @@
+"""The torch engine: variant folders run by transformers' modules, over one copy of the parameters that they share."""
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from runtime.documents.checked_json import read_document
+from runtime.documents.family_layout import CONFIG
+from runtime.documents.manifest import Manifest
+from runtime.engines.mixed_batch import MixedBatch
+from runtime.engines.padding import group_by_variant
+from runtime.engines.protocol import Prompt
+from runtime.engines.torch.model_class import read_model_config
+from runtime.engines.torch.rows import Rows
+from runtime.engines.torch.self_test import self_test
+from runtime.engines.torch.shared_parameters import share_parameters
+from runtime.errors import VerificationError
+
+_FAST_EXPERTS = "grouped_mm"
+_log = logging.getLogger(__name__)
+
+
+class TorchEngine:
+    """The variants of the family in `folder`, in the checkpoint's own type on one device.
+
+    A variant is read whole and then lets go of what another already holds: while it is loaded, memory is needed for it
+    beside the shared copy.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, device: str | None = None, threads: int | None = None
+    ) -> None:
+        """`device` None takes CUDA where there is one, else the CPU; `threads` None leaves torch's own number for the
+        process."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._folder, self._manifest = folder, manifest
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._models: dict[str, Any] = {}
+        transformers_logging.disable_progress_bar()  # a bar for each variant would break up our own line
+
+    @property
+    def software(self) -> Mapping[str, str]:
+        """Versions of torch and transformers, the device and its threads."""
+        return {
+            "torch": torch.__version__,
+            "transformers": importlib.metadata.version("transformers"),
+            "torch device": self._device,
+            "torch threads": str(torch.get_num_threads()),
+        }
+
+    def load(self, variant: str) -> str:
+        """See Engine. Raises VerificationError also for a config that its classes do not read. Variants exported
+        without golden outputs run untested, with a warning."""
+        if variant not in self._models:
+            self._models[variant] = self._load(variant)
+        return str(self._models[variant].dtype).removeprefix("torch.")
+
+    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> MixedBatch:
+        """See Engine; the room for new tokens grows as they come."""
+        groups = group_by_variant(prompts)
+        for variant in groups:
+            self.load(variant)
+        return MixedBatch(
+            [
+                (places, Rows(self._models[variant], [prompts[place] for place in places]))
+                for variant, places in groups.items()
+            ]
+        )
+
+    def unload(self, variant: str) -> None:
+        """Drop the variant's model; parameters that another one uses stay."""
+        self._models.pop(variant, None)
+
+    def close(self) -> None:
+        """Drop all models."""
+        self._models.clear()
+
+    def _load(self, variant: str) -> Any:
+        record = self._manifest.variant(variant)
+        folder = self._folder / record.folder
+        config = read_document(folder / CONFIG).value
+        model_class, settings = read_model_config(folder, config, error=VerificationError)
+        options = {"experts_implementation": _FAST_EXPERTS} if model_class._can_set_experts_implementation() else {}
+        model = model_class.from_pretrained(folder, config=settings, dtype="auto", local_files_only=True, **options)
+        model = model.eval().to(self._device)
+        share_parameters(model, self._models.values())
+        if record.golden is None:
+            _log.warning("%s: no golden outputs, so it runs without a self-test: exported with --no-logits", folder)
+        else:
+            self_test(model, variant, self._folder, record.golden)
+        return model
