@@ -9,12 +9,9 @@ import torch
 from runtime.documents.family_layout import GOLDEN_INPUTS
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS
+from runtime.documents.tolerances import GOLDEN
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
-
-# Relative to the largest |logit|: what other threads, processors or library versions may change by summing in another
-# order.
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 def self_test(model: Any, variant: str, folder: Path, golden: str) -> float:
@@ -37,7 +34,7 @@ def self_test(model: Any, variant: str, folder: Path, golden: str) -> float:
     dtype = str(model.dtype).removeprefix("torch.")
     scale = float(np.abs(expected["logits"]).max())
     difference = float(np.abs(found - expected["logits"]).max()) / scale
-    limit = TOLERANCES.get(dtype, min(TOLERANCES.values()))
+    limit = GOLDEN.get(dtype, min(GOLDEN.values()))
     if not difference <= limit:  # also for NaN
         raise VerificationError(
             f"variant {variant} ({dtype}) fails its self-test: max |Δ| of the logits is {difference:.3g} of the "

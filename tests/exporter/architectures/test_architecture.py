@@ -109,6 +109,6 @@ def test_each_class_of_an_auto_map_is_defined_in_a_file_that_travels() -> None:
 @pytest.mark.parametrize("rest", ["norm.weight\n", "a\nb", "\r", "x\x00y\u2028"])
 def test_the_rest_of_a_name_is_taken_literally(rest: str) -> None:
     for architecture in ARCHITECTURES:
-        name = f"{architecture.block_prefix}3.{rest}"
+        name = f"{architecture.tensors.block_prefix}3.{rest}"
         assert architecture.split_name(name) == (3, rest)
         assert architecture.layer_name(3, rest) == name

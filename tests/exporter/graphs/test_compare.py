@@ -42,12 +42,12 @@ def tied(answer: Answer, *, layer: int, row: int, position: int) -> Answer:
     return replace(answer, scores=tuple(scores))
 
 
-def judge(answer: Answer, logits: np.ndarray, experts: list[np.ndarray]) -> dict[str, str]:
+def compare(answer: Answer, logits: np.ndarray, experts: list[np.ndarray]) -> dict[str, str]:
     return {check.name: check.detail for check in compare_answers("b4-k2", "float32", answer, logits, experts, LENGTHS)}
 
 
 def test_an_equal_answer_passes_and_nothing_is_left_out() -> None:
-    details = judge(*agreeing())
+    details = compare(*agreeing())
     assert "left out" not in details["onnx float32 logits"]
     assert details["onnx float32 greedy"] == f"the same {TOKENS} tokens as transformers for each row"
     assert details["onnx float32 experts"] == f"the same experts for {ROWS * LENGTH * LAYERS} tokens at {LAYERS} layers"
@@ -61,13 +61,13 @@ def test_a_difference_without_a_tie_is_an_error_that_names_row_and_position(posi
         VerificationError,
         match=rf"(prompt|decoding), row 1: max \|Δ\| of the logits 0.1, allowed .*, at position {position}",
     ):
-        judge(answer, logits, experts)
+        compare(answer, logits, experts)
 
 
 def test_a_tie_excuses_what_comes_behind_it_in_its_row() -> None:
     answer, logits, experts = agreeing()
     logits[1, 5:] += 0.1
-    details = judge(tied(answer, layer=0, row=1, position=3), logits, experts)
+    details = compare(tied(answer, layer=0, row=1, position=3), logits, experts)
     assert f"{WHOLE - 5} tokens left out" in details["onnx float32 logits"]
     assert details["onnx float32 greedy"].endswith(f"{TOKENS} of {2 * TOKENS} compared")
 
@@ -78,7 +78,7 @@ def test_a_tie_excuses_nothing_before_it_and_nothing_in_another_row() -> None:
         other = logits.copy()
         other[row, position] += 0.1
         with pytest.raises(VerificationError, match=f"row {row}"):
-            judge(tied(answer, layer=0, row=1, position=3), other, experts)
+            compare(tied(answer, layer=0, row=1, position=3), other, experts)
 
 
 def test_ties_do_not_excuse_most_of_an_answer() -> None:
@@ -88,14 +88,14 @@ def test_ties_do_not_excuse_most_of_an_answer() -> None:
     with pytest.raises(
         VerificationError, match=f"at {ROWS * WHOLE} of {ROWS * WHOLE} tokens: more than experts that tie explain"
     ):
-        judge(answer, logits + 0.1, experts)
+        compare(answer, logits + 0.1, experts)
 
 
 def test_logits_that_are_no_numbers_are_an_error() -> None:
     answer, logits, experts = agreeing()
     logits[0, 1, 0] = np.nan
     with pytest.raises(VerificationError):
-        judge(answer, logits, experts)
+        compare(answer, logits, experts)
 
 
 def test_other_experts_are_excused_behind_a_tie_of_an_earlier_layer_only() -> None:
@@ -104,7 +104,7 @@ def test_other_experts_are_excused_behind_a_tie_of_an_earlier_layer_only() -> No
     order = np.argsort(-agreeing()[0].scores[0][2])
     experts[0][0, 2] = [order[0], max(order[1], order[2])]  # of equal scores the graph takes the lower expert
     experts[1][0, 4] = (experts[1][0, 4] + 1) % EXPERTS
-    assert "1 of them ties, 1 changed by those" in judge(answer, logits, experts)["onnx float32 experts"]
+    assert "1 of them ties, 1 changed by those" in compare(answer, logits, experts)["onnx float32 experts"]
     experts[1][0, 1] = (experts[1][0, 1] + 1) % EXPERTS
     with pytest.raises(VerificationError, match="layer 1: token 1 of row 0 goes to experts"):
-        judge(answer, logits, experts)
+        compare(answer, logits, experts)

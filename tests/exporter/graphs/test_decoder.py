@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.graphs.check.inspect import check_decoder
+from exporter.graphs.check.inspect import check_decoder, check_model
 from runtime.errors import PlanError
 from tests.support.tiny_graphs import CASES, export_graphs, mask_blocks, reference_logits, write_model
 
@@ -78,7 +78,8 @@ def test_every_precision_gives_graphs_that_the_checker_accepts(case: str, precis
         k if exported.source.spec.blocks[block].sparse else None
         for block, k in zip(variant.layers, variant.top_k or (), strict=True)
     ]
-    assert "expert nodes with the planned k" in check_decoder(exported.path(variant.id), top_k=planned)
+    path = exported.path(variant.id)
+    assert "expert nodes with the planned k" in check_decoder(path, check_model(path), top_k=planned)
 
 
 def test_heads_that_the_attention_kernel_refuses_are_refused_at_export(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.graphs.weights.precision import find_precision
 from exporter.plan.plan import PlanRequest, make_plan
 from exporter.verify import export_answers
 from runtime.documents.golden_outputs import read_arrays
@@ -52,9 +51,9 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Variants b4-k4, b4-k1, b3-k4 and b3-k1 of a model that takes images, with graphs and golden outputs."""
     folder = tmp_path_factory.mktemp("engines")
     write_tiny_processor_files(write_tiny_molmoe(folder / "source", n_layers=4, n_heads=2))
-    request = PlanRequest(chosen=ExplicitRemovals(sets=((), (2,))), top_ks=(4, 1))
+    request = PlanRequest(chosen=ExplicitRemovals(sets=((), (2,))), top_ks=(4, 1), graphs=("float32",))
     plan = make_plan(open_checkpoint(folder / "source"), request=request)
-    graphs = GraphExport(plan, [find_precision("float32")])
+    graphs = GraphExport(plan)
     with patch.object(export_answers, "check_loads", without_loading):
         export_family(
             plan,

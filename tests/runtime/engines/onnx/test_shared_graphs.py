@@ -38,7 +38,7 @@ def images() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("inputs", [{"input_ids": IDS}, images()], ids=["text", "images"])
-def test_bfloat16_graphs_take_and_give_what_their_upcast_to_float32s_do(inputs: dict[str, Any], tmp_path: Path) -> None:
+def test_bfloat16_graphs_take_and_give_what_the_upcast_graphs_do(inputs: dict[str, Any], tmp_path: Path) -> None:
     """bfloat16 is no float16, although its name holds that of the other."""
     folder = exported_molmoe(tmp_path, precision="bfloat16").path(EMBEDDINGS).parent
     found, expected = (
