@@ -12,6 +12,7 @@ from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, source_digest
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.embeddings import build_embeddings
+from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.weights.decoder_weights import decoder_tensors
@@ -122,11 +123,9 @@ def build_variant(
     return build_decoder(
         source.architecture,
         source.spec,
-        weights,
+        GraphBuilder(weights, graph_data_name(precision.name), precision.dtype),
         layers=variant.layers,
         top_k=variant.top_k,
-        data_file=graph_data_name(precision.name),
-        dtype=precision.dtype,
         metadata={**shared, **variant_metadata(variant)},
     )
 

@@ -92,6 +92,7 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], str]:
     naming the file."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(KEY, "")  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, (file.metadata() or {}).get(KEY, "")
     except (SafetensorError, OSError) as error:
         raise VerificationError(f"{path}: cannot be read: {error}") from error

@@ -132,9 +132,9 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if input_ids is not None and attention_mask is None and past == 0:
+            attention_mask = input_ids != -1  # the hub pads rows with -1
         if input_ids is not None:
-            if attention_mask is None and past == 0:
-                attention_mask = input_ids != -1  # the hub pads rows with -1
             inputs_embeds = self.transformer.wte(input_ids.masked_fill(input_ids == -1, 0))
         if images is not None:
             inputs_embeds = self._add_image_features(inputs_embeds, images, image_masks, image_input_idx, past)
@@ -144,6 +144,20 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
             attention_mask = attention_mask[:, : past + length]  # the hub's callers pass room for the tokens to come
         if position_ids is None:
             position_ids = _positions(attention_mask, past, length, inputs_embeds.device)
+        hidden_states = self._run_blocks(
+            inputs_embeds, attention_mask, position_ids, past_key_values, use_cache=use_cache, **kwargs
+        )
+        return MoeModelOutputWithPast(last_hidden_state=hidden_states, past_key_values=past_key_values)
+
+    def _run_blocks(
+        self,
+        inputs_embeds: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor,
+        past_key_values: Cache | None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Embeddings [batch, length, d_model] through dropout, all blocks and the final norm, to the same shape."""
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
@@ -159,13 +173,10 @@ class TrimoeMolmoeModel(TrimoeMolmoePreTrainedModel):
                 attention_mask=causal_mask,
                 position_ids=position_ids,
                 past_key_values=past_key_values,
-                use_cache=use_cache,
                 position_embeddings=rotary,
                 **kwargs,
             )
-        return MoeModelOutputWithPast(
-            last_hidden_state=self.transformer.ln_f(hidden_states), past_key_values=past_key_values
-        )
+        return self.transformer.ln_f(hidden_states)
 
     def _rotary(self, position_ids: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines [batch, length, head_dim]. Computed from the config each time: a buffer would follow
@@ -241,9 +252,7 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
         crops, patches], `image_input_idx` [batch, crops, tokens] (negative = no token), `labels` [batch, length] (−100
         = ignored). ValueError when shapes do not fit.
         """
-        for name in _UNSUPPORTED_KEYWORDS:
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(f"the keyword {name} is not supported")
+        kwargs = _supported(kwargs)
         outputs = self.model(
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
@@ -256,9 +265,7 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
             use_cache=use_cache,
             **kwargs,
         )
-        hidden_states = slice_logits_to_keep(outputs.last_hidden_state, 1 if last_logits_only else logits_to_keep)
-        weight = self.model.transformer.wte.embedding if self.config.weight_tying else self.lm_head.weight
-        logits = F.linear(hidden_states, weight)
+        logits = self._logits(outputs.last_hidden_state, 1 if last_logits_only else logits_to_keep)
         loss = None if labels is None else self.loss_function(logits, labels, logits.shape[-1], **kwargs)
         return MoeCausalLMOutputWithPast(
             loss=loss,
@@ -268,6 +275,19 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
             attentions=outputs.attentions,
             router_logits=outputs.router_logits,
         )
+
+    def _logits(self, hidden_states: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
+        """Hidden states [batch, length, d_model] of the positions to keep as logits [batch, kept, embedding_size]."""
+        weight = self.model.transformer.wte.embedding if self.config.weight_tying else self.lm_head.weight
+        return F.linear(slice_logits_to_keep(hidden_states, logits_to_keep), weight)
+
+
+def _supported(keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that this model takes. Raises ValueError where one is used that only the hub's model has."""
+    for name in _UNSUPPORTED_KEYWORDS:
+        if keywords.get(name) is not None:
+            raise ValueError(f"the keyword {name} is not supported")
+    return {name: value for name, value in keywords.items() if name not in _UNSUPPORTED_KEYWORDS}
 
 
 def _positions(attention_mask: torch.Tensor | None, past: int, length: int, device: torch.device) -> torch.Tensor:

@@ -10,19 +10,16 @@ from exporter.graphs.build.attention import BATCH, SEQUENCE, TOTAL, Lengths, add
 from exporter.graphs.build.feed_forward import add_dense, add_experts
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
-from exporter.graphs.weights.stored_tensor import StoredTensor
 from runtime.documents.graph_contract import ATTENTION_MASK, FIRST_LOGITS, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PRESENT
 
 
 def build_decoder(
     architecture: Architecture,
     spec: DecoderSpec,
-    weights: Mapping[str, StoredTensor],
+    graph: GraphBuilder,
     *,
     layers: Sequence[int],
     top_k: Sequence[int] | None,
-    data_file: str,
-    dtype: str,
     metadata: Mapping[str, str],
 ) -> ir.Model:
     """The graph of the variant whose layer i is the source block `layers[i]` with `top_k[i]` experts per token.
@@ -31,9 +28,9 @@ def build_decoder(
     sequence, hidden]), `attention_mask` [batch, total], `past_key_values.N.key|value` [batch, kv_heads, past, head_dim]
     → `logits` [batch, sequence, vocabulary], `present.N.key|value`. Padding stands on the right and has mask 0. The
     optional input FIRST_LOGITS, int64 [1], is the first position of `sequence` whose logits are wanted (default 0: all;
-    −1: the last). Weights come from `data_file`, beside the graph.
+    −1: the last). `graph` is empty and knows the weights.
     """
-    return _Decoder(architecture, spec, GraphBuilder(weights, data_file, dtype)).build(layers, top_k, metadata)
+    return _Decoder(architecture, spec, graph).build(layers, top_k, metadata)
 
 
 class _Decoder:

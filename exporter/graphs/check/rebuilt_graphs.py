@@ -15,6 +15,7 @@ from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
 from exporter.graphs.build.decoder import build_decoder
+from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
 from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
@@ -108,11 +109,9 @@ class RebuiltGraphs:
         return build_decoder(
             self._architecture,
             spec,
-            self._weights,
+            GraphBuilder(self._weights, graph_data_name(self.precision.name), self.precision.dtype),
             layers=variant.layers,
             top_k=variant.top_k,
-            data_file=graph_data_name(self.precision.name),
-            dtype=self.precision.dtype,
             metadata={},
         )
 

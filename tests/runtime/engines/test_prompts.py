@@ -19,7 +19,7 @@ def molmoe_folder(folder: Path, **changes: Any) -> Path:
     write_tiny_processor_files(folder)
     path = folder / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | dict(MOLMOE.own_type.processor_values)), "utf-8")
-    config = {"model_type": "trimoe_molmoe", "auto_map": dict(MOLMOE.variant_auto_map), **changes}
+    config = {"model_type": "trimoe_molmoe", "auto_map": dict(MOLMOE.own_type.auto_map), **changes}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     return folder
 
