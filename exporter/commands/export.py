@@ -16,6 +16,7 @@ from exporter.commands.progress_bar import ProgressBar
 from exporter.export.job import ExportResult
 from exporter.export.protocols import BuildCheck, GraphForm, LogitCheck
 from exporter.export.transaction import export_family
+from exporter.family.target_folder import check_target
 from exporter.plan.plan import Plan, make_plan
 from exporter.rendering.export_report import export_document, show_export
 from exporter.rendering.plan_table import plan_document, show_plan
@@ -65,6 +66,8 @@ def export(
     types = graph_types(formats, dtypes)
     source, request = read_request(checkpoint, options)
     planned = make_plan(source, request=with_fields(request, graphs=types))
+    if out is not None and not dry_run:
+        check_target(out, planned.checkpoint.folder)  # before torch is imported, which takes seconds
     graphs = _graphs(planned)
     if out is None or dry_run:
         _show_plan(planned, graphs, as_json)
