@@ -4,15 +4,16 @@ import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.export.checks import CheckedVariant
 from exporter.export.job import ExportJob
 from exporter.export.staged_family import StagedFamily
 from exporter.export.staged_weights import StagedWeights
+from exporter.export.verified_family import CheckedVariant
+from exporter.family.disk_space import writing
 from exporter.family.existing import check_replaceable, read_existing
 from exporter.family.records import source_record, variant_record
+from exporter.family.rename import exchange, publish
 from exporter.family.source_guard import check_auxiliary_files
 from exporter.family.staging import Staging
-from exporter.family.target_folder import exchange, publish, writing
 from exporter.family.variant_folder import FamilyFiles
 from exporter.plan.plan import PlannedVariant
 from runtime.documents.atomic_file import sync_folder, write_atomically

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from exporter.export.job import ExportJob
 from exporter.export.staged_weights import StagedWeights
+from exporter.family.disk_space import writing
 from exporter.family.staging import Staging
-from exporter.family.target_folder import writing
 from exporter.family.variant_folder import FamilyFiles, write_variants
 from runtime.documents.manifest import FileRecord
 from runtime.documents.tensor_digests import ShardDigests

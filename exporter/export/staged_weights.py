@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.export.job import ExportJob
+from exporter.family.disk_space import check_space, writing
 from exporter.family.records import plan_identity
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_space, writing
 from exporter.family.variant_folder import can_link
 from exporter.plan.plan import PlannedShard
 from exporter.weights.shard_check import compare_with_source

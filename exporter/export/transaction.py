@@ -5,17 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from exporter.checkpoint.reader import SourceReader
-from exporter.export.checks import check_family
 from exporter.export.job import ExportJob, ExportResult
 from exporter.export.protocols import BuildCheck, GraphForm, LogitCheck
 from exporter.export.publication import publish_family
 from exporter.export.staged_family import stage_family
 from exporter.export.staged_weights import stage_weights
 from exporter.export.up_to_date import find_existing
+from exporter.export.verified_family import check_family
+from exporter.family.disk_space import writing
 from exporter.family.existing import read_existing
 from exporter.family.source_guard import check_tied_head
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_target, make_parent, writing
+from exporter.family.target_folder import check_target, make_parent
 from exporter.family.variant_folder import auxiliary_files
 from exporter.plan.plan import Plan
 from exporter.weights.pipeline import make_pipeline

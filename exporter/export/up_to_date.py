@@ -1,6 +1,7 @@
 """The stage before any writing: whether the target holds this very family already, and may give way if not."""
 
 from exporter.export.job import ExportJob, ExportResult
+from exporter.family.disk_space import writing
 from exporter.family.existing import (
     check_replaceable,
     damaged_file,
@@ -10,7 +11,6 @@ from exporter.family.existing import (
     same_tensors,
 )
 from exporter.family.staging import Staging, staging_path
-from exporter.family.target_folder import writing
 from exporter.weights.shard_layout import data_bytes, group_by_data
 from runtime.documents.manifest import Manifest
 from runtime.errors import TargetError

@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from exporter.checkpoint.reader import SourceReader
+from exporter.family.disk_space import looking_at
 from exporter.family.records import source_record, variant_record
-from exporter.family.target_folder import looking_at
 from exporter.family.variant_folder import variant_index
 from exporter.plan.plan import Plan
 from exporter.weights.pipeline import Pipeline

@@ -11,7 +11,9 @@ from collections.abc import Set
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from exporter.family.target_folder import REPLACED, remove_tree, target_error
+from exporter.family.disk_space import target_error
+from exporter.family.rename import REPLACED
+from exporter.family.target_folder import remove_tree
 from runtime.documents.atomic_file import sync_folder
 from runtime.documents.checked_json import parse_document
 from runtime.documents.tensor_digests import ShardDigests, dump_shard, read_shard

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from exporter.family.disk_space import check_space, writing
 from exporter.family.existing import graph_types
+from exporter.family.rename import publish
 from exporter.family.staging import Staging
 from exporter.family.standalone_layout import copied_files, copy_manifest, place_in_copy
-from exporter.family.target_folder import check_new_folder, check_space, make_parent, publish, writing
+from exporter.family.target_folder import check_new_folder, make_parent
 from exporter.weights.file_copy import copy_file
 from exporter.weights.pipeline import Pipeline, make_pipeline
 from runtime.documents.atomic_file import sync_folder, write_atomically

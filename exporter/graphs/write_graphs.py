@@ -10,7 +10,7 @@ from exporter.graphs.build.genai_config import DECODER, genai_config
 from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors
 from exporter.graphs.weights.precision import Precision
 from exporter.graphs.weights.stored_tensor import StoredTensor, View
-from exporter.graphs.weights.weight_file import write_weights
+from exporter.graphs.weights.write_data import write_weights
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import dump_document
 from runtime.documents.family_layout import graph_data_name, graph_data_path, graph_folder, graph_path

@@ -1,8 +1,7 @@
 """Golden files: what each variant answers to fixed inputs, with the machine that computed it, for self-tests before
 serving.
 
-A file is of safetensors' format (https://github.com/huggingface/safetensors#format); its metadata has one entry, KEY, a
-JSON object of trimoe's own format "trimoe.golden" version 1.
+Their format is runtime/documents/torch_golden.py's.
 """
 
 import json
@@ -11,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import safetensors.torch
 import torch
 import transformers
@@ -19,35 +17,26 @@ from safetensors import SafetensorError, safe_open
 
 from exporter.reference.equivalence import Outputs, largest_difference, same_bits
 from runtime.documents.atomic_file import write_atomically
-from runtime.documents.checked_json import parse_document
 from runtime.documents.family_layout import GOLDEN_INPUTS, golden_path
-from runtime.documents.schema import Positive, convert, fields_of, read_fields
-from runtime.documents.tolerances import GOLDEN
-from runtime.errors import DocumentError, VerificationError
+from runtime.documents.golden_outputs import KEY
+from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS
+from runtime.documents.torch_golden import (
+    EXPERTS,
+    FORMAT,
+    LOGITS,
+    POSITIONS,
+    TOKENS,
+    VERSION,
+    GoldenHeader,
+    Machine,
+    allowed_difference,
+    header_document,
+    parse_header,
+)
+from runtime.errors import VerificationError
 
-FORMAT = "trimoe.golden"
-VERSION = 1
-KEY = "trimoe"
 FULL_LOGITS_BYTES = 256 * 1024
 LAST_POSITIONS = 4
-
-
-class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What decides the last bits of a result: library versions, processor, instruction set and number of threads."""
-
-    torch: str
-    transformers: str
-    cpu: str
-    instructions: str
-    threads: Positive
-
-
-class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of a golden file is no tensor."""
-
-    variant: str
-    machine: Machine
-    dtype: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +88,15 @@ def write_inputs(folder: Path, inputs: Mapping[str, torch.Tensor]) -> str:
 def read_inputs(folder: Path) -> dict[str, torch.Tensor]:
     """Read the golden inputs of the family at `folder`. Raises VerificationError when they cannot be read."""
     tensors, _ = _read(folder / GOLDEN_INPUTS)
-    if "input_ids" not in tensors or "attention_mask" not in tensors:
-        raise VerificationError(f"{folder / GOLDEN_INPUTS}: input_ids or attention_mask is missing")
+    if INPUT_IDS not in tensors or ATTENTION_MASK not in tensors:
+        raise VerificationError(f"{folder / GOLDEN_INPUTS}: {INPUT_IDS} or {ATTENTION_MASK} is missing")
     return tensors
 
 
 def make_golden(variant: str, outputs: Outputs, inputs: Mapping[str, torch.Tensor]) -> Golden:
     """What of `outputs` is stored: the logits at the last positions of each row, fewer of them where the vocabulary is
     large."""
-    mask = inputs["attention_mask"].bool()
+    mask = inputs[ATTENTION_MASK].bool()
     shortest = int(mask.sum(dim=-1).min())
     full = outputs.logits[0, 0].nbytes * len(mask) * shortest
     positions = last_positions(mask, shortest if full <= FULL_LOGITS_BYTES else min(shortest, LAST_POSITIONS))
@@ -142,32 +131,29 @@ def as_stored(logits: torch.Tensor) -> torch.Tensor:
 def write_golden(folder: Path, golden: Golden) -> str:
     """Write golden/<id>.safetensors of the family at `folder`; returns the path relative to it."""
     path = golden_path(golden.variant)
-    tensors = {"logits": golden.logits, "positions": golden.positions, "tokens": golden.tokens}
-    tensors |= {f"experts.{layer}": ids for layer, ids in golden.experts.items()}
-    header = _Header(variant=golden.variant, machine=golden.machine, dtype=golden.dtype)
-    _write(folder / path, tensors, {"format": FORMAT, "version": VERSION, **fields_of(header)})
+    tensors = {LOGITS: golden.logits, POSITIONS: golden.positions, TOKENS: golden.tokens}
+    tensors |= {f"{EXPERTS}{layer}": ids for layer, ids in golden.experts.items()}
+    header = GoldenHeader(variant=golden.variant, machine=golden.machine, dtype=golden.dtype)
+    _write(folder / path, tensors, header_document(header))
     return path
 
 
 def read_golden(path: Path) -> Golden:
     """Read a golden file. Raises VerificationError naming file and place when it is not one."""
     tensors, text = _read(path)
+    header = parse_header(text, path=path)
     try:
-        node = parse_document(text.encode(), file=f"{path}: metadata")
-        header = convert(read_fields(node, format=FORMAT, version=VERSION, what="a golden file"), _Header)
         return Golden(
             variant=header.variant,
             machine=header.machine,
             dtype=header.dtype,
-            logits=tensors["logits"],
-            positions=tensors["positions"],
-            tokens=tensors["tokens"],
+            logits=tensors[LOGITS],
+            positions=tensors[POSITIONS],
+            tokens=tensors[TOKENS],
             experts={
-                int(name.partition(".")[2]): tensor for name, tensor in tensors.items() if name.startswith("experts.")
+                int(name.removeprefix(EXPERTS)): tensor for name, tensor in tensors.items() if name.startswith(EXPERTS)
             },
         )
-    except DocumentError as error:
-        raise VerificationError(str(error)) from error
     except (KeyError, ValueError) as error:
         raise VerificationError(f"{path}: not a golden file: {error}") from error
 
@@ -217,8 +203,7 @@ def compare_loosely(golden: Golden, logits: torch.Tensor, *, because: str) -> st
     """Compare logits with the golden ones within the tolerance of their type; returns a sentence. Raises
     VerificationError beyond it."""
     delta = largest_difference(golden.logits, logits)
-    share = GOLDEN.get(golden.dtype, GOLDEN["float32"])
-    limit = share * golden.logits.double().abs().max().item()
+    limit = allowed_difference(golden.dtype) * golden.logits.double().abs().max().item()
     if not delta <= limit:
         raise VerificationError(
             f"variant {golden.variant}: max |Δ| of the logits {delta:.3g}, allowed {limit:.3g} ({because})"

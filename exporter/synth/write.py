@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.checkpoint.checkpoint import INDEX
+from exporter.family.disk_space import check_space, writing
 from exporter.family.records import SYNTHETIC_KEY
+from exporter.family.rename import publish
 from exporter.family.staging import Staging
-from exporter.family.target_folder import check_new_folder, check_space, make_parent, publish, writing
+from exporter.family.target_folder import check_new_folder, make_parent
 from exporter.family.variant_folder import shard_name
 from exporter.synth.layouts import Sizes, SynthLayout
 from exporter.weights.aligned_file import AlignedBuffer

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from profiles.demo.layout import BLOCKS
+from profiles.demo.config_files import BLOCKS
 
 
 @contextmanager

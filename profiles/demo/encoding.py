@@ -15,7 +15,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from profiles.datasets.digits.scans import CELL
 from profiles.datasets.digits.tasks import COLUMNS, ROWS, DrawnSample
-from profiles.demo.layout import CROP, PATCH
+from profiles.demo.config_files import CROP, PATCH
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,7 +13,7 @@ import torch
 
 from profiles.datasets.digits.tasks import TASKS
 from profiles.demo.checkpoint import load_model, load_tokenizer
-from profiles.demo.layout import BLOCKS
+from profiles.demo.config_files import BLOCKS
 from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
 from profiles.evidence.importance import comparison
 from profiles.evidence.merge import merged_importance

@@ -6,7 +6,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerFast
 
 from profiles.datasets.digits.tasks import make_samples
-from profiles.demo.layout import BLOCKS
+from profiles.demo.config_files import BLOCKS
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 from profiles.evidence.beam_search import Removed, Subject, search_results

@@ -13,9 +13,9 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from profiles.datasets.digits.tasks import DrawnSample
+from profiles.demo.config_files import BLOCKS
 from profiles.demo.cutting import with_top_k, without_blocks
 from profiles.demo.encoding import Batch, encode_samples
-from profiles.demo.layout import BLOCKS
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 
 _KEPT_REMOVED = 2

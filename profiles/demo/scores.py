@@ -12,7 +12,7 @@ import torch
 
 from profiles.datasets.digits.tasks import TASKS, make_samples
 from profiles.demo.checkpoint import load_model, load_tokenizer
-from profiles.demo.layout import BLOCKS
+from profiles.demo.config_files import BLOCKS
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 

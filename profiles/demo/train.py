@@ -8,7 +8,7 @@ import click
 import torch
 
 from profiles.demo.checkpoint import load_tokenizer, new_model, save_weights
-from profiles.demo.layout import write_layout
+from profiles.demo.config_files import write_layout
 from profiles.demo.training.initial import initialize
 from profiles.demo.training.loop import Recipe, train_language, train_vision
 

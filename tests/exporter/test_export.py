@@ -342,7 +342,7 @@ def test_an_export_that_does_not_fit_is_refused_before_it_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = small_plan(small_source(tmp_path / "source"))
-    monkeypatch.setattr("exporter.family.target_folder.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("exporter.family.disk_space.free_bytes", lambda _: 1000)
     with pytest.raises(TargetError, match=r"not enough space: [0-9,]+ bytes needed, 1,000 free"):
         export_small(plan, tmp_path / "family")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source"]

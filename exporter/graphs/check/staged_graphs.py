@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from msgspec.structs import replace
 
+from exporter.graphs.check.choose_golden import graph_golden, write_prompts
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
-from exporter.graphs.check.golden_outputs import graph_golden, write_prompts
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
 from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference

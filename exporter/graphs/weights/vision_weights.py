@@ -12,7 +12,7 @@ from torch.nn import functional
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.graphs.weights.decoder_weights import constant, stacked
 from exporter.graphs.weights.stored_tensor import StoredTensor
-from exporter.graphs.weights.weight_file import read_tensor
+from exporter.graphs.weights.write_data import read_tensor
 from runtime.documents.family_layout import CONFIG
 from runtime.errors import PlanError
 

@@ -9,7 +9,7 @@ import torch
 from runtime.documents.family_layout import GOLDEN_INPUTS
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS
-from runtime.documents.tolerances import GOLDEN
+from runtime.documents.torch_golden import LOGITS, POSITIONS, allowed_difference, parse_header
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
 
@@ -19,22 +19,25 @@ def self_test(model: Any, variant: str, folder: Path, golden: str) -> float:
     relative to the largest |logit|. Raises VerificationError naming the variant beyond what its type allows, and for
     golden files that are not what they must be."""
     inputs, _ = read_arrays(folder / GOLDEN_INPUTS)
-    expected, _ = read_arrays(folder / golden)
+    expected, text = read_arrays(folder / golden)
+    recorded = parse_header(text, path=folder / golden).variant
+    if recorded != variant:
+        raise VerificationError(f"{folder / golden}: the golden outputs of {recorded}, not of {variant}")
     absent = [name for name in (INPUT_IDS, ATTENTION_MASK) if name not in inputs]
-    absent += [name for name in ("logits", "positions") if name not in expected]
+    absent += [name for name in (LOGITS, POSITIONS) if name not in expected]
     if absent:
         raise VerificationError(
             f"{folder / golden}: the tensors {', '.join(absent)} are missing there or in the inputs"
         )
-    found = _logits(model, inputs, expected["positions"])
-    if found.shape != expected["logits"].shape:
+    found = _logits(model, inputs, expected[POSITIONS])
+    if found.shape != expected[LOGITS].shape:
         raise VerificationError(
-            f"variant {variant}: {golden} has logits {list(expected['logits'].shape)}, computed {list(found.shape)}"
+            f"variant {variant}: {golden} has logits {list(expected[LOGITS].shape)}, computed {list(found.shape)}"
         )
     dtype = str(model.dtype).removeprefix("torch.")
-    scale = float(np.abs(expected["logits"]).max())
-    difference = float(np.abs(found - expected["logits"]).max()) / scale
-    limit = GOLDEN.get(dtype, min(GOLDEN.values()))
+    scale = float(np.abs(expected[LOGITS]).max())
+    difference = float(np.abs(found - expected[LOGITS]).max()) / scale
+    limit = allowed_difference(dtype)
     if not difference <= limit:  # also for NaN
         raise VerificationError(
             f"variant {variant} ({dtype}) fails its self-test: max |Δ| of the logits is {difference:.3g} of the "

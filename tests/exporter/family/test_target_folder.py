@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporter.family.target_folder import check_space, check_target, exchange, make_parent, publish, target_error
+from exporter.family.disk_space import check_space, target_error
+from exporter.family.rename import exchange, publish
+from exporter.family.target_folder import check_target, make_parent
 from runtime.errors import TargetError
 
 

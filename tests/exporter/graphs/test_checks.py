@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.graphs.check.golden_outputs import graph_golden
+from exporter.graphs.check.choose_golden import graph_golden
 from exporter.graphs.check.graph_run import Answer, Prompts
 from exporter.graphs.check.inspect import check_decoder, check_model
 from exporter.graphs.check.staged_graphs import check_graphs
 from exporter.graphs.graph_set import plan_tensors
 from exporter.graphs.weights.precision import find_precision
-from exporter.graphs.weights.weight_file import write_weights
+from exporter.graphs.weights.write_data import write_weights
 from runtime.documents.check import Check
 from runtime.documents.family_layout import graph_data_path, graph_golden_path
 from runtime.documents.golden_outputs import read_graph_golden, write_graph_golden

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from exporter.graphs.weights import weight_file
+from exporter.graphs.weights import write_data as weight_file
 from exporter.plan.formats import GRAPH_LAYOUT
 from exporter.verify.family_graphs import verify_graphs
 from runtime.cli import main

@@ -27,7 +27,7 @@ from exporter.graphs.weights.stored_tensor import (
     data_bytes,
     with_offsets,
 )
-from exporter.graphs.weights.weight_file import write_weights
+from exporter.graphs.weights.write_data import write_weights
 from runtime.documents.family_layout import graph_data_path
 from runtime.errors import CheckpointError, PlanError, SourceChangedError
 from tests.support.tiny_graphs import export_graphs, write_model
@@ -62,7 +62,7 @@ def test_the_rows_of_gate_and_up_stand_in_turn(tmp_path: Path) -> None:
 def test_expert_tiles_and_column_tiles_stand_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.graphs.weights.weight_file.CHUNK_BYTES", 3 * 4 * 4)
+    monkeypatch.setattr("exporter.graphs.weights.write_data.CHUNK_BYTES", 3 * 4 * 4)
     first, second = np.arange(16, dtype=np.float32).reshape(4, 4), np.arange(100, 132, dtype=np.float32).reshape(8, 4)
     records = write_source(tmp_path, first=first, second=second)
     sources = (records["first"], records["second"])

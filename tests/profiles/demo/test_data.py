@@ -7,7 +7,7 @@ import pytest
 
 from profiles.datasets.digits.scans import SPLITS, digit_image, image_numbers
 from profiles.datasets.digits.tasks import TASKS, make_cells, make_sample, make_samples, template_words
-from profiles.demo.layout import EMBEDDING_ROWS
+from profiles.demo.config_files import EMBEDDING_ROWS
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 from profiles.demo.words import IMAGE_TOKENS, build_tokenizer
 

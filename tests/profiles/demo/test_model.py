@@ -9,9 +9,9 @@ import torch
 
 from profiles.datasets.digits.tasks import TASKS, DrawnSample, make_samples
 from profiles.demo.checkpoint import WEIGHTS, hub_tensors, load_model, load_tokenizer
+from profiles.demo.config_files import BLOCKS
 from profiles.demo.encoding import encode_samples
 from profiles.demo.evidence import conclude, search_name
-from profiles.demo.layout import BLOCKS
 from profiles.demo.measuring import HALVES
 from profiles.demo.predicting import WHOLE, Cut, Examinee
 from profiles.demo.scores import TEST_SEED
