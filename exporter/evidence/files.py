@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.evidence.combinations import read_combinations
 from exporter.evidence.evidence import ANALYSIS, ROBUST, Importance, Recommendations
-from exporter.evidence.importance import read_scores
+from exporter.evidence.importance import SCORE_KEYS, read_scores
 from exporter.evidence.recommendations import read_steps
 from exporter.evidence.strategies import Rule, Steps, choose_steps
 from exporter.evidence.study_files import refuse_folder, refuse_measurements
@@ -27,6 +27,12 @@ class EvidenceFile:
     def is_analysis(self) -> bool:
         """Whether this is a cross-data-set analysis, the only kind that a strategy applies to."""
         return self.node.get("combination_stats") is not None
+
+    @property
+    def is_importance(self) -> bool:
+        """Whether this holds scores: numbers by block, or under one of the keys of the full form."""
+        entries = self.node.items()
+        return any(key in SCORE_KEYS or (key.isdigit() and isinstance(one.value, int | float)) for key, one in entries)
 
     @property
     def is_recommendations(self) -> bool:
@@ -75,6 +81,10 @@ def as_recommendations(source: EvidenceFile, rule: Rule, *, blocks: int) -> Reco
     Raises DocumentError naming file and place; PlanError when a strategy is asked of a file that holds ready
     recommendations, and when the strategy finds no candidate.
     """
+    if source.is_importance:
+        raise PlanError(
+            f"{source.path}: holds importance scores, not recommended sets of blocks; give it as --importance"
+        )
     if source.is_analysis:
         return _from_analysis(source, rule, blocks=blocks)
     if rule.strategy is not None:

@@ -23,7 +23,7 @@ def show_outcome(outcome: Outcome, *, width: int | None) -> str:
 def _show_part(part: PairedPart | StudyPart, width: int | None) -> str:
     form = f"{part.engine} {part.dtype}"
     if isinstance(part, StudyPart):
-        return show_checks(f"{form}: mean drop from the whole model", part.checks)
+        return show_checks(f"{form}: mean drop from the whole model", part.checks, width=width)
     return show_comparisons(f"{part.variant} ({form}) against {part.against}", part.comparisons, width=width)
 
 

@@ -79,7 +79,7 @@ def test_a_strategy_needs_an_analysis_and_scores_are_no_recommendation(tmp_path:
         recommended(path, strategy="robust")
     with pytest.raises(PlanError, match="holds recommended sets of blocks, not importance scores"):
         importance(path)
-    with pytest.raises(DocumentError, match=r'\["1"\]: expected an object, found the number'):
+    with pytest.raises(PlanError, match=r"holds importance scores, not recommended sets of blocks"):
         recommended(STUDY_SCORES)
 
 
@@ -339,3 +339,10 @@ def _finite(value: Any) -> bool:
         if isinstance(value, (dict, list))
         else True
     )
+
+
+@pytest.mark.parametrize("document", [{"1": 0.5, "2": 0.25}, {"method": "average", "merged_scores": {"1": 0.5}}])
+def test_scores_given_as_recommendations_are_told_from_them(document: dict[str, Any], tmp_path: Path) -> None:
+    source = read_evidence_file(write_json(tmp_path / "scores.json", document))
+    with pytest.raises(PlanError, match=r"scores\.json: holds importance scores.*give it as --importance"):
+        as_recommendations(source, Rule(), blocks=4)

@@ -80,7 +80,9 @@ def test_a_measured_drop_agrees_with_the_study_or_does_not(drop: float, count: i
     measured, found = check_drop(CLAIM, pairs(drop, count), Limits())
     assert found == verdict
     assert math.isclose(measured.mean, drop) and measured.low <= drop <= measured.high
-    assert verdict in show_checks("torch", [DropCheck(variant="b3", claim=CLAIM, drop=measured, verdict=found)])
+    assert verdict in show_checks(
+        "torch", [DropCheck(variant="b3", claim=CLAIM, drop=measured, verdict=found)], width=80
+    )
 
 
 def test_a_few_samples_that_all_stayed_the_same_prove_no_small_drop() -> None:
@@ -115,7 +117,7 @@ def test_a_family_is_judged_by_the_studys_drops(family: Path, tmp_path: Path) ->
     )
     assert run(family, "--baseline", study, "--measured", good)[0] == 0
     status, text = run(family, "--baseline", study, "--measured", bad)
-    assert status == 1 and "torch float32: mean drop" in text and "  1                3.00           2   5.00 [" in text
+    assert status == 1 and "torch float32: mean drop" in text and "1         3.00             2  5.00  [" in text
     with pytest.raises(MeasurementError, match="the study's drops need the family measured first: trimoe eval"):
         run(family, "--baseline", study, "--measured", tmp_path / "absent.json")
     with pytest.raises(MeasurementError, match=r"good.json: no scores by onnx; it has b6-k2 \(torch float32\)"):
