@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/trimoe export $(DEMO)/checkpoint --recommendations $(DEMO)/evidence/pruning_recommendations.json --top-k 8,6,4 --out artifacts/demo
+	$(BIN)/trimoe export $(DEMO)/checkpoint --recommendations $(DEMO)/evidence/pruning_recommendations.json --top-k 8,6,4 --format safetensors,onnx --out artifacts/demo
 	$(BIN)/trimoe verify artifacts/demo
 
 test: setup
