@@ -6,7 +6,7 @@ import time
 from runtime.text.progress_line import ProgressLine
 from runtime.text.sizes import show_bytes
 
-_BAR = 24
+_BAR = 18  # with the text before it, 79 columns
 _INTERVAL_S = 0.1
 
 

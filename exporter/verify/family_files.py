@@ -5,8 +5,8 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from runtime.documents.family_layout import AUXILIARY, CONFIG, GOLDEN, GRAPHS, MANIFEST, TENSORS, VARIANTS, WEIGHTS
-from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, read_manifest
+from runtime.documents.family_layout import AUXILIARY, GOLDEN, GRAPHS, MANIFEST, WEIGHTS
+from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, read_manifest, what_instead
 from runtime.errors import DocumentError, VerificationError
 from runtime.text.counted import counted
 from runtime.text.sizes import show_bytes
@@ -24,21 +24,13 @@ def open_family(folder: Path) -> Manifest:
     except OSError as error:
         raise VerificationError(f"{folder}: cannot be read: {error.strerror}") from error
     if MANIFEST not in names:
-        raise VerificationError(f"{folder}: no {MANIFEST}: {_what_folder(names)}")
+        raise VerificationError(f"{folder}: no {MANIFEST}: {what_instead(folder)}")
     if not stat.S_ISREG((folder / MANIFEST).lstat().st_mode):
         raise VerificationError(f"{folder / MANIFEST}: not a regular file: {_what_it_is(folder, MANIFEST)}")
     try:
         return read_manifest(folder)
     except DocumentError as error:
         raise VerificationError(str(error)) from error
-
-
-def _what_folder(names: Sequence[str]) -> str:
-    if CONFIG in names:
-        return "a single model, not a family; verify the family it was taken from"
-    if set(names) & {WEIGHTS, VARIANTS, GOLDEN, AUXILIARY, TENSORS}:
-        return "an unfinished copy of a family, or one whose manifest was lost; copy or export it again"
-    return "not a family that trimoe exported"
 
 
 def selected_records(manifest: Manifest, variants: Sequence[str]) -> tuple[FileRecord, ...]:

@@ -6,6 +6,7 @@ folder, the types below say what the document says of it.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,17 @@ from msgspec import Struct, field
 
 from runtime.documents.check import Check
 from runtime.documents.checked_json import Node, dump_document, quote, read_document
-from runtime.documents.family_layout import MANIFEST, variant_folder
+from runtime.documents.family_layout import (
+    AUXILIARY,
+    CONFIG,
+    GOLDEN,
+    MANIFEST,
+    STANDALONE,
+    TENSORS,
+    VARIANTS,
+    WEIGHTS,
+    variant_folder,
+)
 from runtime.documents.schema import Natural, PlainName, Positive, RelativePath, Sha256, convert, fields_of, read_fields
 from runtime.errors import DocumentError
 
@@ -127,12 +138,29 @@ def _content_digest(fields: Mapping[str, Any]) -> str:
     return hashlib.sha256(dump_document({"format": FORMAT, "version": VERSION, **fields})).hexdigest()
 
 
+def what_instead(folder: Path) -> str:
+    """What a folder without a manifest is instead of a family, and what to give in its place."""
+    family = folder.absolute().parent.parent
+    if os.path.lexists(folder / STANDALONE / MANIFEST):
+        return "a variant that was copied out of a family: `trimoe verify` takes it, all else wants a family"
+    if folder.absolute().parent.name == VARIANTS and os.path.lexists(family / MANIFEST):
+        return f"a variant of the family {family}: give that folder and --variant {folder.name}"
+    if os.path.lexists(folder / CONFIG):
+        return "a single model, not a family: export it, and give the family that this makes"
+    if any(os.path.lexists(folder / name) for name in (WEIGHTS, VARIANTS, GOLDEN, AUXILIARY, TENSORS)):
+        return "an unfinished copy of a family, or one whose manifest was lost: copy or export it again"
+    return "not a family that trimoe exported"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read and check `folder`/manifest.json. Raises DocumentError with the key path of what is wrong, also for unknown
-    versions, and for a link out of the folder or anything else that is not a regular file.
+    versions, and for a link out of the folder or anything else that is not a regular file; for a folder without one it
+    says what the folder is instead.
 
     A file whose content is not what its digest says was edited, and is refused.
     """
+    if folder.is_dir() and not os.path.lexists(folder / MANIFEST):
+        raise DocumentError(f"{folder}: no {MANIFEST}: {what_instead(folder)}")
     document = read_document(folder / MANIFEST, inside=folder)
     node = read_fields(document, format=FORMAT, version=VERSION, what="a trimoe family")
     content = node.without("digest")
