@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.evidence.evidence import Importance
-from exporter.evidence.files import as_any, as_importance, read_evidence_file, read_evidence_files
+from exporter.evidence.files import as_any, as_importance, as_recommendations, read_evidence_file, read_evidence_files
 from exporter.evidence.strategies import Rule
 from runtime.errors import DocumentError, PlanError, TrimoeError
 from tests.support.evidence_documents import (
