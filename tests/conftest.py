@@ -12,4 +12,4 @@ os.environ["HF_MODULES_CACHE"] = _MODULES
 os.environ["HF_HUB_OFFLINE"] = "1"
 atexit.register(shutil.rmtree, _MODULES, ignore_errors=True)
 
-pytest_plugins = ("tests.support.session_families",)
+pytest_plugins = ("tests.support.fixtures",)

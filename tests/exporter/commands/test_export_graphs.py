@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 import pytest
 
-from exporter.graphs.weights import write_data as weight_file
+from exporter.graphs.weights.write_data import write_weights
 from exporter.plan.formats import GRAPH_LAYOUT
 from exporter.verify.family_graphs import verify_graphs
 from runtime.documents.check import Check
@@ -82,13 +82,12 @@ def test_a_killed_export_keeps_its_data_file_and_notices_when_it_was_damaged(tmp
     write_graph_source(tmp_path / "source", "llama")
     arguments = export_arguments(tmp_path)
     calls: list[str] = []
-    write = weight_file.write_weights
 
     def stop(*values: Any) -> Any:
         calls.append(values[3])
         if calls[-1].startswith("onnx/int8"):
             raise KeyboardInterrupt
-        return write(*values)
+        return write_weights(*values)
 
     monkeypatch.setattr("exporter.graphs.write_graphs.write_weights", stop)
     assert trimoe(*arguments, "--dtype", "float32,int8").exit_code == 1

@@ -1,4 +1,4 @@
-"""Families that are exported once for the whole run; tests only read them, and copy what they change."""
+"""Fixtures of all tests: families that are exported once for the whole run, which tests only read and copy to change."""
 
 import tempfile
 from collections.abc import Iterator
