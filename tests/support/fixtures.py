@@ -1,4 +1,4 @@
-"""Fixtures of all tests: families that are exported once for the whole run, which tests only read and copy to change."""
+"""Fixtures of all tests: families exported once for the whole run, which tests only read, and copy to change."""
 
 import tempfile
 from collections.abc import Iterator
