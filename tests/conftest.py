@@ -11,3 +11,5 @@ _MODULES = tempfile.mkdtemp(prefix="trimoe-tests-")
 os.environ["HF_MODULES_CACHE"] = _MODULES
 os.environ["HF_HUB_OFFLINE"] = "1"
 atexit.register(shutil.rmtree, _MODULES, ignore_errors=True)
+
+pytest_plugins = ("tests.support.fixtures",)

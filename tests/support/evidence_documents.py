@@ -5,6 +5,9 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+from exporter.evidence.evidence import Recommendations
+from exporter.evidence.files import as_recommendations, read_evidence_file
+from exporter.evidence.strategies import Rule
 from tests.support.paths import TEST_DATA
 
 MOLMOE = TEST_DATA / "molmoe-1b"
@@ -53,3 +56,16 @@ def write_json(path: Path, document: Any) -> Path:
     """Write a document (or bytes, as they are) and return its path."""
     path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
     return path
+
+
+def recommended(
+    path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
+) -> Recommendations:
+    source = read_evidence_file(path)
+    return as_recommendations(
+        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
+    )
+
+
+def sets(found: Recommendations) -> list[list[int]]:
+    return [list(step.blocks) for step in found.steps]

@@ -1,12 +1,12 @@
-"""Tiny checkpoints of the transformers families, and deliberately broken safetensors files, written without torch."""
+"""Tiny checkpoints of the transformers families, written without torch: no model runs them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+
+from tests.support.checkpoint_files import write_config, write_weights
 
 HIDDEN, HEADS, VOCAB, WIDTH = 16, 2, 40, 8
 EXPERTS_KEY = {
@@ -110,45 +110,10 @@ def tiny_tensors(config: Mapping[str, Any], *, seed: int = 0) -> Tensors:
     }
 
 
-def write_tiny(folder: Path, family: str = "olmoe", *, seed: int = 0, shards: int = 1, **options: Any) -> Path:
+def write_checkpoint(folder: Path, family: str = "olmoe", *, seed: int = 0, shards: int = 1, **options: Any) -> Path:
     """Write config.json and weights of a family; `options` go to `tiny_config`."""
     config = tiny_config(family, **options)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, config)
     write_weights(folder, tiny_tensors(config, seed=seed), shards=shards)
     return folder
-
-
-def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
-
-
-def write_weights(folder: Path, tensors: Tensors, *, shards: int = 1) -> None:
-    """Write model.safetensors, or `shards` files with an index."""
-    if shards == 1:
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        return
-    names, weight_map = list(tensors), {}
-    for shard in range(shards):
-        file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
-        chosen = names[len(names) * shard // shards : len(names) * (shard + 1) // shards]
-        save_file({name: tensors[name] for name in chosen}, folder / file, metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(chosen, file)
-    write_index(folder, weight_map)
-
-
-def write_index(folder: Path, weight_map: Mapping[str, Any]) -> None:
-    document = {"metadata": {"total_size": 0}, "weight_map": dict(weight_map)}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(document), "utf-8")
-
-
-def raw_file(header: Any, data: bytes = b"", *, length: int | None = None) -> bytes:
-    """The bytes of a file with this header (JSON value or bytes) and data, whatever they are; `length` overrides the
-    true header length."""
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
-
-
-def entry(begin: int, end: int, *, dtype: Any = "U8", shape: Any = None) -> dict[str, Any]:
-    """One tensor's header entry; a byte tensor that fills its range unless told otherwise."""
-    return {"dtype": dtype, "shape": [end - begin] if shape is None else shape, "data_offsets": [begin, end]}

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
+from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from tests.support.paths import MODELING
 
 BLOCKS, EXPERTS, VOCABULARY = 5, 8, 96
@@ -26,49 +28,57 @@ _SIZES: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-# Class name and what makes each family interesting: shared experts, dense blocks, sliding windows, renormalised
-# weights, grouped queries.
-TINY: dict[str, tuple[str, dict[str, Any]]] = {
-    "olmoe": ("Olmoe", {"num_experts": EXPERTS, "num_experts_per_tok": 4}),
-    "mixtral": ("Mixtral", {"num_local_experts": EXPERTS, "num_experts_per_tok": 2, "sliding_window": 6}),
-    "qwen2_moe": (
-        "Qwen2Moe",
-        {
-            "num_experts": EXPERTS,
-            "num_experts_per_tok": 4,
-            "moe_intermediate_size": 16,
-            "shared_expert_intermediate_size": 24,
-            "mlp_only_layers": [1],
-            "use_sliding_window": True,
-            "sliding_window": 5,
-            "max_window_layers": 4,
-        },
-    ),
-    "qwen3_moe": (
-        "Qwen3Moe",
-        {
-            "num_experts": EXPERTS,
-            "num_experts_per_tok": 4,
-            "moe_intermediate_size": 16,
-            "head_dim": 8,
-            "norm_topk_prob": True,
-            "mlp_only_layers": [3],
-        },
-    ),
-    "llama": ("Llama", {}),
+CLASSES = {"olmoe": "Olmoe", "mixtral": "Mixtral", "qwen2_moe": "Qwen2Moe", "qwen3_moe": "Qwen3Moe", "llama": "Llama"}
+# What makes each family interesting: shared experts, dense blocks, sliding windows, renormalised weights, grouped
+# queries.
+TINY: dict[str, dict[str, Any]] = {
+    "olmoe": {"num_experts": EXPERTS, "num_experts_per_tok": 4},
+    "mixtral": {"num_local_experts": EXPERTS, "num_experts_per_tok": 2, "sliding_window": 6},
+    "qwen2_moe": {
+        "num_experts": EXPERTS,
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 24,
+        "mlp_only_layers": [1],
+        "use_sliding_window": True,
+        "sliding_window": 5,
+        "max_window_layers": 4,
+    },
+    "qwen3_moe": {
+        "num_experts": EXPERTS,
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 16,
+        "head_dim": 8,
+        "norm_topk_prob": True,
+        "mlp_only_layers": [3],
+    },
+    "llama": {},
 }
 EXPERT_FAMILIES = tuple(family for family in TINY if family != "llama")
 
 
-def write_tiny(
+def write_transformers(
     family: str, folder: Path, *, dtype: torch.dtype = torch.float32, max_shard_size: str = "40KB", **overrides: Any
 ) -> Path:
     """Save a tiny model of `family` in several shards; the same arguments give the same weights."""
-    name, fields = TINY[family]
-    torch.manual_seed(1)
-    config = getattr(transformers, f"{name}Config")(**{**_SIZES, **fields, **overrides})
-    getattr(transformers, f"{name}ForCausalLM")(config).to(dtype).save_pretrained(folder, max_shard_size=max_shard_size)
+    model = random_model(family, _SIZES | TINY[family] | overrides, seed=1)
+    model.to(dtype).save_pretrained(folder, max_shard_size=max_shard_size)
     return folder
+
+
+def random_model(family: str, fields: dict[str, Any], *, seed: int) -> PreTrainedModel:
+    """A model of `family` with these fields of its config, its weights drawn by transformers."""
+    torch.manual_seed(seed)
+    config = getattr(transformers, f"{CLASSES[family]}Config")(**fields)
+    model: PreTrainedModel = getattr(transformers, f"{CLASSES[family]}ForCausalLM")(config)
+    return model
+
+
+def whole_model(architecture: str, folder: Path) -> PreTrainedModel:
+    """The model of a source folder, MolmoE in the hub's layout included."""
+    if architecture == "molmoe":
+        return TrimoeMolmoeForCausalLM.from_pretrained(folder, config=TrimoeMolmoeConfig.from_pretrained(folder))
+    return AutoModelForCausalLM.from_pretrained(folder)
 
 
 def masked_original(
@@ -95,7 +105,7 @@ def masked_original(
 def write_with_list(source: Path, folder: Path, family: str, top_k: Sequence[Any] | None) -> Path:
     """The whole model of `source` as a checkpoint whose config carries `top_k_per_layer`, with its modeling file, as an
     export writes it."""
-    name = TINY[family][0]
+    name = CLASSES[family]
     folder.mkdir()
     for path in source.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())

@@ -9,16 +9,8 @@ from safetensors.numpy import load_file, save_file
 
 from exporter.checkpoint.checkpoint import INDEX, open_checkpoint
 from runtime.errors import CheckpointError, DocumentError
-from tests.support.tiny_checkpoints import (
-    entry,
-    raw_file,
-    tiny_config,
-    tiny_tensors,
-    write_config,
-    write_index,
-    write_tiny,
-    write_weights,
-)
+from tests.support.checkpoint_files import entry, raw_file, write_config, write_index, write_weights
+from tests.support.tiny_checkpoints import tiny_config, tiny_tensors, write_checkpoint
 
 
 def refused(folder: Path) -> str:
@@ -30,7 +22,7 @@ def refused(folder: Path) -> str:
 
 @pytest.mark.parametrize("shards", [1, 3])
 def test_every_tensor_is_found_where_its_bytes_stand(shards: int, tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m", shards=shards, seed=3)
+    folder = write_checkpoint(tmp_path / "m", shards=shards, seed=3)
     checkpoint = open_checkpoint(folder)
     expected = tiny_tensors(tiny_config(), seed=3)
     assert set(checkpoint.tensors) == set(expected)
@@ -41,13 +33,13 @@ def test_every_tensor_is_found_where_its_bytes_stand(shards: int, tmp_path: Path
 
 
 def test_the_only_safetensors_file_may_have_any_name(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / "model.safetensors").rename(folder / "weights.safetensors")
     assert [file.name for file in open_checkpoint(folder).files] == ["weights.safetensors"]
 
 
 def test_a_complete_set_of_shards_needs_no_index(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m", shards=3)
+    folder = write_checkpoint(tmp_path / "m", shards=3)
     (folder / INDEX).unlink()
     assert len(open_checkpoint(folder).files) == 3
     (folder / "model-00002-of-00003.safetensors").unlink()
@@ -55,14 +47,14 @@ def test_a_complete_set_of_shards_needs_no_index(tmp_path: Path) -> None:
 
 
 def test_several_files_that_are_no_set_are_refused(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / "model.safetensors").rename(folder / "a.safetensors")
     (folder / "b.safetensors").write_bytes(raw_file({}))
     assert "2 safetensors files (a.safetensors, b.safetensors" in refused(folder)
 
 
 def test_an_index_beside_a_single_file_must_mean_it(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     names = load_file(folder / "model.safetensors")
     write_index(folder, dict.fromkeys(names, "model.safetensors"))
     assert len(open_checkpoint(folder).files) == 1
@@ -72,7 +64,7 @@ def test_an_index_beside_a_single_file_must_mean_it(tmp_path: Path) -> None:
 
 
 def test_links_as_in_a_hub_cache_are_followed(tmp_path: Path) -> None:
-    blobs, folder = write_tiny(tmp_path / "blobs", shards=2), tmp_path / "snapshot"
+    blobs, folder = write_checkpoint(tmp_path / "blobs", shards=2), tmp_path / "snapshot"
     folder.mkdir()
     for file in blobs.iterdir():
         (folder / file.name).symlink_to(file)
@@ -80,13 +72,13 @@ def test_links_as_in_a_hub_cache_are_followed(tmp_path: Path) -> None:
 
 
 def test_a_wrong_total_size_does_not_matter_and_unlisted_files_are_not_read(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m", shards=2)
+    folder = write_checkpoint(tmp_path / "m", shards=2)
     (folder / "consolidated.safetensors").write_bytes(b"no safetensors at all")
     assert len(open_checkpoint(folder).files) == 2
 
 
 def test_small_companion_files_are_carried_and_code_and_cards_are_not(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     carried = [
         "LICENSE.md",
         "chat_template.jinja",
@@ -112,7 +104,7 @@ def test_small_companion_files_are_carried_and_code_and_cards_are_not(tmp_path: 
 
 
 def test_the_index_and_the_shards_must_agree(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m", shards=2)
+    folder = write_checkpoint(tmp_path / "m", shards=2)
     weight_map = json.loads((folder / INDEX).read_text())["weight_map"]
     write_index(folder, weight_map | {"model.extra.weight": "model-00002-of-00002.safetensors"})
     assert (
@@ -129,7 +121,7 @@ def test_the_index_and_the_shards_must_agree(tmp_path: Path) -> None:
 
 
 def test_a_tensor_in_two_shards_names_both(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m", shards=2)
+    folder = write_checkpoint(tmp_path / "m", shards=2)
     second = load_file(folder / "model-00002-of-00002.safetensors")
     first = load_file(folder / "model-00001-of-00002.safetensors")
     save_file(
@@ -166,7 +158,7 @@ def test_a_shard_name_must_be_a_file_of_the_folder(shard: object, phrase: str, t
 
 
 def test_an_empty_index_and_a_config_that_is_no_object_are_refused(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / "model.safetensors").unlink()
     write_index(folder, {})
     assert "names no tensor" in refused(folder)
@@ -211,7 +203,7 @@ def test_a_truncated_shard_is_named_with_the_tensor(tmp_path: Path) -> None:
 
 
 def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "variants" / "b5")
+    folder = write_checkpoint(tmp_path / "variants" / "b5")
     assert open_checkpoint(folder).config
     (tmp_path / "manifest.json").write_text("{}")
     assert "a variant of the family" in refused(folder)
@@ -238,13 +230,13 @@ def test_a_variant_of_a_family_is_no_source(tmp_path: Path) -> None:
 def test_a_broken_json_file_that_would_be_carried_is_refused_with_its_place(
     name: str, data: bytes, said: str, tmp_path: Path
 ) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / name).write_bytes(data)
     assert f"{folder / name}: {said}" in refused(folder)
 
 
 def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     names = {f"\u0120word{number}": number for number in range(50_000)}
     merges = [[f"a{number}", "\U0001f600"] for number in range(50_000)]
     document = {
@@ -258,7 +250,7 @@ def test_what_tokenizer_files_really_hold_is_carried(tmp_path: Path) -> None:
 
 
 def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     path = folder / "tokenizer.json"
     path.mkdir()
     assert f"{path}: a folder, and a file of this name travels with every variant" in refused(folder)
@@ -268,7 +260,7 @@ def test_a_folder_or_pipe_in_place_of_a_carried_file_is_refused_by_name(tmp_path
 
 
 def test_small_files_that_cannot_be_carried_are_refused_by_name(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / "tokenizer_folder").mkdir()
     assert open_checkpoint(folder).auxiliary == ()
     link = folder / "tokenizer.json"
@@ -287,7 +279,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 50
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer.model"])
 def test_a_git_lfs_pointer_is_called_one(name: str, tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     (folder / name).write_bytes(POINTER)
     assert f"{name}: a Git LFS pointer, not the file itself; run `git lfs pull`" in refused(folder)
 
@@ -315,7 +307,7 @@ def test_the_id_of_a_hub_gets_the_command_that_downloads_it(
 
 
 def test_weights_that_are_no_part_of_the_checkpoint_are_listed(tmp_path: Path) -> None:
-    folder = write_tiny(tmp_path / "m")
+    folder = write_checkpoint(tmp_path / "m")
     assert open_checkpoint(folder).unused == ()
     for name in ("pytorch_model.bin", "adapter.safetensors", "olmoe.Q4.gguf", "training_args.bin", "optimizer.pt"):
         (folder / name).write_bytes(b"x")

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from exporter.checkpoint.safetensors_header import DTYPE_BITS, parse_header, read_header, read_source_file
 from runtime.errors import CheckpointError
-from tests.support.tiny_checkpoints import entry, raw_file
+from tests.support.checkpoint_files import entry, raw_file
 
 
 def test_a_file_written_by_safetensors_is_read_with_absolute_offsets(tmp_path: Path) -> None:

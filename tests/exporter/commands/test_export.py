@@ -16,7 +16,7 @@ from exporter.commands.missing_package import missing_package
 from exporter.family.staging import Staging
 from runtime.cli import Commands
 from runtime.documents.manifest import read_manifest
-from tests.support.small_family import small_source
+from tests.support.families import bare_source
 
 TRIMOE = (sys.executable, "-c", "from runtime.cli import main; main()")
 REMOVE = ("--remove", "1", "--remove", "1,3", "--top-k", "2,1")
@@ -24,7 +24,7 @@ REMOVE = ("--remove", "1", "--remove", "1,3", "--top-k", "2,1")
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return small_source(tmp_path / "source")
+    return bare_source(tmp_path / "source")
 
 
 def run(*arguments: object) -> Result:
@@ -111,7 +111,7 @@ def test_a_running_export_to_the_same_target_is_named(source: Path, tmp_path: Pa
 
 
 def test_a_file_size_limit_in_the_middle_is_an_error_that_says_how_to_resume(tmp_path: Path) -> None:
-    source = small_source(tmp_path / "source", blocks=4, vocab_size=40)
+    source = bare_source(tmp_path / "source", blocks=4, vocab_size=40)
     arguments = [*TRIMOE, "export", str(source), "--out", str(tmp_path / "family"), "--no-logits", "--remove", "1"]
     limit = (source / "model.safetensors").stat().st_size // 4
 
@@ -130,23 +130,19 @@ def test_a_file_size_limit_in_the_middle_is_an_error_that_says_how_to_resume(tmp
     assert done.stderr == ""
 
 
+def run_code(code: str, source: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Export in a process of its own that runs `code`."""
+    arguments = [sys.executable, "-c", code, "export", str(source), "--out", str(out), *REMOVE, *options]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
 def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: Path, tmp_path: Path) -> None:
     # VmHWM begins anew with the program, unlike ru_maxrss, which still holds what the forked test process had.
     code = "import sys\nfrom runtime.cli import main\ntry:\n    main()\nfinally:\n"
     code += "    peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:'))\n"
     code += "    print(peak, 'torch' in sys.modules, 'numpy' in sys.modules, file=sys.stderr)"
-    arguments = [
-        sys.executable,
-        "-c",
-        code,
-        "export",
-        str(source),
-        "--out",
-        str(tmp_path / "family"),
-        "--no-logits",
-        *REMOVE,
-    ]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    done = run_code(code, source, tmp_path / "family", "--no-logits")
+    assert done.returncode == 0, done.stderr
     peak_kib, torch, numpy = done.stderr.split()
     assert (torch, numpy) == ("False", "False")
     assert int(peak_kib) < 120_000
@@ -181,18 +177,7 @@ def test_a_missing_package_is_named_before_anything_is_written(
     source: Path, tmp_path: Path, package: str, extra: tuple[str, ...], said: str
 ) -> None:
     code = f"import sys\nsys.modules[{package!r}] = None\nfrom runtime.cli import main\nmain()"
-    arguments = [
-        sys.executable,
-        "-c",
-        code,
-        "export",
-        str(source),
-        "--out",
-        str(tmp_path / "new" / "family"),
-        *REMOVE,
-        *extra,
-    ]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    done = run_code(code, source, tmp_path / "new" / "family", *extra)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: {said}")
     assert done.stderr.count("\n") == 1

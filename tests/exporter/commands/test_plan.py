@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from runtime.cli import main
 from runtime.text.sizes import show_bytes, show_count
+from tests.support.commands import trimoe
 from tests.support.evidence_documents import (
     ASSIGNED_SCORES,
     STUDY_SCORES,
@@ -18,11 +18,11 @@ from tests.support.evidence_documents import (
     recommendation,
     write_json,
 )
-from tests.support.tiny_checkpoints import write_tiny
+from tests.support.tiny_checkpoints import write_checkpoint
 
 
 def plan(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["plan", *map(str, arguments)])
+    return trimoe("plan", *arguments)
 
 
 def shown(*arguments: object) -> str:
@@ -33,7 +33,7 @@ def shown(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("model") / "olmoe", blocks=16, experts=8, top_k=4, shards=2)
+    return write_checkpoint(tmp_path_factory.mktemp("model") / "olmoe", blocks=16, experts=8, top_k=4, shards=2)
 
 
 def test_the_table_shows_each_variant_and_what_the_family_shares(model: Path, tmp_path: Path) -> None:

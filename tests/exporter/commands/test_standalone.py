@@ -3,47 +3,37 @@
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 import pytest
-from click.testing import CliRunner
 from msgspec.structs import replace
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
-from runtime.cli import main
 from runtime.documents.manifest import dump_manifest, read_manifest
-from tests.support.exported_families import export_tiny
-from tests.support.small_family import export_small, small_plan, small_source
-from tests.support.tiny_graphs import write_model
-
-ONNX = ("--format", "safetensors,onnx")
-
-
-def run(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+from tests.support.commands import WITH_GRAPHS, trimoe
+from tests.support.families import ModelFamilies
+from tests.support.graph_families import write_graph_model
 
 
 def checks(copy: Path, *more: str) -> dict[str, str]:
     """The outcome of every check of `trimoe verify`."""
-    result = run("verify", copy, "--json", *more)
+    result = trimoe("verify", copy, "--json", *more)
     document = json.loads(result.stdout)
     assert result.exit_code == (not document["verified"])
     return {check["name"]: check["outcome"] for check in document["checks"]}
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def exported(model_family: ModelFamilies) -> Path:
     """A family with golden outputs; its source is beside it."""
-    _, family = export_tiny("olmoe", tmp_path_factory.mktemp("exported"))
-    return family
+    return model_family("olmoe")[1]
 
 
 @pytest.fixture
 def copied(exported: Path, tmp_path: Path) -> Path:
-    result = run("standalone", exported, "--variant", "b3-k1", "--out", tmp_path / "copy")
+    result = trimoe("standalone", exported, "--variant", "b3-k1", "--out", tmp_path / "copy")
     assert result.exit_code == 0, result.output
     return tmp_path / "copy"
 
@@ -60,9 +50,11 @@ def test_a_copy_is_loaded_as_it_is_and_verified_as_far_as_a_family(copied: Path,
 
 
 def test_the_result_is_one_line_or_a_document(exported: Path, tmp_path: Path) -> None:
-    line = run("standalone", exported, "--variant", "b4-k4", "--out", tmp_path / "one").output
+    line = trimoe("standalone", exported, "--variant", "b4-k4", "--out", tmp_path / "one").output
     assert line.startswith(f"Copied b4-k4 to {tmp_path / 'one'}: ") and line.endswith("every file as recorded.\n")
-    document = json.loads(run("standalone", exported, "--variant", "b4-k4", "--out", tmp_path / "two", "--json").output)
+    document = json.loads(
+        trimoe("standalone", exported, "--variant", "b4-k4", "--out", tmp_path / "two", "--json").output
+    )
     assert (document["format"], document["variant"]) == ("trimoe.standalone", "b4-k4")
     assert document["folder"] == str(tmp_path / "two")
 
@@ -81,7 +73,7 @@ def test_a_changed_byte_is_named(copied: Path, file: str, check: str, named: str
     data = bytearray((copied / file).read_bytes())
     data[-3] ^= 1
     (copied / file).write_bytes(data)
-    document = json.loads(run("verify", copied, "--json").stdout)
+    document = json.loads(trimoe("verify", copied, "--json").stdout)
     assert not document["verified"]
     details = {found["name"]: found["detail"] for found in document["checks"] if found["outcome"] == "failed"}
     assert named in details[check]
@@ -91,7 +83,7 @@ def test_a_changed_byte_is_named(copied: Path, file: str, check: str, named: str
 def test_missing_and_added_files_are_named(copied: Path) -> None:
     (copied / "trimoe" / "golden" / "inputs.safetensors").rename(copied / "inputs.safetensors")
     assert checks(copied)["files"] == "failed"
-    shown = " ".join(run("verify", copied).output.split())
+    shown = " ".join(trimoe("verify", copied).output.split())
     assert "first trimoe/golden/inputs.safetensors" in shown
 
 
@@ -112,13 +104,13 @@ def test_answers_that_are_not_the_golden_ones_fail(copied: Path) -> None:
 
 
 def test_graphs_come_along_with_their_data_and_their_golden_outputs(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe")
+    write_graph_model(tmp_path / "source", "olmoe")
     export = ("export", tmp_path / "source", "--out", tmp_path / "family", "--remove", "2", "--remove", "1")
-    assert run(*export, "--top-k", "2", *ONNX, "--dtype", "float32,int8").exit_code == 0
+    assert trimoe(*export, "--top-k", "2", *WITH_GRAPHS, "--dtype", "float32,int8").exit_code == 0
     variant = read_manifest(tmp_path / "family").variants[1].id
-    copy = ("standalone", tmp_path / "family", "--variant", variant, "--out", tmp_path / "copy", *ONNX)
-    assert "no ONNX graphs in bfloat16; it has float32, int8" in run(*copy, "--dtype", "bfloat16").output
-    result = run(*copy, "--dtype", "int8")
+    copy = ("standalone", tmp_path / "family", "--variant", variant, "--out", tmp_path / "copy", *WITH_GRAPHS)
+    assert "no ONNX graphs in bfloat16; it has float32, int8" in trimoe(*copy, "--dtype", "bfloat16").output
+    result = trimoe(*copy, "--dtype", "int8")
     assert result.exit_code == 0, result.output
     assert "with its ONNX graph in int8: " in result.output
     assert sorted(path.name for path in (tmp_path / "copy" / "onnx" / "int8").iterdir()) == [
@@ -145,30 +137,27 @@ def test_refusals_are_one_message(exported: Path, copied: Path, tmp_path: Path) 
         ((exported, "--variant", "b3-k1", "--out", exported / "new"), "inside the source"),
         ((exported, "--variant", "b3-k1", "--out", copied / "new"), f"inside the standalone variant {copied}"),
     ):
-        result = run("standalone", *arguments)
+        result = trimoe("standalone", *arguments)
         assert result.exit_code == 1, result.output
         assert result.output.startswith("Error: ") and result.output.count("\n") == 1
         assert message in result.output
-    assert "one variant" in run("verify", copied, "--variant", "b3-k1").output
+    assert "one variant" in trimoe("verify", copied, "--variant", "b3-k1").output
 
 
-def test_a_variant_exported_without_logit_check_says_so(tmp_path: Path) -> None:
-    export_small(small_plan(small_source(tmp_path / "source")), tmp_path / "family")
-    assert run("standalone", tmp_path / "family", "--variant", "b5-k1", "--out", tmp_path / "copy").exit_code == 0
+def test_a_variant_exported_without_logit_check_says_so(bare_family: Path, tmp_path: Path) -> None:
+    assert trimoe("standalone", bare_family, "--variant", "b5-k1", "--out", tmp_path / "copy").exit_code == 0
     assert checks(tmp_path / "copy")["logits"] == "skipped"
     assert checks(tmp_path / "copy")["structure"] == "passed"
 
 
-def test_nothing_is_exported_into_a_family(tmp_path: Path) -> None:
-    source = small_source(tmp_path / "source")
-    export_small(small_plan(source), tmp_path / "family")
-    inside = tmp_path / "family" / "variants" / "new"
+def test_nothing_is_exported_into_a_family(own_bare_family: Path, bare_family: Path) -> None:
+    inside = own_bare_family / "variants" / "new"
     for command in (
-        ("export", source, "--remove", "1", "--no-logits", "--out", inside),
+        ("export", bare_family.parent / "source", "--remove", "1", "--no-logits", "--out", inside),
         ("synth", "--like", "bench", "--bytes", "9MB", "--out", inside),
-        ("standalone", tmp_path / "family", "--variant", "b5-k1", "--out", inside),
+        ("standalone", own_bare_family, "--variant", "b5-k1", "--out", inside),
     ):
-        result = run(*command)
+        result = trimoe(*command)
         assert result.exit_code == 1
         assert f"{inside}: inside the" in result.output
         assert not inside.exists()

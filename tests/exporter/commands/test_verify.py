@@ -13,51 +13,36 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from exporter.verify import family_answers as verify_golden
-from runtime.cli import main
 from runtime.documents.manifest import dump_manifest, read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
-from tests.support.exported_families import export_tiny, without_loading, write_source
+from tests.support.commands import trimoe
+from tests.support.families import ModelFamilies, copy_family, export_plan, model_source, plan_model, without_loading
+from tests.support.staged_variants import exchanged_layers
 
 SHARD = "weights/block-02-layer-01.safetensors"
 VARIANT = "variants/b3-k1"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def exported(model_family: ModelFamilies) -> Path:
     """A folder with an OLMoE in `source` and its verified family in `family`."""
-    folder = tmp_path_factory.mktemp("exported")
-    export_tiny("olmoe", folder)
-    return folder
+    return model_family("olmoe")[1].parent
 
 
 @pytest.fixture
 def family(exported: Path, tmp_path: Path) -> Path:
     """A copy of the family, hard links kept, to be damaged."""
-    folder = tmp_path / "family"
-    first: dict[int, Path] = {}
-    for path in sorted(exported.joinpath("family").rglob("*")):
-        target = folder / path.relative_to(exported / "family")
-        if path.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        inode = path.stat().st_ino
-        if inode in first:
-            target.hardlink_to(first[inode])
-        else:
-            shutil.copyfile(path, target)
-            first[inode] = target
-    return folder
+    return copy_family(exported / "family", tmp_path / "family")
 
 
 def run(*arguments: object) -> Result:
     with patch.object(verify_golden, "check_loads", without_loading):
-        return CliRunner().invoke(main, ["verify", *map(str, arguments)])
+        return trimoe("verify", *arguments)
 
 
 def text(result: Result) -> str:
@@ -190,14 +175,9 @@ def test_a_truncated_file_is_named_with_the_tensor_it_ends_in(family: Path) -> N
 def swap_shards(folder: Path) -> None:
     """The weights of two layers change places under the right names; tensors.json is left as it was."""
     paths = [folder / "weights/block-02-layer-01.safetensors", folder / "weights/block-04-layer-02.safetensors"]
-    contents = [load_file(path) for path in paths]
-    for layer, path, content in zip((1, 2), paths, reversed(contents), strict=True):
+    for path, tensors in zip(paths, exchanged_layers(*paths), strict=True):
         scratch = folder.parent / "scratch.safetensors"
-        save_file(
-            {name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): t for name, t in content.items()},
-            scratch,
-            {"format": "pt"},
-        )
+        save_file(tensors, scratch, {"format": "pt"})
         rewrite(path, scratch.read_bytes())
     record_again(folder)
 
@@ -243,6 +223,11 @@ def drop_from_index(folder: Path) -> None:
     record_again(folder)
 
 
+def config_with(**changes: object) -> Callable[[Path], None]:
+    """A fault of a variant's config that the manifest has recorded."""
+    return lambda folder: edit_config(folder, **changes)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -272,34 +257,28 @@ def drop_from_index(folder: Path) -> None:
             id="names exchanged",
         ),
         pytest.param(
-            lambda f: edit_config(f, top_k_per_layer=[4, 1, 2]),
+            config_with(top_k_per_layer=[4, 1, 2]),
             r"top_k_per_layer is \[4, 1, 2\], the manifest implies \[4, 1, 1\]",
             id="wrong list",
         ),
         pytest.param(
-            lambda f: edit_config(f, top_k_per_layer=None),
+            config_with(top_k_per_layer=None),
             r"top_k_per_layer is None, the manifest implies \[4, 1, 1\]",
             id="no list",
         ),
         pytest.param(
-            lambda f: edit_config(f, num_hidden_layers=5),
-            "num_hidden_layers is 5, the manifest implies 3",
-            id="stale depth",
+            config_with(num_hidden_layers=5), "num_hidden_layers is 5, the manifest implies 3", id="stale depth"
         ),
         pytest.param(
-            lambda f: edit_config(f, model_type="olmoe"),
+            config_with(model_type="olmoe"),
             "model_type is 'olmoe', the manifest implies 'trimoe_olmoe'",
             id="source's type",
         ),
         pytest.param(
-            lambda f: edit_config(f, num_experts_per_tok=1),
-            "num_experts_per_tok is 1, the manifest implies 4",
-            id="scalar top_k",
+            config_with(num_experts_per_tok=1), "num_experts_per_tok is 1, the manifest implies 4", id="scalar top_k"
         ),
         pytest.param(
-            lambda f: edit_config(f, auto_map={"AutoConfig": "x.Y"}),
-            "auto_map is .*the manifest implies",
-            id="other code named",
+            config_with(auto_map={"AutoConfig": "x.Y"}), "auto_map is .*the manifest implies", id="other code named"
         ),
         pytest.param(
             drop_from_index,
@@ -379,7 +358,7 @@ def test_what_is_no_whole_family_is_said_clearly(choose: Callable[[Path], Path],
 
 
 def test_a_family_without_golden_outputs_says_so(tmp_path: Path) -> None:
-    export_tiny("llama", tmp_path, logits=False)
+    export_plan(plan_model("llama", model_source("llama", tmp_path / "source")), tmp_path / "family")
     result = run(tmp_path / "family")
     assert result.exit_code == 0
     assert "logits skipped 3 variants: no golden outputs: exported with --no-logits" in text(result)
@@ -387,7 +366,7 @@ def test_a_family_without_golden_outputs_says_so(tmp_path: Path) -> None:
 
 
 def test_another_source_is_named_by_tensor(family: Path, tmp_path: Path) -> None:
-    source = write_source("olmoe", tmp_path / "other")
+    source = model_source("olmoe", tmp_path / "other")
     path = sorted(source.glob("*.safetensors"))[3]
     tensors = load_file(path)
     first = min(tensors)

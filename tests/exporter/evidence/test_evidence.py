@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.evidence.evidence import Importance, Recommendations
+from exporter.evidence.evidence import Importance
 from exporter.evidence.files import as_any, as_importance, as_recommendations, read_evidence_file, read_evidence_files
 from exporter.evidence.strategies import Rule
 from runtime.errors import DocumentError, PlanError, TrimoeError
@@ -19,6 +20,8 @@ from tests.support.evidence_documents import (
     analysis,
     combination,
     recommendation,
+    recommended,
+    sets,
     write_json,
 )
 from tests.support.paths import ROOT
@@ -29,19 +32,6 @@ TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 
 def importance(path: Path, *, blocks: int = 16) -> Importance:
     return as_importance(read_evidence_file(path), blocks=blocks)
-
-
-def recommended(
-    path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
-) -> Recommendations:
-    source = read_evidence_file(path)
-    return as_recommendations(
-        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
-    )
-
-
-def sets(found: Recommendations) -> list[list[int]]:
-    return [list(step.blocks) for step in found.steps]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +98,13 @@ def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path: Path) -> Non
     ]
 
 
+def assert_refused(read: Callable[[Path], object], path: Path, *phrases: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read(path)
+    for phrase in phrases:
+        assert phrase in str(caught.value)
+
+
 BAD_SCORES: list[tuple[Any, str]] = [
     ({}, "holds no score"),
     ({"1": "0.5"}, '["1"]: expected a number, found the string "0.5"'),
@@ -135,10 +132,7 @@ BAD_SCORES: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("document", "phrase"), BAD_SCORES, ids=range(len(BAD_SCORES)))
 def test_bad_scores_are_refused_with_file_and_place(document: Any, phrase: str, tmp_path: Path) -> None:
     path = write_json(tmp_path / "bad.json", document)
-    with pytest.raises(DocumentError) as caught:
-        importance(path)
-    assert phrase in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert_refused(importance, path, phrase, str(path))
 
 
 BAD_RECOMMENDATIONS: list[tuple[Any, str]] = [
@@ -179,10 +173,7 @@ BAD_RECOMMENDATIONS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("document", "phrase"), BAD_RECOMMENDATIONS, ids=range(len(BAD_RECOMMENDATIONS)))
 def test_bad_recommendations_are_refused_with_file_and_place(document: Any, phrase: str, tmp_path: Path) -> None:
     path = write_json(tmp_path / "bad.json", document)
-    with pytest.raises(DocumentError) as caught:
-        recommended(path)
-    assert phrase in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert_refused(recommended, path, phrase, str(path))
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -225,10 +216,7 @@ BAD_ANALYSES: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("document", "phrase"), BAD_ANALYSES, ids=range(len(BAD_ANALYSES)))
 def test_bad_analyses_are_refused_with_file_and_place(document: Any, phrase: str, tmp_path: Path) -> None:
     path = write_json(tmp_path / "bad.json", document)
-    with pytest.raises(DocumentError) as caught:
-        recommended(path)
-    assert phrase in str(caught.value)
-    assert f"{path}: combination_stats" in str(caught.value)
+    assert_refused(recommended, path, phrase, f"{path}: combination_stats")
 
 
 def test_a_combination_counted_twice_in_one_data_set_is_explained(tmp_path: Path) -> None:

@@ -4,27 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.evidence.evidence import Recommendations
-from exporter.evidence.files import as_recommendations, read_evidence_file
-from exporter.evidence.strategies import Rule
 from runtime.errors import PlanError
-from tests.support.evidence_documents import analysis, combination, write_json
+from tests.support.evidence_documents import analysis, combination, recommended, sets, write_json
 
 TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 THREE = {"okvqa": 0.05, "doc-qa": 0.05, "st-qa": 0.05}
-
-
-def recommended(
-    path: Path, *, strategy: str | None = None, min_datasets: int = 3, protected: tuple[int, ...] = (0,)
-) -> Recommendations:
-    source = read_evidence_file(path)
-    return as_recommendations(
-        source, Rule(strategy=strategy, min_datasets=min_datasets, protected=protected), blocks=16
-    )
-
-
-def sets(found: Recommendations) -> list[list[int]]:
-    return [list(step.blocks) for step in found.steps]
 
 
 COMBINATIONS = (

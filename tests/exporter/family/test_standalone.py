@@ -15,13 +15,12 @@ from runtime.documents.manifest import read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import DocumentError, TargetError, VerificationError
 from runtime.text.progress import NoProgress
-from tests.support.small_family import digests, export_small, small_plan, small_source
+from tests.support.families import digests
 
 
 @pytest.fixture
-def family(tmp_path: Path) -> Path:
-    export_small(small_plan(small_source(tmp_path / "source")), tmp_path / "family")
-    return tmp_path / "family"
+def family(own_bare_family: Path) -> Path:
+    return own_bare_family
 
 
 def copy_out(family: Path, variant: str, target: Path) -> int:

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from exporter.family.variant_folder import FamilyFiles, can_link, link_or_copy
 from exporter.verify.export_structure import INDEX, check_structure
 from runtime.errors import VerificationError
-from tests.support.small_family import digests, export_small, small_plan, small_source
+from tests.support.families import bare_source, digests, export_plan, plan_family
 
 
 def refuse_links(*_: object, **__: object) -> None:
@@ -20,8 +20,8 @@ def refuse_links(*_: object, **__: object) -> None:
 
 
 def test_a_variant_folder_is_a_complete_checkpoint(tmp_path: Path) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
-    export_small(plan, tmp_path / "family")
+    plan = plan_family(bare_source(tmp_path / "source"))
+    export_plan(plan, tmp_path / "family")
     source = load_file(tmp_path / "source" / "model.safetensors")
     for variant in plan.variants:
         folder = tmp_path / "family" / "variants" / variant.id
@@ -41,8 +41,8 @@ def test_a_variant_folder_is_a_complete_checkpoint(tmp_path: Path) -> None:
 
 
 def test_each_unique_byte_is_stored_once(tmp_path: Path) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
-    export_small(plan, tmp_path / "family")
+    plan = plan_family(bare_source(tmp_path / "source"))
+    export_plan(plan, tmp_path / "family")
     family = tmp_path / "family"
     assert (family / "variants/b5-k2/model-00001-of-00006.safetensors").samefile(
         family / "variants/b5-k1/model-00001-of-00006.safetensors"
@@ -54,7 +54,7 @@ def test_each_unique_byte_is_stored_once(tmp_path: Path) -> None:
 
 
 def test_a_copied_out_variant_stands_alone(tmp_path: Path) -> None:
-    export_small(small_plan(small_source(tmp_path / "source")), tmp_path / "family")
+    export_plan(plan_family(bare_source(tmp_path / "source")), tmp_path / "family")
     before = digests(tmp_path / "family" / "variants" / "b5-k1")
     shutil.copytree(tmp_path / "family" / "variants" / "b5-k1", tmp_path / "alone")
     shutil.rmtree(tmp_path / "family")
@@ -64,11 +64,11 @@ def test_a_copied_out_variant_stands_alone(tmp_path: Path) -> None:
 def test_where_links_are_impossible_files_are_copied_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
-    export_small(plan, tmp_path / "linked")
+    plan = plan_family(bare_source(tmp_path / "source"))
+    export_plan(plan, tmp_path / "linked")
     monkeypatch.setattr(os, "link", refuse_links)
     assert not can_link(tmp_path)
-    result = export_small(plan, tmp_path / "copied")
+    result = export_plan(plan, tmp_path / "copied")
     assert any("no hard links here" in note for note in result.notes)
     assert all(record.link_of is None for record in result.manifest.files)
     linked, copied = digests(tmp_path / "linked"), digests(tmp_path / "copied")
@@ -106,8 +106,8 @@ def test_small_files_of_equal_content_are_links_and_recorded_as_such(tmp_path: P
 
 
 def test_a_variant_folder_that_is_not_as_planned_is_named(tmp_path: Path) -> None:
-    plan = small_plan(small_source(tmp_path / "source"), removals=((1,),), top_ks=None)
-    export_small(plan, tmp_path / "family")
+    plan = plan_family(bare_source(tmp_path / "source"), removals=((1,),), top_ks=None)
+    export_plan(plan, tmp_path / "family")
     folder = tmp_path / "family" / "variants" / "b5-k2"
     check_structure(tmp_path / "family", plan)
     shard = folder / "model-00002-of-00006.safetensors"

@@ -9,9 +9,9 @@ import pytest
 from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path
 from runtime.engines.onnx.self_test import self_test
 from runtime.engines.onnx.session import CUDA, open_session
-from tests.exporter.graphs.test_checks import check
-from tests.support.tiny_graphs import Exported, export_graphs, mask_blocks, reference_logits, write_model
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.graph_families import Exported, check_exported, export_graphs, reference_logits, write_graph_model
+from tests.support.tiny_molmoe import write_tiny_molmoe
+from tests.support.tiny_transformers import masked_original
 
 TOLERANCES = {"float32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -28,11 +28,10 @@ def require_cuda() -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_a_variant_on_cuda_computes_what_transformers_computes(case: str, precision: str, tmp_path: Path) -> None:
     require_cuda()
-    model = write_model(tmp_path / "source", case)
+    model = write_graph_model(tmp_path / "source", case)
     exported = export_graphs(
         tmp_path / "source",
         tmp_path / "family",
-        removed=(2,),
         top_k=None if case == "llama" else 2,
         precision=precision,
     )
@@ -41,7 +40,7 @@ def test_a_variant_on_cuda_computes_what_transformers_computes(case: str, precis
     assert session.get_providers()[0] == CUDA, "the CUDA provider could not be loaded"
     row = np.random.default_rng(0).integers(2, 128, 9)
     logits = run_on_cuda(session, row)
-    expected = reference_logits(mask_blocks(model, variant), row.tolist())
+    expected = reference_logits(masked_original(model, variant.layers, variant.top_k), row.tolist())
     np.testing.assert_allclose(logits, expected, rtol=0, atol=TOLERANCES[precision] * np.abs(expected).max())
 
 
@@ -52,12 +51,11 @@ def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cu
     case: str, precision: str, tmp_path: Path
 ) -> None:
     require_cuda()
-    write_model(tmp_path / "source", case)
+    write_graph_model(tmp_path / "source", case)
     self_test_on_cuda(
         export_graphs(
             tmp_path / "source",
             tmp_path / "family",
-            removed=(2,),
             top_k=None if case == "llama" else 2,
             precision=precision,
         )
@@ -69,14 +67,12 @@ def test_a_half_precision_variant_exported_on_the_cpu_passes_its_self_test_on_cu
 def test_half_precision_vision_and_embeddings_pass_the_self_test_on_cuda(precision: str, tmp_path: Path) -> None:
     require_cuda()
     write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
-    self_test_on_cuda(
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
-    )
+    self_test_on_cuda(export_graphs(tmp_path / "source", tmp_path / "family", precision=precision))
 
 
 def self_test_on_cuda(exported: Exported) -> None:
     """Golden outputs by the CPU, of the graph widened to float32; then the graph itself on CUDA."""
-    check(exported)
+    check_exported(exported)
     variant, precision = exported.plan.variants[0].id, exported.precision
     golden, inputs = (exported.folder / graph_golden_path(precision, name) for name in (variant, GRAPH_INPUTS))
     assert self_test(exported.path(variant), golden, inputs, provider=CUDA).difference > 0, (

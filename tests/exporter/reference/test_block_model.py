@@ -1,41 +1,27 @@
 """Models streamed block by block against the same models whole in memory."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM
 
 from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.reference.block_model import BlockModel
 from exporter.reference.golden_inputs import make_inputs, vocabulary
-from exporter.reference.threads import using_threads
 from exporter.verify.export_answers import open_source
 from runtime.errors import CheckpointError
-from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
-from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
-from tests.support.exported_families import SOURCES, write_source
-from tests.support.tiny_transformers import BLOCKS, masked_original, write_tiny
+from tests.support.families import SOURCES, model_source
+from tests.support.tiny_transformers import BLOCKS, masked_original, whole_model, write_transformers
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with using_threads(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def open_tiny(folder: Path) -> BlockModel:
     checkpoint = open_checkpoint(folder)
     return open_source(checkpoint, find_architecture(checkpoint.config, file="config.json"))
-
-
-def whole_model(architecture: str, folder: Path) -> PreTrainedModel:
-    if architecture == "molmoe":
-        return TrimoeMolmoeForCausalLM.from_pretrained(folder, config=TrimoeMolmoeConfig.from_pretrained(folder))
-    return AutoModelForCausalLM.from_pretrained(folder)
 
 
 def run(
@@ -52,7 +38,7 @@ def run(
 
 @pytest.mark.parametrize("architecture", SOURCES)
 def test_it_equals_the_whole_model_with_blocks_taken_out(architecture: str, tmp_path: Path) -> None:
-    source = write_source(architecture, tmp_path / "source")
+    source = model_source(architecture, tmp_path / "source")
     layers, top_k = (0, 2, 4), (2, 1, 3) if architecture != "llama" else None
     model = open_tiny(source)
     assert model.depth == BLOCKS
@@ -68,7 +54,7 @@ def test_it_equals_the_whole_model_with_blocks_taken_out(architecture: str, tmp_
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_it_computes_in_the_type_of_the_checkpoint(dtype: torch.dtype, tmp_path: Path) -> None:
-    source = write_tiny("olmoe", tmp_path / "source", dtype=dtype)
+    source = write_transformers("olmoe", tmp_path / "source", dtype=dtype)
     model = open_tiny(source)
     inputs = {"input_ids": torch.arange(3, 15).reshape(1, 12), "attention_mask": torch.ones(1, 12, dtype=torch.int64)}
     with torch.no_grad():
@@ -79,7 +65,7 @@ def test_it_computes_in_the_type_of_the_checkpoint(dtype: torch.dtype, tmp_path:
 
 
 def test_tied_embeddings_are_the_head(tmp_path: Path) -> None:
-    source = write_tiny("llama", tmp_path / "source", tie_word_embeddings=True)
+    source = write_transformers("llama", tmp_path / "source", tie_word_embeddings=True)
     inputs = {"input_ids": torch.arange(3, 15).reshape(1, 12), "attention_mask": torch.ones(1, 12, dtype=torch.int64)}
     with torch.no_grad():
         expected = AutoModelForCausalLM.from_pretrained(source).eval()(**inputs).logits
@@ -94,7 +80,7 @@ def test_rotary_frequencies_of_other_rope_types_are_computed(tmp_path: Path) -> 
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 16,
     }
-    source = write_tiny("llama", tmp_path / "source", rope_parameters={**rope, "rope_theta": 10000.0})
+    source = write_transformers("llama", tmp_path / "source", rope_parameters={**rope, "rope_theta": 10000.0})
     inputs = {"input_ids": torch.arange(3, 15).reshape(1, 12), "attention_mask": torch.ones(1, 12, dtype=torch.int64)}
     with torch.no_grad():
         expected = AutoModelForCausalLM.from_pretrained(source).eval()(**inputs).logits
@@ -104,7 +90,7 @@ def test_rotary_frequencies_of_other_rope_types_are_computed(tmp_path: Path) -> 
 def rewritten(tmp_path: Path, change: dict[str, torch.Tensor | None]) -> BlockModel:
     """The tiny OLMoE with tensors replaced, added or (None) left out, opened past the checks that a plan would make
     first."""
-    source = write_tiny("olmoe", tmp_path / "source", max_shard_size="1GB")
+    source = write_transformers("olmoe", tmp_path / "source", max_shard_size="1GB")
     tensors = {**load_file(source / "model.safetensors"), **change}
     save_file(
         {name: tensor for name, tensor in tensors.items() if tensor is not None},

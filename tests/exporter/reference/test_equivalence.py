@@ -1,24 +1,18 @@
 """What the run side by side says of a source whose own numbers are not finite."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from exporter.reference.threads import using_threads
 from runtime.errors import CheckpointError
-from tests.exporter.verify.test_export_answers import compare, staged
-from tests.support.exported_families import tiny_plan
-from tests.support.tiny_transformers import write_tiny
+from tests.support.families import plan_model
+from tests.support.staged_variants import compare, staged
+from tests.support.tiny_transformers import write_transformers
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with using_threads(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 NORM = "input_layernorm.weight"
@@ -54,11 +48,11 @@ NORM = "input_layernorm.weight"
 def test_numbers_that_are_not_finite_are_named_with_variant_layer_tensor_and_file(
     tmp_path: Path, family: str, name: str, value: float, said: str
 ) -> None:
-    source = write_tiny(family, tmp_path / "source", max_shard_size="1GB")
+    source = write_transformers(family, tmp_path / "source", max_shard_size="1GB")
     tensors = load_file(source / "model.safetensors")
     tensors[name][:] = value
     save_file(tensors, source / "model.safetensors", {"format": "pt"})
-    plan = tiny_plan(family, source, removals=((1,),))
+    plan = plan_model(family, source, removals=((1,),))
     with pytest.raises(CheckpointError) as caught:
         compare(plan, staged(plan, tmp_path))
     text = str(caught.value)
@@ -69,11 +63,11 @@ def test_numbers_that_are_not_finite_are_named_with_variant_layer_tensor_and_fil
 
 
 def test_finite_weights_that_overflow_their_type_are_told_from_broken_ones(tmp_path: Path) -> None:
-    source = write_tiny("llama", tmp_path / "source", dtype=torch.float16, max_shard_size="1GB")
+    source = write_transformers("llama", tmp_path / "source", dtype=torch.float16, max_shard_size="1GB")
     tensors = load_file(source / "model.safetensors")
     tensors["model.layers.2.mlp.down_proj.weight"][:] = 60000.0
     save_file(tensors, source / "model.safetensors", {"format": "pt"})
-    plan = tiny_plan("llama", source, removals=((1,),))
+    plan = plan_model("llama", source, removals=((1,),))
     said = (
         "b4 gives logits that are not finite, from layer 1 (source block 2) on: the weights there are finite, "
         "so the numbers overflow float16;"
@@ -83,9 +77,9 @@ def test_finite_weights_that_overflow_their_type_are_told_from_broken_ones(tmp_p
 
 
 def test_a_removed_block_may_hold_anything(tmp_path: Path) -> None:
-    source = write_tiny("llama", tmp_path / "source", max_shard_size="1GB")
+    source = write_transformers("llama", tmp_path / "source", max_shard_size="1GB")
     tensors = load_file(source / "model.safetensors")
     tensors[f"model.layers.1.{NORM}"][:] = torch.nan
     save_file(tensors, source / "model.safetensors", {"format": "pt"})
-    plan = tiny_plan("llama", source, removals=((1,),))
+    plan = plan_model("llama", source, removals=((1,),))
     assert list(compare(plan, staged(plan, tmp_path))[0]) == ["b4"]

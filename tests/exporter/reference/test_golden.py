@@ -29,7 +29,7 @@ from exporter.reference.golden import (
 from exporter.reference.golden_inputs import make_inputs
 from runtime.documents.schema import fields_of
 from runtime.errors import VerificationError
-from tests.support.tiny_models import tiny_molmoe_config
+from tests.support.tiny_molmoe import tiny_molmoe_config
 
 TEXT = make_inputs({"pad_token_id": 1}, vocabulary=40)
 

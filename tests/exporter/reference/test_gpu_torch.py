@@ -1,14 +1,12 @@
 """On a CUDA device: exported variants, loaded by transformers, answer there as their golden files say. `make gpu-check`
 runs this."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 from exporter.reference.golden import compare_loosely, pick, read_golden, read_inputs
-from tests.support.exported_families import SOURCES, export_tiny
+from tests.support.families import SOURCES, ModelFamilies
 
 pytestmark = [
     pytest.mark.gpu,
@@ -17,8 +15,8 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("family", SOURCES)
-def test_every_variant_answers_on_cuda_as_its_golden_file_says(family: str, tmp_path: Path) -> None:
-    plan, target = export_tiny(family, tmp_path)
+def test_every_variant_answers_on_cuda_as_its_golden_file_says(family: str, model_family: ModelFamilies) -> None:
+    plan, target = model_family(family)
     inputs = {name: tensor.to("cuda") for name, tensor in read_inputs(target).items()}
     for variant in plan.variants:
         folder = target / "variants" / variant.id

@@ -16,8 +16,8 @@ from exporter.synth.layouts import LAYOUTS, Sizes, find_layout
 from exporter.synth.write import encode, plan_synth, tensor_values, write_synth
 from runtime.errors import PlanError, TargetError
 from runtime.text.progress import NoProgress
+from tests.support.families import digests, export_plan, plan_family
 from tests.support.paths import TEST_DATA
-from tests.support.small_family import digests, export_small, small_plan
 
 SMALL = Sizes(blocks=6, hidden=64, experts=8, vocabulary=100)
 
@@ -64,7 +64,7 @@ def test_every_layout_is_a_source_that_exports(tmp_path: Path, layout: Any) -> N
     source = write(
         tmp_path / "source", layout.name, Sizes(blocks=4, hidden=64, experts=8, vocabulary=100), dtype="bfloat16"
     )
-    manifest = export_small(small_plan(source, removals=((), (2,)), top_ks=(8, 4)), tmp_path / "family").manifest
+    manifest = export_plan(plan_family(source, removals=((), (2,)), top_ks=(8, 4)), tmp_path / "family").manifest
     assert manifest.source.synthetic
     assert len(manifest.variants) == 4
 

@@ -1,7 +1,7 @@
 """Exported variants against the original with the same blocks skipped, and what planted faults look like."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,30 @@ from exporter.reference import load_check
 from exporter.reference.golden import make_golden, pick, read_golden, read_inputs, write_inputs
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
-from exporter.reference.threads import using_threads
-from exporter.verify.export_answers import VariantFolder, check_buildable, compare_with_source
+from exporter.verify.export_answers import check_buildable, compare_with_source
 from runtime.documents.check import Check
 from runtime.documents.manifest import read_manifest
 from runtime.errors import CheckpointError, DocumentError, TrimoeError, VerificationError
-from tests.exporter.reference.test_block_model import whole_model
-from tests.support.exported_families import SOURCES, export_tiny, tiny_plan, write_source
+from tests.support.families import SOURCES, ModelFamilies, copy_family, model_source, plan_model
 from tests.support.paths import MODELING
-from tests.support.tiny_transformers import masked_original, write_tiny
+from tests.support.staged_variants import compare, exchanged_layers, staged
+from tests.support.tiny_transformers import masked_original, whole_model, write_transformers
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with using_threads(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("architecture", SOURCES)
 def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_last_bit(
-    architecture: str, tmp_path: Path
+    architecture: str, model_family: ModelFamilies
 ) -> None:
-    plan, folder = export_tiny(architecture, tmp_path)
+    plan, folder = model_family(architecture)
     inputs = read_inputs(folder)
     path = "model.transformer.blocks" if architecture == "molmoe" else "model.layers"
     assert len(plan.variants) == (3 if architecture == "llama" else 6)
     for variant in plan.variants:
         golden = read_golden(folder / f"golden/{variant.id}.safetensors")
         masked = masked_original(
-            whole_model(architecture, tmp_path / "source"), variant.layers, variant.top_k, path=path
+            whole_model(architecture, folder.parent / "source"), variant.layers, variant.top_k, path=path
         )
         loaded, info = AutoModelForCausalLM.from_pretrained(
             folder / "variants" / variant.id, trust_remote_code=bool(variant.modeling_files), output_loading_info=True
@@ -60,11 +55,11 @@ def test_masked_original_streamed_variant_and_loaded_folder_are_equal_to_the_las
 
 @pytest.mark.parametrize("architecture", ["molmoe", "olmoe"])
 def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(architecture: str, tmp_path: Path) -> None:
-    source = write_source(architecture, tmp_path / "source")
+    source = model_source(architecture, tmp_path / "source")
     for path in source.glob("*.safetensors"):
         save_file({name: tensor.double() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
     edit_config(source, dtype="float64")
-    plan = tiny_plan(architecture, source, removals=((1, 2),))
+    plan = plan_model(architecture, source, removals=((1, 2),))
     check_buildable(plan=plan)
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
@@ -74,58 +69,19 @@ def test_a_checkpoint_in_float64_is_compared_in_float64_with_eager_experts(archi
 
 
 def test_a_checkpoint_in_bfloat16_is_compared_in_bfloat16(tmp_path: Path) -> None:
-    plan = tiny_plan(
-        "qwen3_moe", write_tiny("qwen3_moe", tmp_path / "source", dtype=torch.bfloat16), removals=((1, 2),)
+    plan = plan_model(
+        "qwen3_moe", write_transformers("qwen3_moe", tmp_path / "source", dtype=torch.bfloat16), removals=((1, 2),)
     )
     result, _ = compare(plan, staged(plan, tmp_path))
     assert {outputs.logits.dtype for outputs in result.values()} == {torch.bfloat16}
 
 
 def test_progress_counts_the_source_and_each_shard_once(tmp_path: Path) -> None:
-    plan = tiny_plan("olmoe", write_source("olmoe", tmp_path / "source"))
+    plan = plan_model("olmoe", model_source("olmoe", tmp_path / "source"))
     _, told = compare(plan, staged(plan, tmp_path))
     blocks = sum(tensor.bytes for name, tensor in plan.checkpoint.tensors.items() if ".layers." in name)
     shards = sum(tensor.source.bytes for shard in plan.shards if shard.block is not None for tensor in shard.tensors)
     assert told == blocks + shards
-
-
-def staged(plan: Plan, tmp_path: Path) -> Path:
-    """The variant folders of a plan, written without export: shards saved per layer by safetensors."""
-    tensors: dict[str, torch.Tensor] = {}
-    for file in plan.checkpoint.files:
-        tensors |= load_file(plan.checkpoint.folder / file.name)
-    folder = tmp_path / "staged"
-    for shard in plan.shards:
-        path = folder / shard.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({tensor.name: tensors[tensor.source.name] for tensor in shard.tensors}, path, {"format": "pt"})
-    for variant in plan.variants:
-        place = folder / "variants" / variant.id
-        place.mkdir(parents=True)
-        (place / "config.json").write_text(json.dumps(variant.config), "utf-8")
-        names = {shard.path: [tensor.name for tensor in shard.tensors] for shard in plan.shards}
-        weight_map = {name: Path(path).name for path in variant.shards for name in names[path]}
-        (place / "model.safetensors.index.json").write_text(
-            json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8"
-        )
-        for path in variant.shards:
-            (place / Path(path).name).hardlink_to(folder / path)
-    return folder
-
-
-def compare(plan: Plan, folder: Path) -> tuple[dict[str, Any], int]:
-    shapes = [
-        VariantFolder(id=v.id, folder=folder / "variants" / v.id, layers=v.layers, top_k=v.top_k, bytes=v.bytes)
-        for v in plan.variants
-    ]
-    told = 0
-
-    def progress(count: int) -> None:
-        nonlocal told
-        told += count
-
-    inputs = make_inputs(plan.checkpoint.config, vocabulary=vocabulary(plan.checkpoint))
-    return compare_with_source(plan.checkpoint, plan.architecture, shapes, inputs=inputs, progress=progress), told
 
 
 def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, Any]) -> Check:
@@ -146,13 +102,10 @@ def edit_config(folder: Path, **changes: Any) -> None:
 
 def swap_layers(folder: Path) -> None:
     """Layers 1 and 2 change places, under the right names."""
-    files = [sorted(folder.glob(f"block-*-layer-0{layer}.safetensors"))[0] for layer in (1, 2)]
-    contents = [load_file(path) for path in files]
-    for layer, path, content in zip((1, 2), files, reversed(contents), strict=True):
+    first, second = (sorted(folder.glob(f"block-*-layer-0{layer}.safetensors"))[0] for layer in (1, 2))
+    for path, tensors in zip((first, second), exchanged_layers(first, second), strict=True):
         path.unlink()
-        save_file(
-            {name.replace(f"layers.{3 - layer}.", f"layers.{layer}."): tensor for name, tensor in content.items()}, path
-        )
+        save_file(tensors, path)
 
 
 def flip_weight(folder: Path) -> None:
@@ -170,46 +123,45 @@ def drop_tensor(folder: Path) -> None:
     path.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), "utf-8")
 
 
+def config_with(**changes: Any) -> Callable[[Path], None]:
+    """A fault of a variant's config."""
+    return lambda place: edit_config(place, **changes)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
         pytest.param(
-            lambda place: edit_config(place, top_k_per_layer=[4, 1, 2]),
+            config_with(top_k_per_layer=[4, 1, 2]),
             r"layer 2 \(source block 4\): 2 experts per token, planned are 1",
             id="wrong list",
         ),
         pytest.param(
-            lambda place: edit_config(place, top_k_per_layer=[4, 1, 9]),
+            config_with(top_k_per_layer=[4, 1, 9]),
             r"config.json: refused by the model's config class: .*is 9",
             id="bad list",
         ),
         pytest.param(
-            lambda place: edit_config(place, num_hidden_layers=2, top_k_per_layer=[4, 1]),
+            config_with(num_hidden_layers=2, top_k_per_layer=[4, 1]),
             r"tensors of layers \[2\], but config.json",
             id="stale depth",
         ),
         pytest.param(
-            lambda place: edit_config(place, num_hidden_layers=5),
-            r"refused by the model's config class: .*5 layers",
-            id="unpruned depth",
+            config_with(num_hidden_layers=5), r"refused by the model's config class: .*5 layers", id="unpruned depth"
         ),
         pytest.param(
-            lambda place: edit_config(place, norm_topk_prob=True),
+            config_with(norm_topk_prob=True),
             r"layer 0 \(source block 0\): hidden states differ .* max \|Δ\| \d",
             id="renormalised",
         ),
+        pytest.param(config_with(rms_norm_eps=0.1), r"layer 0 .* differ|other experts", id="another epsilon"),
         pytest.param(
-            lambda place: edit_config(place, rms_norm_eps=0.1), r"layer 0 .* differ|other experts", id="another epsilon"
-        ),
-        pytest.param(
-            lambda place: edit_config(place, model_type="gpt2"),
+            config_with(model_type="gpt2"),
             r'config.json: model_type is "gpt2"; architecture olmoe has "olmoe" or "trimoe_olmoe"',
             id="another model type",
         ),
         pytest.param(
-            lambda place: edit_config(place, hidden_act="none"),
-            "config.json: no model can be built from it: .*none",
-            id="unbuildable",
+            config_with(hidden_act="none"), "config.json: no model can be built from it: .*none", id="unbuildable"
         ),
         pytest.param(swap_layers, r"variant b3-k1: layer 1 \(source block 2\): .* max \|Δ\|", id="swapped layers"),
         pytest.param(flip_weight, r"variant b3-k1: layer 2 \(source block 4\): .* max \|Δ\|", id="one weight"),
@@ -219,74 +171,83 @@ def drop_tensor(folder: Path) -> None:
     ],
 )
 def test_a_planted_fault_is_named(fault: Callable[[Path], None], said: str, tmp_path: Path) -> None:
-    plan = tiny_plan("olmoe", write_source("olmoe", tmp_path / "source"), removals=((1, 3),))
+    plan = plan_model("olmoe", model_source("olmoe", tmp_path / "source"), removals=((1, 3),))
     folder = staged(plan, tmp_path)
     fault(folder / "variants" / "b3-k1")
     with pytest.raises(VerificationError, match=said):
         compare(plan, folder)
 
 
-def test_other_embeddings_are_named(tmp_path: Path) -> None:
-    plan = tiny_plan("llama", write_source("llama", tmp_path / "source"), removals=((1,),))
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        pytest.param(
+            "model.embed_tokens.weight",
+            lambda tensor: tensor + 1,
+            r"variant b4: before layer 0, the embeddings differ from the masked original's, max \|Δ\| 1",
+            id="embeddings",
+        ),
+        pytest.param(
+            "lm_head.weight",
+            lambda tensor: -tensor,
+            r"variant b4: after the last layer, logits differ from the masked original's",
+            id="head",
+        ),
+    ],
+)
+def test_other_tensors_outside_the_blocks_are_named(
+    name: str, change: Callable[[torch.Tensor], torch.Tensor], said: str, tmp_path: Path
+) -> None:
+    plan = plan_model("llama", model_source("llama", tmp_path / "source"), removals=((1,),))
     folder = staged(plan, tmp_path)
     path = folder / "variants" / "b4" / "non-block.safetensors"
     tensors = load_file(path)
     path.unlink()
-    save_file({**tensors, "model.embed_tokens.weight": tensors["model.embed_tokens.weight"] + 1}, path)
-    with pytest.raises(
-        VerificationError,
-        match=r"variant b4: before layer 0, the embeddings differ from the masked original's, max \|Δ\| 1",
-    ):
-        compare(plan, folder)
-
-
-def test_another_head_is_named(tmp_path: Path) -> None:
-    plan = tiny_plan("llama", write_source("llama", tmp_path / "source"), removals=((1,),))
-    folder = staged(plan, tmp_path)
-    path = folder / "variants" / "b4" / "non-block.safetensors"
-    tensors = load_file(path)
-    path.unlink()
-    save_file({**tensors, "lm_head.weight": -tensors["lm_head.weight"]}, path)
-    with pytest.raises(
-        VerificationError, match=r"variant b4: after the last layer, logits differ from the masked original's"
-    ):
+    save_file({**tensors, name: change(tensors[name])}, path)
+    with pytest.raises(VerificationError, match=said):
         compare(plan, folder)
 
 
 def test_a_source_whose_numbers_are_not_finite_is_refused(tmp_path: Path) -> None:
-    source = write_tiny("llama", tmp_path / "source", max_shard_size="1GB")
+    source = write_transformers("llama", tmp_path / "source", max_shard_size="1GB")
     tensors = load_file(source / "model.safetensors")
     tensors["model.norm.weight"][0] = torch.nan
     save_file(tensors, source / "model.safetensors", {"format": "pt"})
-    plan = tiny_plan("llama", source, removals=((1,),))
+    plan = plan_model("llama", source, removals=((1,),))
     with pytest.raises(CheckpointError, match="b4 gives logits that are not finite"):
         compare(plan, staged(plan, tmp_path))
 
 
 def test_a_quantised_source_is_refused(tmp_path: Path) -> None:
-    source = write_source("llama", tmp_path / "source")
+    source = model_source("llama", tmp_path / "source")
     edit_config(source, quantization_config={"quant_method": "fp8"})
     plan_source = open_checkpoint(source)
     with pytest.raises(TrimoeError, match="quantization_config"):
         compare_with_source(
             plan_source,
-            tiny_plan("llama", write_source("llama", tmp_path / "other")).architecture,
+            plan_model("llama", model_source("llama", tmp_path / "other")).architecture,
             [],
             inputs={},
             progress=print,
         )
 
 
-def test_every_variant_is_loaded_in_a_process_without_trimoe(tmp_path: Path) -> None:
-    _, folder = export_tiny("molmoe", tmp_path, loads=True)
+def test_every_variant_is_loaded_in_a_process_without_trimoe(model_family: ModelFamilies) -> None:
+    _, folder = model_family("molmoe")
     loads = {v.id: next(check for check in v.checks if check.name == "loads") for v in read_manifest(folder).variants}
     assert {check.outcome for check in loads.values()} == {"passed"}
     assert loads["b3-k1"].detail == "TrimoeMolmoeForCausalLM, logits bitwise equal to the golden ones"
     assert not [path for path in folder.rglob("*") if path.suffix == ".pyc"]
 
 
-def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) -> None:
-    plan, folder = export_tiny("olmoe", tmp_path)
+def copied_olmoe(model_family: ModelFamilies, folder: Path) -> tuple[Plan, Path]:
+    """A family to be changed."""
+    plan, family = model_family("olmoe")
+    return plan, copy_family(family, folder / "family")
+
+
+def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path, model_family: ModelFamilies) -> None:
+    plan, folder = copied_olmoe(model_family, tmp_path)
     place = folder / "variants" / "b3-k1"
     (place / "modeling_trimoe_per_layer_top_k.py").unlink()
     golden = read_golden(folder / "golden" / "b3-k1.safetensors")
@@ -298,9 +259,9 @@ def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path)
 
 
 def test_a_model_that_would_not_stop_where_its_files_say_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_family: ModelFamilies
 ) -> None:
-    plan, folder = export_tiny("olmoe", tmp_path)
+    plan, folder = copied_olmoe(model_family, tmp_path)
     place = folder / "variants" / "b3-k1"
     golden = read_golden(folder / "golden" / "b3-k1.safetensors")
     target = LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)
@@ -316,8 +277,10 @@ def test_a_model_that_would_not_stop_where_its_files_say_is_named(
         check_loads(folder, [target])
 
 
-def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(tmp_path: Path) -> None:
-    _, folder = export_tiny("llama", tmp_path)
+def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(
+    model_family: ModelFamilies,
+) -> None:
+    _, folder = model_family("llama")
     golden = read_golden(folder / "golden" / "b4.safetensors")
     found = check_loads(folder, [LoadTarget(folder=folder / "variants" / "b4", golden=golden, bytes=10**18)])
     assert found["b4"].outcome == "skipped"
@@ -337,13 +300,13 @@ def with_tensors(source: Path, change: dict[str, torch.Tensor | None]) -> Path:
 
 @pytest.mark.parametrize("architecture", ["llama", "mixtral"])
 def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(architecture: str, tmp_path: Path) -> None:
-    source = write_tiny(architecture, tmp_path / "source", max_shard_size="1GB")
+    source = write_transformers(architecture, tmp_path / "source", max_shard_size="1GB")
     names = [
         *(f"model.layers.{block}.self_attn.rotary_emb.inv_freq" for block in range(5)),
         "model.rotary_emb.inv_freq",
     ]
     with_tensors(source, {name: torch.full((4,), 7.0) for name in names})
-    plan = tiny_plan(architecture, source, removals=((1, 3),))
+    plan = plan_model(architecture, source, removals=((1, 3),))
     check_buildable(plan=plan)
     folder = staged(plan, tmp_path)
     result, _ = compare(plan, folder)
@@ -355,9 +318,9 @@ def test_rotary_frequencies_of_old_checkpoints_are_copied_and_passed_over(archit
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: torch.dtype, tmp_path: Path) -> None:
-    plan = tiny_plan(
+    plan = plan_model(
         "qwen3_moe",
-        write_tiny("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12),
+        write_transformers("qwen3_moe", tmp_path / "source", dtype=dtype, moe_intermediate_size=12),
         removals=((1, 2),),
     )
     folder = staged(plan, tmp_path)
@@ -371,7 +334,7 @@ def test_experts_of_widths_that_the_grouped_kernel_refuses_run_eagerly(dtype: to
 
 @pytest.mark.parametrize("architecture", SOURCES)
 def test_what_can_be_run_is_found_buildable_in_advance(architecture: str, tmp_path: Path) -> None:
-    check_buildable(plan=tiny_plan(architecture, write_source(architecture, tmp_path / "source")))
+    check_buildable(plan=plan_model(architecture, model_source(architecture, tmp_path / "source")))
 
 
 @pytest.mark.parametrize(
@@ -393,10 +356,10 @@ def test_what_can_be_run_is_found_buildable_in_advance(architecture: str, tmp_pa
     ],
 )
 def test_what_cannot_be_run_is_refused_in_advance(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
-    source = write_source("llama", tmp_path / "source")
+    source = model_source("llama", tmp_path / "source")
     edit_config(source, **changes)
     with pytest.raises(CheckpointError, match=said):
-        check_buildable(plan=tiny_plan("llama", source))
+        check_buildable(plan=plan_model("llama", source))
 
 
 @pytest.mark.parametrize(
@@ -423,10 +386,12 @@ def test_what_cannot_be_run_is_refused_in_advance(changes: dict[str, Any], said:
 def test_tensors_that_do_not_fit_are_refused_in_advance(
     change: dict[str, torch.Tensor | None], said: str, tmp_path: Path
 ) -> None:
-    source = with_tensors(write_tiny("llama", tmp_path / "source", max_shard_size="1GB"), change)
+    source = with_tensors(write_transformers("llama", tmp_path / "source", max_shard_size="1GB"), change)
     with pytest.raises(CheckpointError, match=said):
-        check_buildable(plan=tiny_plan("llama", source))
+        check_buildable(plan=plan_model("llama", source))
 
 
 def test_a_head_tied_to_the_embeddings_is_not_missing_in_advance(tmp_path: Path) -> None:
-    check_buildable(plan=tiny_plan("llama", write_tiny("llama", tmp_path / "source", tie_word_embeddings=True)))
+    check_buildable(
+        plan=plan_model("llama", write_transformers("llama", tmp_path / "source", tie_word_embeddings=True))
+    )

@@ -15,8 +15,8 @@ import pytest
 
 from exporter.verify.family_files import selected_records
 from runtime.documents.manifest import read_manifest
-from tests.exporter.graphs.test_export import export, run
-from tests.support.tiny_graphs import write_model
+from tests.support.commands import export_with_graphs, trimoe
+from tests.support.graph_families import write_graph_model
 
 DEADLINE = 60  # seconds; whoever opens a named pipe waits for ever
 VARIANT, OTHER = "b3-k2", "b2-k2"
@@ -76,9 +76,9 @@ def deadline() -> Iterator[None]:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A family of two variants with a tokenizer file, golden outputs and graphs."""
     place = tmp_path_factory.mktemp("exported")
-    write_model(place / "source", "olmoe")
+    write_graph_model(place / "source", "olmoe")
     (place / "source" / "tokenizer.json").write_text("{}", "utf-8")
-    result = export(place / "source", place / "family", "--remove", "1,2")
+    result = export_with_graphs(place / "source", place / "family", "--remove", "1,2")
     assert result.exit_code == 0, result.output
     return place / "family"
 
@@ -90,7 +90,7 @@ def family(exported: Path, tmp_path: Path) -> Path:
 
 def failed(family: Path, *options: str) -> dict[str, str]:
     """What the failed checks say, by name."""
-    result = run("verify", family, "--no-logits", "--json", *options)
+    result = trimoe("verify", family, "--no-logits", "--json", *options)
     assert result.exit_code == 1, result.output
     checks = json.loads(result.stdout)["checks"]
     return {check["name"]: check["detail"] for check in checks if check["outcome"] == "failed"}
@@ -140,7 +140,7 @@ def test_several_faults_are_all_named(family: Path) -> None:
 def test_the_graph_and_its_golden_file_concern_one_variant_alone(place: str, family: Path) -> None:
     (family / place).unlink()
     os.mkfifo(family / place)
-    assert run("verify", family, "--variant", OTHER, "--no-logits").exit_code == 0
+    assert trimoe("verify", family, "--variant", OTHER, "--no-logits").exit_code == 0
     assert f"first {place}: a named pipe" in failed(family, "--variant", VARIANT)["files"]
 
 
@@ -154,24 +154,25 @@ def test_the_records_of_one_variant_are_its_own_and_the_family_s(family: Path) -
     }
 
 
+def heavy_modules(folder: Path) -> tuple[int, set[str]]:
+    """The exit status of `trimoe verify` in a process of its own, and which heavy packages it imported."""
+    code = (
+        "import sys, click.testing, runtime.cli\n"
+        f"result = click.testing.CliRunner().invoke(runtime.cli.main, ['verify', {str(folder)!r}])\n"
+        "heavy = {'torch', 'transformers', 'onnx', 'onnxruntime', 'numpy'} & sys.modules.keys()\n"
+        "print(result.exit_code, *heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    status, *heavy = done.stdout.split()
+    return int(status), set(heavy)
+
+
 @pytest.mark.parametrize("place", ["nope", "empty"])
 def test_what_is_no_family_is_said_before_anything_heavy_is_imported(place: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    code = (
-        "import sys, click.testing, runtime.cli\n"
-        f"result = click.testing.CliRunner().invoke(runtime.cli.main, ['verify', {str(tmp_path / place)!r}])\n"
-        "print(result.exit_code, {'torch', 'transformers', 'onnx', 'onnxruntime', 'numpy'} & sys.modules.keys())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "1 set()\n"
+    assert heavy_modules(tmp_path / place) == (1, set())
 
 
 def test_a_damaged_family_is_refused_without_torch(family: Path) -> None:
     (family / "tensors.json").unlink()
-    code = (
-        "import sys, click.testing, runtime.cli\n"
-        f"click.testing.CliRunner().invoke(runtime.cli.main, ['verify', {str(family)!r}])\n"
-        "print({'torch', 'onnxruntime'} & sys.modules.keys())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert not heavy_modules(family)[1] & {"torch", "onnxruntime"}

@@ -14,35 +14,19 @@ from runtime.documents.check import Check
 from runtime.documents.family_digest import family_digest
 from runtime.documents.golden_outputs import read_graph_golden
 from runtime.documents.manifest import read_manifest
-from tests.exporter.graphs.test_checks import edit_graph
-from tests.exporter.graphs.test_export import export, run
-from tests.exporter.graphs.test_inspect import VARIANT, Edit, attribute, place
-from tests.support.tiny_graphs import CASES, write_model
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.commands import WITH_GRAPHS, export_with_graphs, trimoe
+from tests.support.graph_edits import Edit, attribute, edit_graph, place
+from tests.support.graph_families import CASES, quantisable, write_graph_source
+
+VARIANT = "b3-k2"
 
 
 @pytest.mark.parametrize("case", [*CASES, "molmoe"])
 def test_verify_plans_every_graph_again_and_finds_it(case: str, tmp_path: Path) -> None:
-    if case == "molmoe":
-        write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
-    else:
-        write_model(
-            tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {})
-        )
+    source = write_graph_source(tmp_path / "source", case, **quantisable(case))
     top_k = () if case == "llama" else ("--top-k", "4,2")
-    more = (
-        "--remove",
-        "1,2",
-        "--remove",
-        "3",
-        *top_k,
-        "--no-logits",
-        "--format",
-        "safetensors,onnx",
-        "--dtype",
-        "float32,int4",
-    )
-    result = run("export", tmp_path / "source", "--out", tmp_path / "family", *more)
+    more = ("--remove", "1,2", "--remove", "3", *top_k, "--no-logits", *WITH_GRAPHS, "--dtype", "float32,int4")
+    result = trimoe("export", source, "--out", tmp_path / "family", *more)
     assert result.exit_code == 0, result.output
     checks = verify_structure(tmp_path / "family")
     assert {(check.name, check.outcome) for check in checks if not check.name.endswith("logits")} == {
@@ -63,8 +47,8 @@ def verify_structure(family: Path, *, answers: bool = False) -> tuple[Check, ...
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished family with golden outputs."""
     folder = tmp_path_factory.mktemp("exported")
-    write_tiny_molmoe(folder / "source", n_layers=4, d_model=64)
-    assert export(folder / "source", folder / "family").exit_code == 0
+    source = write_graph_source(folder / "source", "molmoe")
+    assert export_with_graphs(source, folder / "family").exit_code == 0
     return folder / "family"
 
 

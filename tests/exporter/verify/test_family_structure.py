@@ -6,15 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.verify.family_structure import check_variants
-from runtime.documents.manifest import Manifest
+from runtime.documents.manifest import Manifest, read_manifest
 from runtime.errors import VerificationError
-from tests.support.small_family import export_small, small_plan, small_source
 
 
 @pytest.fixture
-def family(tmp_path: Path) -> tuple[Path, Manifest]:
-    manifest = export_small(small_plan(small_source(tmp_path / "source")), tmp_path / "family").manifest
-    return tmp_path / "family", manifest
+def family(own_bare_family: Path) -> tuple[Path, Manifest]:
+    return own_bare_family, read_manifest(own_bare_family)
 
 
 def test_what_an_export_wrote_agrees(family: tuple[Path, Manifest]) -> None:

@@ -25,7 +25,7 @@ from exporter.weights.shard_writer import write_shards
 from exporter.weights.weights_file import WeightsFile
 from runtime.documents.tensor_digests import ShardDigests, dump_tensor_digests, read_tensor_digests
 from runtime.errors import DocumentError, SourceChangedError, VerificationError
-from tests.support.small_family import small_plan, small_source
+from tests.support.families import bare_source, plan_family
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def compare_all(plan: Plan, folder: Path, pipeline: Pipeline, written: dict[str,
 def test_written_shards_hold_the_sources_tensors_under_their_new_names(
     tmp_path: Path, pipeline: Pipeline, shards: int
 ) -> None:
-    plan = small_plan(small_source(tmp_path / "source", shards=shards))
+    plan = plan_family(bare_source(tmp_path / "source", shards=shards))
     source = {k: v for file in plan.checkpoint.files for k, v in load_file(tmp_path / "source" / file.name).items()}
     records = write_all(plan, tmp_path / "out", pipeline)
     for shard in plan.shards:
@@ -77,7 +77,7 @@ def test_written_shards_hold_the_sources_tensors_under_their_new_names(
 
 
 def test_a_tensor_longer_than_a_chunk_is_copied_whole(tmp_path: Path, pipeline: Pipeline) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
+    plan = plan_family(bare_source(tmp_path / "source"))
     assert max(t.source.bytes for s in plan.shards for t in s.tensors) > 0
     small = make_pipeline(pipeline.pool, ALIGNMENT)
     records = write_all(plan, tmp_path / "out", small)
@@ -113,11 +113,11 @@ def test_chunks_cover_all_bytes_once_and_join_adjoining_reads() -> None:
 
 
 def test_sub_byte_and_unusual_dtypes_are_copied_as_they_are(tmp_path: Path, pipeline: Pipeline) -> None:
-    source = small_source(tmp_path / "source")
+    source = bare_source(tmp_path / "source")
     tensors = {k: v.astype(np.float16) for k, v in load_file(source / "model.safetensors").items()}
     tensors["model.norm.weight"] = np.arange(16, dtype=np.uint8)
     save_file(tensors, source / "model.safetensors")
-    plan = small_plan(source)
+    plan = plan_family(source)
     write_all(plan, tmp_path / "out", pipeline)
     non_block = load_file(tmp_path / "out" / "weights" / "non-block.safetensors")
     assert non_block["model.norm.weight"].dtype == np.uint8
@@ -125,7 +125,7 @@ def test_sub_byte_and_unusual_dtypes_are_copied_as_they_are(tmp_path: Path, pipe
 
 
 def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, pipeline: Pipeline) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
+    plan = plan_family(bare_source(tmp_path / "source"))
     records = write_all(plan, tmp_path / "out", pipeline)
     shard = plan.shards[2]
     victim = records[shard.path].tensors[3]
@@ -142,7 +142,7 @@ def test_a_flipped_byte_is_named_with_file_tensor_and_range(tmp_path: Path, pipe
 
 
 def test_a_damaged_header_and_a_short_file_are_named(tmp_path: Path, pipeline: Pipeline) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
+    plan = plan_family(bare_source(tmp_path / "source"))
     records = write_all(plan, tmp_path / "out", pipeline)
     path = tmp_path / "out" / plan.shards[0].path
     good = path.read_bytes()
@@ -167,8 +167,8 @@ def flip(path: Path, offset: int) -> None:
 def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(
     tmp_path: Path, pipeline: Pipeline
 ) -> None:
-    source = small_source(tmp_path / "source")
-    plan = small_plan(source)
+    source = bare_source(tmp_path / "source")
+    plan = plan_family(source)
     records = write_all(plan, tmp_path / "out", pipeline)
     shard = next(s for s in plan.shards if s.block is None)
     flip(source / "model.safetensors", shard.tensors[0].source.begin)
@@ -193,7 +193,7 @@ def test_a_source_tensor_that_changed_after_copying_is_noticed_by_its_digest(
     ids=["grown", "deleted", "touched", "replaced"],
 )
 def test_a_changed_source_file_is_named_with_what_changed(tmp_path: Path, change: object, message: str) -> None:
-    source = small_source(tmp_path / "source")
+    source = bare_source(tmp_path / "source")
     checkpoint = open_checkpoint(source)
     assert callable(change)
     with SourceReader(checkpoint) as reader:
@@ -205,8 +205,8 @@ def test_a_changed_source_file_is_named_with_what_changed(tmp_path: Path, change
 
 
 def test_a_source_truncated_while_it_is_read_is_noticed(tmp_path: Path) -> None:
-    source = small_source(tmp_path / "source")
-    plan = small_plan(source)
+    source = bare_source(tmp_path / "source")
+    plan = plan_family(source)
     chunks = list(split_into_chunks([t.source for t in plan.shards[-1].tensors], 1 << 20))
     buffer = AlignedBuffer(1 << 20)
     with SourceReader(plan.checkpoint) as reader:
@@ -222,7 +222,7 @@ def test_a_source_truncated_while_it_is_read_is_noticed(tmp_path: Path) -> None:
 def test_a_failing_write_leaves_only_part_files(
     tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
+    plan = plan_family(bare_source(tmp_path / "source"))
     real = os.pwrite
 
     def full(descriptor: int, data: memoryview, offset: int) -> int:
@@ -292,7 +292,7 @@ def test_the_differing_range_of_two_buffers_is_exact(flips: tuple[int, ...]) -> 
 
 
 def test_tensor_digests_round_trip_and_refuse_what_is_wrong(tmp_path: Path, pipeline: Pipeline) -> None:
-    plan = small_plan(small_source(tmp_path / "source"))
+    plan = plan_family(bare_source(tmp_path / "source"))
     records = tuple(write_all(plan, tmp_path / "out", pipeline).values())
     path = tmp_path / "tensors.json"
     path.write_bytes(dump_tensor_digests(records))

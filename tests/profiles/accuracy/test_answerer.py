@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from exporter.checkpoint.checkpoint import open_checkpoint
-from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.plan.plan import PlanRequest, make_plan
 from profiles.accuracy.answerer import EngineAnswerer, Question, open_answerers
 from profiles.commands.eval import evaluate
 from profiles.commands.gate import gate
@@ -23,20 +18,14 @@ from runtime.documents.baseline import read_baseline
 from runtime.documents.manifest import read_manifest
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import TrimoeError
-from runtime.text.progress import NoProgress
-from tests.support import exported_families, tiny_models
+from tests.support.families import export_plan, model_source, plan_family
+from tests.support.tiny_molmoe import write_tiny_molmoe
 from tests.support.tiny_tokenizer import write_tiny_processor_files
 
 REMOVALS = ((), (2,))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """More threads than these tiny models need only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def picture(seed: int, size: tuple[int, int]) -> bytes:
@@ -58,19 +47,12 @@ def samples(count: int) -> list[Question]:
     ]
 
 
-def export(source: Path, target: Path, top_ks: tuple[int, ...] | None) -> Path:
-    plan = make_plan(
-        open_checkpoint(source), request=PlanRequest(chosen=ExplicitRemovals(sets=REMOVALS), top_ks=top_ks)
-    )
-    export_family(plan, target, logits=None, replace=False, progress=NoProgress())
-    return target
-
-
 @pytest.fixture(scope="module")
 def molmoe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("molmoe")
-    write_tiny_processor_files(exported_families.write_source("molmoe", folder / "source"))
-    return export(folder / "source", folder / "family", (4, 1))
+    source = write_tiny_processor_files(model_source("molmoe", folder / "source"))
+    export_plan(plan_family(source, removals=REMOVALS, top_ks=(4, 1)), folder / "family")
+    return folder / "family"
 
 
 def torch_answerer(family: Path, variant: int) -> EngineAnswerer:
@@ -92,9 +74,10 @@ def test_answers_do_not_depend_on_the_batch(molmoe: Path, variant: int) -> None:
 
 
 def test_families_of_text_answer_text(tmp_path: Path) -> None:
-    write_tiny_processor_files(exported_families.write_source("olmoe", tmp_path / "source"))
-    (tmp_path / "source" / "preprocessor_config.json").unlink()
-    answerer = torch_answerer(export(tmp_path / "source", tmp_path / "family", (4, 1)), 1)
+    source = write_tiny_processor_files(model_source("olmoe", tmp_path / "source"))
+    (source / "preprocessor_config.json").unlink()
+    export_plan(plan_family(source, removals=REMOVALS, top_ks=(4, 1)), tmp_path / "family")
+    answerer = torch_answerer(tmp_path / "family", 1)
     questions = [Question(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
     alone = [text for question in questions for text in answerer.answer([question], max_new_tokens=4)]
     assert answerer.answer(questions, max_new_tokens=4) == alone
@@ -192,14 +175,9 @@ def test_without_data_the_command_asks_for_it(molmoe: Path) -> None:
 
 
 def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
-    write_tiny_processor_files(tiny_models.write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
-    plan = make_plan(
-        open_checkpoint(tmp_path / "source"),
-        request=PlanRequest(chosen=ExplicitRemovals(sets=((2,),)), top_ks=(4, 1), graphs=("float32",)),
-    )
-    graphs = GraphExport(plan)
-    family = tmp_path / "family"
-    export_family(plan, family, logits=None, replace=False, progress=NoProgress(), graphs=graphs)
+    source = write_tiny_processor_files(write_tiny_molmoe(tmp_path / "source", n_layers=4, n_heads=2))
+    plan, family = plan_family(source, removals=((2,),), top_ks=(4, 1), graphs=("float32",)), tmp_path / "family"
+    export_plan(plan, family, graphs=GraphExport(plan))
     manifest = read_manifest(family)
     questions = [*samples(7), Question(prompt="No image", sample=Sample(id="7", question=""))]
     openers = {

@@ -8,9 +8,8 @@ import pytest
 from profiles.accuracy.study_drops import read_study_drops
 from runtime.errors import DocumentError
 from tests.support.json_edits import write_changed
-from tests.support.paths import ROOT
+from tests.support.paths import STUDY
 
-STUDY = ROOT / "profiles" / "data" / "molmoe-1b" / "study_drops.json"
 TASK_TYPES = STUDY.with_name("study_task_types.json")
 
 

@@ -12,11 +12,11 @@ from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.export import ExportBench, Round, batches, disk_bytes, request_options
 from profiles.benchmarks.export import _run_export as run_export
 from runtime.errors import PlanError, TrimoeError
-from tests.support.small_family import small_source
+from tests.support.families import bare_source
 
 
 def test_a_round_measures_export_copy_memory_and_disk(tmp_path: Path) -> None:
-    source = small_source(tmp_path / "source", blocks=6, experts=8, top_k=8)
+    source = bare_source(tmp_path / "source", blocks=6, experts=8, top_k=8)
     result = CliRunner().invoke(
         bench_export, [str(source), "--scratch", str(tmp_path / "scratch"), "--rounds", "1", "--json"]
     )
@@ -50,13 +50,13 @@ def test_the_table_says_which_limit_was_passed(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_five_depths_and_three_top_ks_are_asked_for(tmp_path: Path) -> None:
-    options = request_options(small_source(tmp_path / "a", blocks=16, experts=8, top_k=8))
+    options = request_options(bare_source(tmp_path / "a", blocks=16, experts=8, top_k=8))
     assert options[:2] == ["--blocks", "12-16"]
     assert options[2:10] == ["--remove", "4", "--remove", "4,13", "--remove", "4,10,13", "--remove", "2,4,10,13"]
     assert options[10:] == ["--top-k", "8,6,4"]
-    assert "--top-k" not in request_options(small_source(tmp_path / "b", family="llama"))
+    assert "--top-k" not in request_options(bare_source(tmp_path / "b", family="llama"))
     with pytest.raises(PlanError, match="4 blocks are too few for 5 depths"):
-        request_options(small_source(tmp_path / "c", blocks=4))
+        request_options(bare_source(tmp_path / "c", blocks=4))
 
 
 def test_files_are_copied_in_batches_and_links_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

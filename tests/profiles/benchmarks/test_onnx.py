@@ -1,14 +1,12 @@
 """The benchmark's arithmetic; its timings are its own business."""
 
-from pathlib import Path
-
 from click.testing import CliRunner
 
 from profiles.benchmarks.commands.onnx import _table, bench_onnx
 from profiles.benchmarks.figures import speed_ratios
 from profiles.benchmarks.onnx import OnnxBench, active_bytes
 from profiles.benchmarks.timing import Timing, median_of
-from tests.support.tiny_graphs import export_graphs, write_model
+from tests.support.graph_families import GraphFamilies
 
 
 def rounds(*times: tuple[float, float]) -> list[Timing]:
@@ -38,9 +36,8 @@ def test_ratios_are_taken_in_each_round_and_a_missing_mobius_is_skipped_visibly(
     }
 
 
-def test_active_bytes_count_the_chosen_experts_only(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe")
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+def test_active_bytes_count_the_chosen_experts_only(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("olmoe")
     attention = 64 * 128 + 64 * 64 + 64 * (1 + 1) + 64 + 32  # qkv, output, both norms, query and key norm
     expert, router, head = 3 * 32 * 64, 8 * 64, 128 * 64
     elements = 3 * (attention + router) + (4 + 2 + 2) * expert + head

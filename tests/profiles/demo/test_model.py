@@ -1,7 +1,6 @@
 """The committed demo model: it loads, it answers held-out questions, and its evidence fits together."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,12 +29,7 @@ def _read(name: str) -> Any:
     return json.loads((EVIDENCE / name).read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -4,40 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from runtime.documents.baseline import (
-    Baseline,
-    DatasetRecord,
-    DecodingRecord,
-    DefinitionRecord,
-    FamilyRecord,
-    IntervalRecord,
-    ResultsRecord,
-    ScoreRecord,
     dump_baseline,
     read_baseline,
 )
 from runtime.errors import DocumentError
+from tests.support.documents import BASELINE
 from tests.support.json_edits import write_changed
-
-SCORE = ScoreRecord(
-    variant="b14-k4",
-    engine="torch",
-    dtype="float32",
-    dataset=DatasetRecord(name="okvqa", task="vqa", samples=2, digest="d" * 64),
-    definition=DefinitionRecord(metric="vqa_score/molmo", meaning="min(matches / 3, 1)", cleanup="cleanup/molmo"),
-    decoding=DecodingRecord(prompt="{question}", strategy="greedy", max_new_tokens=12, batch_size=32),
-    score=0.5,
-    interval=IntervalRecord(level=0.95, low=0.25, high=0.75, resamples=1000, seed=0),
-    results=ResultsRecord(path="results/a.jsonl", size=10, sha256="e" * 64),
-)
-BASELINE = Baseline(
-    trimoe="0.1.0",
-    family=FamilyRecord(name="demo", digest="a" * 64, source_digest="b" * 64),
-    software={"python": "3.11.2", "torch": "2.13.0"},
-    scores=(SCORE, replace(SCORE, engine="onnx")),
-)
 
 
 def test_a_baseline_survives_writing_and_reading(tmp_path: Path) -> None:

@@ -10,55 +10,13 @@ from typing import Any
 
 import pytest
 
-from runtime.documents.check import Check
 from runtime.documents.manifest import (
-    ChoiceRecord,
-    DropRecord,
-    EvidenceEntry,
-    FileRecord,
-    Manifest,
-    SourceRecord,
-    VariantRecord,
     dump_manifest,
     manifest_digest,
     read_manifest,
 )
 from runtime.errors import DocumentError
-
-DIGEST = "0" * 64
-MANIFEST = Manifest(
-    trimoe="0.1.0",
-    source=SourceRecord(
-        name="demo", architecture="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False
-    ),
-    choice=ChoiceRecord(
-        strategy="importance",
-        protected=(0,),
-        evidence=(EvidenceEntry(role="chosen", kind="importance", file="scores.json", sha256=DIGEST),),
-        notes=("a note",),
-    ),
-    variants=(
-        VariantRecord(
-            id="b2-k2",
-            folder="variants/b2-k2",
-            layers=(0, 2),
-            removed=(1,),
-            top_k=(4, 2),
-            drop=DropRecord(mean=0.01, std=0.002, datasets=("a", "b")),
-            parameters=10,
-            active_parameters=5,
-            bytes=40,
-            shared_bytes=0,
-            golden="golden/b2-k2.safetensors",
-            checks=(Check(name="structure", outcome="passed", detail="3 tensors"),),
-        ),
-    ),
-    files=(
-        FileRecord(path="golden/b2-k2.safetensors", size=1, sha256=DIGEST, link_of=None),
-        FileRecord(path="weights/a", size=1, sha256=DIGEST, link_of=None),
-        FileRecord(path="variants/b2-k2/a", size=1, sha256=DIGEST, link_of="weights/a"),
-    ),
-)
+from tests.support.documents import MANIFEST
 
 
 def test_the_checks_of_a_variant_do_not_name_it_again() -> None:

@@ -15,9 +15,7 @@ from runtime.documents.baseline import Baseline, dump_baseline, read_baseline
 from runtime.documents.manifest import Manifest, dump_manifest, read_manifest
 from runtime.documents.tensor_digests import ShardDigests, TensorDigest, dump_tensor_digests, read_tensor_digests
 from runtime.errors import DocumentError
-from tests.runtime.documents.test_baseline import BASELINE
-from tests.runtime.documents.test_manifest import MANIFEST
-from tests.support.document_values import BASELINES, manifests, tensor_digests
+from tests.support.documents import BASELINE, BASELINES, MANIFEST, manifests, tensor_digests
 
 Place = tuple[str | int, ...]
 TENSORS = (

@@ -4,22 +4,15 @@ weights."""
 import io
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from exporter.checkpoint.checkpoint import open_checkpoint
-from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.plan.plan import PlanRequest, make_plan
-from exporter.verify import export_answers
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
@@ -28,41 +21,24 @@ from runtime.engines.prompts import PromptReader, Request
 from runtime.engines.protocol import Engine, Prompt
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import DocumentError, VerificationError
-from runtime.text.progress import NoProgress
-from tests.support.exported_families import without_loading
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.families import export_verified, plan_family
+from tests.support.tiny_molmoe import write_tiny_molmoe
 from tests.support.tiny_tokenizer import write_tiny_processor_files
 
 ENGINES = ("torch", "onnx", "onnx in parts")
 NEW_TOKENS = 6
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """More threads than these tiny models need only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Variants b4-k4, b4-k1, b3-k4 and b3-k1 of a model that takes images, with graphs and golden outputs."""
     folder = tmp_path_factory.mktemp("engines")
-    write_tiny_processor_files(write_tiny_molmoe(folder / "source", n_layers=4, n_heads=2))
-    request = PlanRequest(chosen=ExplicitRemovals(sets=((), (2,))), top_ks=(4, 1), graphs=("float32",))
-    plan = make_plan(open_checkpoint(folder / "source"), request=request)
-    graphs = GraphExport(plan)
-    with patch.object(export_answers, "check_loads", without_loading):
-        export_family(
-            plan,
-            folder / "family",
-            logits=export_answers.check_logits,
-            replace=False,
-            progress=NoProgress(),
-            graphs=graphs,
-        )
+    source = write_tiny_processor_files(write_tiny_molmoe(folder / "source", n_layers=4, n_heads=2))
+    plan = plan_family(source, removals=((), (2,)), top_ks=(4, 1), graphs=("float32",))
+    export_verified(plan, folder / "family", graphs=GraphExport(plan))
     return folder / "family"
 
 

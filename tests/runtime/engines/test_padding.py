@@ -9,7 +9,7 @@ from PIL import Image
 from runtime.engines.padding import group_by_variant, stack
 from runtime.engines.prompts import PromptReader, Request
 from runtime.engines.protocol import Prompt
-from tests.runtime.engines.test_prompts import molmoe_folder
+from tests.support.prompt_folders import molmoe_folder
 
 
 def test_the_places_of_each_variant_are_kept_in_order() -> None:

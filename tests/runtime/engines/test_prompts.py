@@ -8,27 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.architectures.supported import MOLMOE
 from runtime.engines.prompts import PromptReader, Request
 from runtime.errors import DocumentError, MissingPackageError
-from tests.support.tiny_tokenizer import write_tiny_processor_files
-
-
-def molmoe_folder(folder: Path, **changes: Any) -> Path:
-    """The files of a variant's folder that its processor reads."""
-    write_tiny_processor_files(folder)
-    path = folder / "preprocessor_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | dict(MOLMOE.own_type.processor_values)), "utf-8")
-    config = {"model_type": "trimoe_molmoe", "auto_map": dict(MOLMOE.own_type.auto_map), **changes}
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    return folder
-
-
-def text_folder(folder: Path, **config: Any) -> Path:
-    write_tiny_processor_files(folder)
-    (folder / "preprocessor_config.json").unlink()
-    (folder / "config.json").write_text(json.dumps({"model_type": "olmoe", **config}), "utf-8")
-    return folder
+from tests.support.prompt_folders import molmoe_folder, text_folder
 
 
 def test_a_request_becomes_ids_without_padding_and_their_text_again(tmp_path: Path) -> None:

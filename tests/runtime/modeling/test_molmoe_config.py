@@ -9,7 +9,7 @@ import torch
 
 from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
-from tests.support.tiny_models import MOLMOE_CONFIG, molmoe_shapes, tiny_molmoe_config
+from tests.support.tiny_molmoe import MOLMOE_CONFIG, molmoe_shapes, tiny_molmoe_config
 
 REAL: dict[str, Any] = json.loads(MOLMOE_CONFIG.read_text("utf-8"))
 

@@ -13,18 +13,18 @@ from exporter.reference.golden_inputs import make_inputs
 from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM, TrimoeMolmoeModel
 from tests.support.molmoe_reference import MolmoeReference
-from tests.support.tiny_models import tiny_molmoe_config, write_tiny_molmoe
+from tests.support.tiny_molmoe import tiny_molmoe_config, write_tiny_molmoe
 
 LIST = [4, 1, 3, 2, 8, 5]
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def quiet_and_single_threaded() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def without_progress_bars() -> Any:
     transformers_logging.disable_progress_bar()
     yield
-    torch.set_num_threads(threads)
     transformers_logging.enable_progress_bar()
 
 

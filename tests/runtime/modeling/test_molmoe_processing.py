@@ -29,7 +29,7 @@ from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from runtime.modeling.processing_trimoe_molmoe import TrimoeMolmoeProcessor
 from tests.support.molmoe_reference import MolmoeReference
 from tests.support.paths import MODELING
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.tiny_molmoe import write_tiny_molmoe
 from tests.support.tiny_tokenizer import IMAGE_TOKENS, tiny_tokenizer, write_tiny_processor_files
 
 TINY = {
@@ -63,12 +63,7 @@ def image(height: int, width: int, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def single_threaded() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,13 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from exporter.architectures.supported import ARCHITECTURES
-from exporter.reference.threads import using_threads
 from runtime.modeling import modeling_trimoe_per_layer_top_k as modeling
 from tests.support.tiny_transformers import (
     BLOCKS,
     EXPERT_FAMILIES,
     EXPERTS,
     masked_original,
-    write_tiny,
+    write_transformers,
     write_with_list,
 )
 
@@ -27,10 +25,7 @@ TOP_K = [2, 1, 3, 4, 1]
 INPUTS = torch.arange(3, 27).reshape(2, 12)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with using_threads(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def load(folder: Path) -> PreTrainedModel:
@@ -48,7 +43,7 @@ def tensor_names(folder: Path) -> set[str]:
 @pytest.mark.parametrize("architecture", EXPERT_FAMILIES)
 @torch.no_grad()
 def test_it_equals_the_model_whose_routers_were_set_by_hand(architecture: str, tmp_path: Path) -> None:
-    source = write_tiny(architecture, tmp_path / "source")
+    source = write_transformers(architecture, tmp_path / "source")
     expected = masked_original(AutoModelForCausalLM.from_pretrained(source), range(BLOCKS), TOP_K)
     model, info = AutoModelForCausalLM.from_pretrained(
         write_with_list(source, tmp_path / "variant", architecture, TOP_K),
@@ -70,7 +65,7 @@ def test_it_equals_the_model_whose_routers_were_set_by_hand(architecture: str, t
 @pytest.mark.parametrize("architecture", EXPERT_FAMILIES)
 @torch.no_grad()
 def test_saving_and_loading_again_keeps_the_list_and_the_names_on_disk(architecture: str, tmp_path: Path) -> None:
-    source = write_tiny(architecture, tmp_path / "source")
+    source = write_transformers(architecture, tmp_path / "source")
     model = load(write_with_list(source, tmp_path / "variant", architecture, TOP_K))
     model.save_pretrained(tmp_path / "again")
     again = load(tmp_path / "again")
@@ -80,7 +75,7 @@ def test_saving_and_loading_again_keeps_the_list_and_the_names_on_disk(architect
 
 
 def test_without_trust_the_folder_is_refused(tmp_path: Path) -> None:
-    folder = write_with_list(write_tiny("olmoe", tmp_path / "source"), tmp_path / "variant", "olmoe", TOP_K)
+    folder = write_with_list(write_transformers("olmoe", tmp_path / "source"), tmp_path / "variant", "olmoe", TOP_K)
     with pytest.raises(ValueError, match="trust_remote_code=True"):
         AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
 

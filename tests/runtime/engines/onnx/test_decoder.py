@@ -15,16 +15,17 @@ from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
-from tests.exporter.graphs.test_vision import exported_molmoe, masked_model
-from tests.support.tiny_graphs import (
+from tests.support.graph_families import (
     CASES,
     Exported,
+    GraphFamilies,
     export_graphs,
-    mask_blocks,
+    masked_molmoe,
     quiet_session,
     reference_logits,
-    write_model,
+    write_graph_model,
 )
+from tests.support.tiny_transformers import masked_original
 
 PARTS = (
     (5, 9, 2),
@@ -62,20 +63,22 @@ def check_parts(
 
 @pytest.mark.parametrize("case", CASES)
 def test_rows_of_different_lengths_go_through_prefill_decode_and_prefill_again(case: str, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "source", case, seed=3)
+    model = write_graph_model(tmp_path / "source", case, seed=3)
     top_k = {"llama": None, "qwen2_moe": (4, 4, 3, 1)}.get(case, TOP_K)  # a dense block keeps the source's
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=top_k)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family", top_k=top_k)
     variant = exported.plan.variants[0]
-    reference, decoder = mask_blocks(model, variant), exported.decoder(variant)
+    reference, decoder = masked_original(model, variant.layers, variant.top_k), exported.decoder(variant)
     for seed in range(3):
         check_parts(
             decoder.start(batch=3, capacity=32), lambda ids: reference_logits(reference, ids), seed=seed, first=2 * seed
         )
 
 
-def test_embeddings_of_different_lengths_go_through_prefill_decode_and_prefill_again(tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, vision_backbone=None, n_layers=4)
-    model, embeddings = masked_model(exported), quiet_session(exported.path(EMBEDDINGS))
+def test_embeddings_of_different_lengths_go_through_prefill_decode_and_prefill_again(
+    graph_families: GraphFamilies,
+) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), vision_backbone=None)
+    model, embeddings = masked_molmoe(exported), quiet_session(exported.path(EMBEDDINGS))
 
     def rows(ids: list[int]) -> np.ndarray:
         with torch.no_grad():
@@ -91,9 +94,9 @@ def test_embeddings_of_different_lengths_go_through_prefill_decode_and_prefill_a
         )
 
 
-def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
+def test_rows_with_more_or_fewer_images_go_on_as_text(graph_families: GraphFamilies) -> None:
     """Two crops, none and one, each with tokens that stand nowhere; then decoding, and another prefill."""
-    exported = exported_molmoe(tmp_path)
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3)
     sessions = {name: quiet_session(exported.path(name)) for name in (VISION, EMBEDDINGS)}
     generator, crops, width = np.random.default_rng(5), (2, 0, 1), 30
     images, places = np.full((3, 2, 36, 48), -1, np.float32), np.full((3, 2, 9), -100)
@@ -104,7 +107,7 @@ def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
         places[row, :count, 1:] = generator.permutation(20)[: 8 * count].reshape(count, 8)
     features = sessions[VISION].run(None, {"images": images, "image_masks": masks})[0]
     model, cache = (
-        masked_model(exported),
+        masked_molmoe(exported),
         exported.decoder(exported.plan.variants[0]).start(batch=3, capacity=width + 8),
     )
     ids = generator.integers(2, 100, (3, width + 8))
@@ -133,11 +136,9 @@ def test_rows_with_more_or_fewer_images_go_on_as_text(tmp_path: Path) -> None:
             np.testing.assert_allclose(logits[row, :count], expected, rtol=0, atol=2e-5 * np.abs(logits).max())
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    folder = tmp_path_factory.mktemp("olmoe")
-    write_model(folder / "source", "olmoe")
-    return export_graphs(folder / "source", folder / "family", removed=(2,), top_k=2)
+@pytest.fixture
+def small(graph_families: GraphFamilies) -> Exported:
+    return graph_families.exported("olmoe")
 
 
 def start(exported: Exported, *, batch: int, capacity: int) -> Cache:

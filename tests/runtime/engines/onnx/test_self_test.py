@@ -18,24 +18,17 @@ from runtime.engines.onnx.cache import Feed
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import self_test
 from runtime.errors import VerificationError
-from tests.exporter.graphs.test_checks import VARIANT, check, edit_graph, exported_olmoe, run_self_test
-from tests.support.tiny_graphs import Exported, export_graphs
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.graph_edits import edit_graph
+from tests.support.graph_families import CopyGraphs, Exported, run_self_test
 
+VARIANT = "b3-k2"
 Arrays = dict[str, np.ndarray]
 
 
 @pytest.fixture
-def molmoe(tmp_path: Path) -> Exported:
+def molmoe(own_graphs: CopyGraphs) -> Exported:
     """A checked family with images; block 2 of 4 is removed."""
-    return checked_molmoe(tmp_path)
-
-
-def checked_molmoe(tmp_path: Path, **overrides: Any) -> Exported:
-    write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64, **overrides)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
-    check(exported)
-    return exported
+    return own_graphs("molmoe", checked=True)
 
 
 def inputs_path(exported: Exported) -> Path:
@@ -134,8 +127,8 @@ def test_a_vision_graph_of_another_model_is_told_by_its_shape(molmoe: Exported) 
         run_self_test(molmoe, golden_of=molmoe)
 
 
-def test_a_family_of_text_alone_has_its_embeddings_tested(tmp_path: Path) -> None:
-    exported = checked_molmoe(tmp_path, vision_backbone=None)
+def test_a_family_of_text_alone_has_its_embeddings_tested(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("molmoe", checked=True, vision_backbone=None)
     assert run_self_test(exported, golden_of=exported).difference == 0
     edit_graph(exported.path(EMBEDDINGS), scale_by(1.01, "inputs_embeds"))
     with pytest.raises(VerificationError, match=r"embeddings\.onnx, row 0"):
@@ -148,9 +141,8 @@ def test_the_shared_graphs_may_be_left_to_another_variants_test(molmoe: Exported
     assert self_test(molmoe.path(VARIANT), golden, inputs_path(molmoe), threads=1, shared=False).difference == 0
 
 
-def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     golden = exported.folder / graph_golden_path("float32", VARIANT)
     decoder = exported.decoder(exported.plan.variants[0])
     with pytest.raises(
@@ -162,9 +154,8 @@ def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(tmp_pa
         )
 
 
-def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(tmp_path: Path, monkeypatch: Any) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(own_graphs: CopyGraphs, monkeypatch: Any) -> None:
+    exported = own_graphs("olmoe", checked=True)
     feed = OnnxDecoder.feed
 
     def wrong(self: OnnxDecoder, binding: Any, given: Feed) -> Arrays:
@@ -201,12 +192,11 @@ def say(path: Path, key: str, value: str | None) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("opened", [False, True])
 def test_another_variants_graph_is_refused_before_anything_runs(
-    precision: str, opened: bool, tmp_path: Path, monkeypatch: Any
+    precision: str, opened: bool, own_graphs: CopyGraphs, monkeypatch: Any
 ) -> None:
     """Its outputs may be within the limit of a half precision, where a variant has fewer experts in one layer."""
-    exported = exported_olmoe(tmp_path, precision=precision)
-    check(exported)
-    other = export_graphs(tmp_path / "source", tmp_path / "other", removed=(2,), top_k=3, precision=precision)
+    exported = own_graphs("olmoe", checked=True, precision=precision)
+    other = own_graphs("olmoe", top_k=3, precision=precision)
     graph = other.path("b3-k3")
     decoder = other.decoder(other.plan.variants[0]) if opened else None
     monkeypatch.setattr(OnnxDecoder, "feed", None)
@@ -216,9 +206,8 @@ def test_another_variants_graph_is_refused_before_anything_runs(
         self_test(graph, golden_file(exported), inputs_path(exported), threads=1, decoder=decoder)
 
 
-def test_a_graph_of_another_type_is_refused(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_a_graph_of_another_type_is_refused(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     say(exported.path(VARIANT), PRECISION, "int8")
     with pytest.raises(
         VerificationError, match=r"b3-k2\.onnx: metadata trimoe\.precision is 'int8', .* says 'float32'"
@@ -243,9 +232,8 @@ def test_a_graph_of_another_family_is_refused_where_both_know_theirs(name: str, 
         run_self_test(molmoe, golden_of=molmoe)
 
 
-def test_golden_outputs_of_another_depth_are_told_before_anything_runs(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_golden_outputs_of_another_depth_are_told_before_anything_runs(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     edit_golden(exported, lambda golden: replace(golden, layers=golden.layers[:2]))
     with pytest.raises(VerificationError, match=r"b3-k2\.onnx: 3 layers, .*b3-k2\.safetensors has outputs of 2"):
         run_self_test(exported, golden_of=exported)
@@ -273,18 +261,18 @@ def test_golden_outputs_of_another_depth_are_told_before_anything_runs(tmp_path:
     ],
 )
 def test_damaged_golden_outputs_are_a_failure_and_no_traceback(
-    edit: Callable[[GraphGolden], GraphGolden], message: str, tmp_path: Path
+    edit: Callable[[GraphGolden], GraphGolden], message: str, own_graphs: CopyGraphs
 ) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+    exported = own_graphs("olmoe", checked=True)
     edit_golden(exported, edit)
     with pytest.raises(VerificationError, match=rf"variant b3-k2 \(float32\) fails its self-test: {message}"):
         run_self_test(exported, golden_of=exported)
 
 
-def test_what_the_runtime_refuses_while_it_runs_names_the_graph_and_the_runtime(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_what_the_runtime_refuses_while_it_runs_names_the_graph_and_the_runtime(
+    own_graphs: CopyGraphs,
+) -> None:
+    exported = own_graphs("olmoe", checked=True)
     edit_inputs(exported, lambda tensors: tensors.update(input_ids=tensors["input_ids"] + 10**6))
     with pytest.raises(
         VerificationError, match=r"b3-k2\.onnx: self-test: onnxruntime 1\.\S+: .*indices element out of data bounds"
@@ -292,9 +280,8 @@ def test_what_the_runtime_refuses_while_it_runs_names_the_graph_and_the_runtime(
         run_self_test(exported, golden_of=exported)
 
 
-def test_a_head_that_differs_is_told_with_the_layer_that_differs_most(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_a_head_that_differs_is_told_with_the_layer_that_differs_most(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     edit_graph(exported.path(VARIANT), scale_by(1.01, "logits"))
     message = (
         r"no layer differs by more than is allowed .* most does layer 0, by 0 of its largest value: .* or "

@@ -11,8 +11,8 @@ from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
 from runtime.errors import VerificationError
-from tests.exporter.graphs.test_vision import exported_molmoe
 from tests.support.bfloat16_graphs import bfloat16_outside
+from tests.support.graph_families import GraphFamilies
 
 IDS = np.asarray([[5, 6, 7], [8, 9, 10]])
 
@@ -38,9 +38,11 @@ def images() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("inputs", [{"input_ids": IDS}, images()], ids=["text", "images"])
-def test_bfloat16_graphs_take_and_give_what_the_upcast_graphs_do(inputs: dict[str, Any], tmp_path: Path) -> None:
+def test_bfloat16_graphs_take_and_give_what_the_upcast_graphs_do(
+    inputs: dict[str, Any], graph_families: GraphFamilies
+) -> None:
     """bfloat16 is no float16, although its name holds that of the other."""
-    folder = exported_molmoe(tmp_path, precision="bfloat16").path(EMBEDDINGS).parent
+    folder = graph_families.exported("molmoe", removed=(1,), n_layers=3, precision="bfloat16").path(EMBEDDINGS).parent
     found, expected = (
         graphs.embed(IDS, graphs.features(inputs))
         for graphs in (shared_graphs(folder, bfloat16_outside), shared_graphs(folder, upcast_to_float32))
@@ -55,8 +57,8 @@ def test_without_an_embeddings_graph_the_decoder_takes_ids() -> None:
     np.testing.assert_array_equal(graphs.embed(IDS, {}), IDS)
 
 
-def test_what_a_graph_does_not_take_is_named(tmp_path: Path) -> None:
-    path = exported_molmoe(tmp_path).path(VISION)
+def test_what_a_graph_does_not_take_is_named(graph_families: GraphFamilies) -> None:
+    path = graph_families.exported("molmoe", removed=(1,), n_layers=3).path(VISION)
     graph = SharedGraph(open_session(path, threads=1, spinning=False), VISION)
     with pytest.raises(VerificationError, match=r"vision\.onnx takes images, image_masks; there are images"):
         graph.run({"images": images()["images"]})

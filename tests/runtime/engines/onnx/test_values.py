@@ -1,7 +1,5 @@
 """Values of bfloat16 to the runtime and back, and a decoder whose inputs, outputs and caches are bfloat16."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.values import read, value_of_bits
 from tests.support.bfloat16_graphs import bfloat16_outside
-from tests.support.tiny_graphs import export_graphs, write_model
+from tests.support.graph_families import GraphFamilies
 
 
 def test_a_value_of_the_runtime_is_read_as_it_was_given() -> None:
@@ -20,9 +18,10 @@ def test_a_value_of_the_runtime_is_read_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("case", ["olmoe", "llama"])
-def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_upcast_to_float32(case: str, tmp_path: Path) -> None:
-    write_model(tmp_path / "source", case)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None, precision="bfloat16")
+def test_a_decoder_with_bfloat16_caches_gives_the_logits_of_its_upcast_to_float32(
+    case: str, graph_families: GraphFamilies
+) -> None:
+    exported = graph_families.exported(case, top_k=None, precision="bfloat16")
     (path,) = [exported.path(variant.id) for variant in exported.plan.variants]
     twin, outside = (
         OnnxDecoder(open_session(model, data_folder=path.parent, threads=1, spinning=False))

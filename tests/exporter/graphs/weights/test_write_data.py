@@ -30,7 +30,7 @@ from exporter.graphs.weights.stored_tensor import (
 from exporter.graphs.weights.write_data import write_weights
 from runtime.documents.family_layout import graph_data_path
 from runtime.errors import CheckpointError, PlanError, SourceChangedError
-from tests.support.tiny_graphs import export_graphs, write_model
+from tests.support.graph_families import GraphFamilies
 
 
 def write_source(folder: Path, **tensors: np.ndarray) -> dict[str, TensorRecord]:
@@ -39,9 +39,10 @@ def write_source(folder: Path, **tensors: np.ndarray) -> dict[str, TensorRecord]
     return {record.name: record for record in records}
 
 
-def test_every_tensor_begins_on_a_page_and_the_file_is_little_longer_than_the_weights(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe", hidden_size=128)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+def test_every_tensor_begins_on_a_page_and_the_file_is_little_longer_than_the_weights(
+    graph_families: GraphFamilies,
+) -> None:
+    exported = graph_families.exported("olmoe", hidden_size=128)
     tensors = plan_tensors(exported.source, exported.plan, find_precision("float32"))
     assert all(tensor.offset % ALIGNMENT == 0 for tensor in tensors)
     assert data_bytes(tensors) == (exported.folder / graph_data_path("float32")).stat().st_size
@@ -81,9 +82,10 @@ def test_expert_tiles_and_column_tiles_stand_one_after_the_other(
     ("width", "precision", "tiles"),
     [(256, "float32", 4), (130, "float32", 2), (64, "float32", 1), (256, "float16", 1), (256, "int8", 1)],
 )
-def test_wide_experts_are_tiled_for_the_cpu_alone(width: int, precision: str, tiles: int, tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe", intermediate_size=width)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
+def test_wide_experts_are_tiled_for_the_cpu_alone(
+    width: int, precision: str, tiles: int, graph_families: GraphFamilies
+) -> None:
+    exported = graph_families.exported("olmoe", intermediate_size=width, precision=precision)
     experts = next(
         node
         for node in onnx.load(exported.path("b3-k2"), load_external_data=False).graph.node
@@ -97,9 +99,10 @@ def test_wide_experts_are_tiled_for_the_cpu_alone(width: int, precision: str, ti
 
 
 @pytest.mark.parametrize(("hidden", "shape"), [(512, (24, 512, 64)), (64, (64, 192))])
-def test_large_matrices_stand_in_column_tiles(hidden: int, shape: tuple[int, ...], tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe", hidden_size=hidden, num_key_value_heads=4)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+def test_large_matrices_stand_in_column_tiles(
+    hidden: int, shape: tuple[int, ...], graph_families: GraphFamilies
+) -> None:
+    exported = graph_families.exported("olmoe", hidden_size=hidden, num_key_value_heads=4)
     stored = {tensor.name: tensor for tensor in plan_tensors(exported.source, exported.plan, find_precision("float32"))}
     assert stored["blocks.1.qkv.weight"].shape == shape
 

@@ -12,14 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from exporter.graphs.check.upcast import upcast_to_float32
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import open_session
-from tests.support.tiny_graphs import export_graphs, write_model
+from tests.support.graph_families import GraphFamilies
 
 HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-def exported_graph(folder: Path, precision: str) -> Path:
-    write_model(folder / "source", "qwen3_moe")
-    exported = export_graphs(folder / "source", folder / "family", removed=(2,), top_k=2, precision=precision)
+def exported_graph(families: GraphFamilies, precision: str) -> Path:
+    exported = families.exported("qwen3_moe", precision=precision)
     return exported.path(exported.plan.variants[0].id)
 
 
@@ -34,9 +33,9 @@ def is_widening(node: Any) -> bool:
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_upcasting_keeps_the_same_nodes_on_the_same_weights_and_leaves_no_other_half_precision_value(
-    precision: str, tmp_path: Path
+    precision: str, graph_families: GraphFamilies
 ) -> None:
-    path = exported_graph(tmp_path, precision)
+    path = exported_graph(graph_families, precision)
     model, wide = (
         onnx.load(str(path), load_external_data=False),
         upcast(onnx.load(str(path), load_external_data=False)),
@@ -53,8 +52,8 @@ def test_upcasting_keeps_the_same_nodes_on_the_same_weights_and_leaves_no_other_
     assert not any(value.type.tensor_type.elem_type in HALF for value in (*wide.graph.input, *wide.graph.output))
 
 
-def test_upcasting_leaves_a_float32_graph_as_it_is(tmp_path: Path) -> None:
-    path = exported_graph(tmp_path, "float32")
+def test_upcasting_leaves_a_float32_graph_as_it_is(graph_families: GraphFamilies) -> None:
+    path = exported_graph(graph_families, "float32")
     assert upcast(onnx.load(str(path), load_external_data=False)) == onnx.load(str(path), load_external_data=False)
 
 
@@ -85,8 +84,8 @@ def test_casts_and_constants_in_the_graph_itself_are_widened() -> None:
     assert found["upcast"][0] == 1 + 2**-12
 
 
-def test_a_session_that_folds_no_constants_gives_the_same_logits(tmp_path: Path) -> None:
-    path = exported_graph(tmp_path, "bfloat16")
+def test_a_session_that_folds_no_constants_gives_the_same_logits(graph_families: GraphFamilies) -> None:
+    path = exported_graph(graph_families, "bfloat16")
     model, row = upcast(onnx.load(str(path), load_external_data=False)).SerializeToString(), np.arange(2, 11)[None]
     logits = []
     for fold in (True, False):

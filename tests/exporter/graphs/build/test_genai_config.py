@@ -7,20 +7,21 @@ import pytest
 import torch
 
 from runtime.documents.checked_json import read_document
-from tests.support.tiny_graphs import export_graphs, mask_blocks, write_model
+from tests.support.graph_families import GraphFamilies, export_graphs, write_graph_model
+from tests.support.tiny_transformers import masked_original
 
 genai = pytest.importorskip("onnxruntime_genai", reason="onnxruntime-genai is not installed")
 
 
 @pytest.mark.parametrize("case", ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe"])
 def test_genai_decodes_the_same_greedy_tokens_as_transformers(case: str, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "source", case)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+    model = write_graph_model(tmp_path / "source", case)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family")
     variant = exported.plan.variants[0]
     prompt = np.random.default_rng(0).integers(2, 128, 9)
     with torch.no_grad():
         expected = (
-            mask_blocks(model, variant)
+            masked_original(model, variant.layers, variant.top_k)
             .generate(
                 torch.from_numpy(prompt)[None],
                 attention_mask=torch.ones(1, 9, dtype=torch.long),
@@ -39,9 +40,8 @@ def test_genai_decodes_the_same_greedy_tokens_as_transformers(case: str, tmp_pat
     assert generator.get_sequence(0).tolist() == expected
 
 
-def test_the_folder_links_to_the_graph_and_to_the_data_file(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe")
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+def test_the_folder_links_to_the_graph_and_to_the_data_file(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("olmoe")
     folder = exported.folder / "onnx" / "float32" / "b3-k2"
     decoder = read_document(folder / "genai_config.json").require("model").require("decoder")
     assert (folder / decoder.require("filename").string()).samefile(exported.path("b3-k2"))

@@ -1,8 +1,9 @@
-"""Any manifest, baseline and tensor digests that hold together, for tests of what is written and read back."""
+"""One manifest and one baseline that hold together, and any: for tests of what is written, read back and broken."""
 
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runtime.documents.baseline import (
     ENGINES,
@@ -26,6 +27,64 @@ from runtime.documents.manifest import (
     VariantRecord,
 )
 from runtime.documents.tensor_digests import ShardDigests, TensorDigest
+
+SCORE = ScoreRecord(
+    variant="b14-k4",
+    engine="torch",
+    dtype="float32",
+    dataset=DatasetRecord(name="okvqa", task="vqa", samples=2, digest="d" * 64),
+    definition=DefinitionRecord(metric="vqa_score/molmo", meaning="min(matches / 3, 1)", cleanup="cleanup/molmo"),
+    decoding=DecodingRecord(prompt="{question}", strategy="greedy", max_new_tokens=12, batch_size=32),
+    score=0.5,
+    interval=IntervalRecord(level=0.95, low=0.25, high=0.75, resamples=1000, seed=0),
+    results=ResultsRecord(path="results/a.jsonl", size=10, sha256="e" * 64),
+)
+
+
+BASELINE = Baseline(
+    trimoe="0.1.0",
+    family=FamilyRecord(name="demo", digest="a" * 64, source_digest="b" * 64),
+    software={"python": "3.11.2", "torch": "2.13.0"},
+    scores=(SCORE, replace(SCORE, engine="onnx")),
+)
+
+
+DIGEST = "0" * 64
+
+
+MANIFEST = Manifest(
+    trimoe="0.1.0",
+    source=SourceRecord(
+        name="demo", architecture="molmoe", digest=DIGEST, blocks=3, experts=8, top_k=4, synthetic=False
+    ),
+    choice=ChoiceRecord(
+        strategy="importance",
+        protected=(0,),
+        evidence=(EvidenceEntry(role="chosen", kind="importance", file="scores.json", sha256=DIGEST),),
+        notes=("a note",),
+    ),
+    variants=(
+        VariantRecord(
+            id="b2-k2",
+            folder="variants/b2-k2",
+            layers=(0, 2),
+            removed=(1,),
+            top_k=(4, 2),
+            drop=DropRecord(mean=0.01, std=0.002, datasets=("a", "b")),
+            parameters=10,
+            active_parameters=5,
+            bytes=40,
+            shared_bytes=0,
+            golden="golden/b2-k2.safetensors",
+            checks=(Check(name="structure", outcome="passed", detail="3 tensors"),),
+        ),
+    ),
+    files=(
+        FileRecord(path="golden/b2-k2.safetensors", size=1, sha256=DIGEST, link_of=None),
+        FileRecord(path="weights/a", size=1, sha256=DIGEST, link_of=None),
+        FileRecord(path="variants/b2-k2/a", size=1, sha256=DIGEST, link_of="weights/a"),
+    ),
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SHA256S = st.text("0123456789abcdef", min_size=64, max_size=64)

@@ -20,20 +20,17 @@ from profiles.errors import MeasurementError
 from profiles.reports.study_table import show_checks
 from runtime.documents.baseline import dump_baseline, read_baseline
 from runtime.documents.manifest import read_manifest
-from tests.profiles.accuracy.test_gate_run import measure, run
-from tests.profiles.accuracy.test_study_drops import STUDY
 from tests.support.answer_settings import ANSWER_SETTINGS
-from tests.support.small_family import export_small, small_plan, small_source
+from tests.support.gate_runs import measure, run
+from tests.support.paths import STUDY
 
 WHOLE, PRUNED = "b6-k2", "b5-k2"
 CLAIM = StudyDrop(removed=(4,), mean=0.03, std=0.01, count=2, datasets=("a", "b"), accuracy=None, places=())
 
 
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("family")
-    export_small(small_plan(small_source(folder / "source")), folder / "family")
-    return folder / "family"
+@pytest.fixture
+def family(bare_family: Path) -> Path:
+    return bare_family
 
 
 def pairs(drop: float, count: int = 2000) -> dict[str, Pair]:

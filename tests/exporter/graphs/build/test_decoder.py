@@ -8,7 +8,15 @@ import pytest
 
 from exporter.graphs.check.inspect import check_decoder, check_model
 from runtime.errors import PlanError
-from tests.support.tiny_graphs import CASES, export_graphs, mask_blocks, reference_logits, write_model
+from tests.support.graph_families import (
+    CASES,
+    GraphFamilies,
+    export_graphs,
+    quantisable,
+    reference_logits,
+    write_graph_model,
+)
+from tests.support.tiny_transformers import masked_original
 
 ROWS = (7, 11)
 
@@ -35,12 +43,14 @@ def test_a_variant_computes_what_transformers_computes_without_the_removed_block
     case: str, overrides: dict[str, Any], tmp_path: Path
 ) -> None:
     """Right-padded prefill of two rows, decoding of both, and for one row a second prefill over what was decoded."""
-    model = write_model(tmp_path / "source", case, **overrides)
+    model = write_graph_model(tmp_path / "source", case, **overrides)
     exported = export_graphs(
-        tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None if case == "llama" else 2
+        tmp_path / "source",
+        tmp_path / "family",
+        top_k=None if case == "llama" else 2,
     )
     variant = exported.plan.variants[0]
-    reference, decoder = mask_blocks(model, variant), exported.decoder(variant)
+    reference, decoder = masked_original(model, variant.layers, variant.top_k), exported.decoder(variant)
     generator = np.random.default_rng(1)
     ids = generator.integers(2, 128, (2, max(ROWS)))
     rows = [list(ids[row, :length]) for row, length in enumerate(ROWS)]
@@ -70,9 +80,10 @@ def test_a_variant_computes_what_transformers_computes_without_the_removed_block
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "int8", "int4"])
 @pytest.mark.parametrize("case", ["olmoe", "qwen2_moe"])
-def test_every_precision_gives_graphs_that_the_checker_accepts(case: str, precision: str, tmp_path: Path) -> None:
-    write_model(tmp_path / "source", case, shared_expert_intermediate_size=48)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
+def test_every_precision_gives_graphs_that_the_checker_accepts(
+    case: str, precision: str, graph_families: GraphFamilies
+) -> None:
+    exported = graph_families.exported(case, precision=precision, **quantisable(case))
     variant = exported.plan.variants[0]
     planned = [
         k if exported.source.spec.blocks[block].sparse else None
@@ -83,47 +94,46 @@ def test_every_precision_gives_graphs_that_the_checker_accepts(case: str, precis
 
 
 def test_heads_that_the_attention_kernel_refuses_are_refused_at_export(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe", num_attention_heads=8, num_key_value_heads=8)
+    write_graph_model(tmp_path / "source", "olmoe", num_attention_heads=8, num_key_value_heads=8)
     with pytest.raises(
         PlanError, match="heads of width 8 have no ONNX form: the attention kernel takes multiples of 16"
     ):
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+        export_graphs(tmp_path / "source", tmp_path / "family")
 
 
 def test_rotary_tables_that_change_with_the_length_are_refused(tmp_path: Path) -> None:
-    write_model(
+    write_graph_model(
         tmp_path / "source", "llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
     )
     with pytest.raises(PlanError, match="rope_type 'dynamic': its rotary frequencies change with the length"):
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
+        export_graphs(tmp_path / "source", tmp_path / "family", top_k=None)
 
 
 def test_a_partial_rotary_factor_is_without_effect_as_in_transformers(tmp_path: Path) -> None:
     rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
-    model = write_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+    model = write_graph_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
+    exported = export_graphs(tmp_path / "source", tmp_path / "family")
     variant, ids = exported.plan.variants[0], np.arange(3, 12)
-    expected = reference_logits(mask_blocks(model, variant), ids.tolist())
+    expected = reference_logits(masked_original(model, variant.layers, variant.top_k), ids.tolist())
     logits = exported.decoder(variant).start(batch=1, capacity=9).run(ids[None])["logits"][0]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_rotary_tables_that_do_not_fill_the_heads_are_refused(tmp_path: Path) -> None:
     rope = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0, "partial_rotary_factor": 0.5}
-    write_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
+    write_graph_model(tmp_path / "source", "qwen3_moe", rope_parameters=rope)
     with pytest.raises(PlanError, match="rope_type 'linear' gives 8 rotary frequencies: heads of width 32 take 16"):
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+        export_graphs(tmp_path / "source", tmp_path / "family")
 
 
 def test_an_activation_other_than_silu_is_refused(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "olmoe", hidden_act="gelu")
+    write_graph_model(tmp_path / "source", "olmoe", hidden_act="gelu")
     with pytest.raises(PlanError, match="hidden_act is 'gelu'"):
-        export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2)
+        export_graphs(tmp_path / "source", tmp_path / "family")
 
 
-def test_a_position_beyond_the_buffers_is_an_error(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "llama")
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
+def test_a_position_beyond_the_buffers_is_an_error(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("llama")
     cache = exported.decoder(exported.plan.variants[0]).start(batch=1, capacity=4)
     with pytest.raises(ValueError, match="5 tokens do not fit: the buffers hold 4"):
         cache.run(np.ones((1, 5), np.int64))

@@ -11,7 +11,7 @@ from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import check_version, open_session
 from runtime.errors import VerificationError
-from tests.support.tiny_graphs import export_graphs, write_model
+from tests.support.graph_families import GraphFamilies
 
 
 @pytest.mark.parametrize("version", ["1.27.3", "0.9", "nightly"])
@@ -46,9 +46,8 @@ def test_a_graph_in_memory_that_is_refused_names_the_folder_of_its_data(tmp_path
         open_session(b"\x00\x01garbage", data_folder=tmp_path)
 
 
-def test_added_outputs_leave_the_others_as_they_are(tmp_path: Path) -> None:
-    write_model(tmp_path / "source", "llama")
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=None)
+def test_added_outputs_leave_the_others_as_they_are(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("llama")
     graph = exported.path(exported.plan.variants[0].id)
     names = [hidden_name(layer) for layer in range(3)]
     inside = OnnxDecoder(
@@ -63,11 +62,8 @@ def test_added_outputs_leave_the_others_as_they_are(tmp_path: Path) -> None:
     assert found[names[2]].shape == (1, 3, 64)
 
 
-def test_a_graph_that_is_no_decoder_is_refused(tmp_path: Path) -> None:
-    from tests.support.tiny_models import write_tiny_molmoe
-
-    write_tiny_molmoe(tmp_path / "source", n_layers=2, d_model=64, vision_backbone=None)
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(1,), top_k=2)
+def test_a_graph_that_is_no_decoder_is_refused(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), vision_backbone=None)
     with pytest.raises(VerificationError, match="the graph is no decoder this can run: it takes input_ids"):
         OnnxDecoder(open_session(exported.path("embeddings"), threads=1))
 

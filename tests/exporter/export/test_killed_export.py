@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runtime.documents.manifest import read_manifest
-from tests.support.small_family import digests, small_source
+from tests.support.families import bare_source, digests
 
 TRIMOE = (sys.executable, "-c", "from runtime.cli import main; main()")
 REQUEST = ("--no-logits", "--remove", "1", "--remove", "1,3", "--blocks", "4-6", "--top-k", "2,1")
@@ -23,7 +23,7 @@ REQUEST = ("--no-logits", "--remove", "1", "--remove", "1,3", "--blocks", "4-6",
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_source(tmp_path_factory.mktemp("kill") / "source", blocks=6, experts=4, shards=2)
+    return bare_source(tmp_path_factory.mktemp("kill") / "source", blocks=6, experts=4, shards=2)
 
 
 @pytest.fixture(scope="module")

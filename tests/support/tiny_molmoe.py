@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights, written in the layouts that real checkpoints have."""
+"""Tiny MolmoE checkpoints with random weights, in the layout of the published one."""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
+from tests.support.checkpoint_files import write_config, write_weights
 from tests.support.paths import TEST_DATA
 
 MOLMOE_CONFIG = TEST_DATA / "molmoe-1b" / "config.json"
@@ -73,25 +73,9 @@ def write_tiny_molmoe(
     generator = torch.Generator().manual_seed(seed)
     tensors = {name: _random(name, shape, generator).to(dtype) for name, shape in molmoe_shapes(config)}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
-    write_safetensors(folder, tensors, shards=shards)
+    write_config(folder, config)
+    write_weights(folder, tensors, shards=shards)
     return folder
-
-
-def write_safetensors(folder: Path, tensors: dict[str, torch.Tensor], *, shards: int = 1) -> None:
-    """Write `model.safetensors`, or `shards` files of about as many tensors each with
-    `model.safetensors.index.json`."""
-    if shards == 1:
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        return
-    names, weight_map = list(tensors), {}
-    for shard in range(shards):
-        file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
-        chosen = names[len(names) * shard // shards : len(names) * (shard + 1) // shards]
-        save_file({name: tensors[name] for name in chosen}, folder / file, metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(chosen, file)
-    index = {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}, "weight_map": weight_map}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2), "utf-8")
 
 
 def molmoe_shapes(config: dict[str, Any]) -> Shapes:

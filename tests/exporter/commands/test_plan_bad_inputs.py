@@ -12,8 +12,9 @@ from safetensors.numpy import load_file, save_file
 
 from exporter.checkpoint.checkpoint import INDEX
 from runtime.cli import main
+from tests.support.checkpoint_files import entry, raw_file, write_config, write_index
 from tests.support.evidence_documents import STUDY_SCORES, analysis, combination, recommendation, write_json
-from tests.support.tiny_checkpoints import entry, raw_file, tiny_config, write_config, write_index, write_tiny
+from tests.support.tiny_checkpoints import tiny_config, write_checkpoint
 
 Arguments = list[Any]
 Build = Callable[[Path], Arguments]
@@ -23,7 +24,7 @@ TWO = {"okvqa": 0.02, "doc-qa": 0.04}
 
 
 def model(folder: Path, family: str = "olmoe", **options: Any) -> Path:
-    return write_tiny(folder / "model", family, blocks=BLOCKS, experts=2, **options)
+    return write_checkpoint(folder / "model", family, blocks=BLOCKS, experts=2, **options)
 
 
 def config(**fields: Any) -> Build:

@@ -16,48 +16,18 @@ from msgspec import structs
 
 from profiles.accuracy.answerer import Question
 from profiles.accuracy.evaluation.batches import make_batches
-from profiles.accuracy.evaluation.evaluate import EvalRequest, evaluate
+from profiles.accuracy.evaluation.evaluate import evaluate
 from profiles.accuracy.evaluation.journal import Journal, dump_header
 from profiles.accuracy.evaluation.results import read_results, recorded_results
-from profiles.datasets.dataset import Dataset, Settings
 from profiles.errors import MeasurementError, MissingToolError
 from profiles.reports.sample_progress import SampleProgress
 from profiles.reports.score_table import show_scores
 from profiles.sample import Sample
-from runtime.documents.baseline import FamilyRecord, read_baseline
+from runtime.documents.baseline import read_baseline
 from tests.support.answer_settings import ANSWER_SETTINGS
 from tests.support.echo_engine import EchoEngine, SilentProgress
+from tests.support.evaluations import SETTINGS, dataset, reply, request
 from tests.support.paths import ROOT
-
-SETTINGS = Settings(task="vqa", metric="em/molmo", cleanup="cleanup/molmo", prompt="Q {question}", max_new_tokens=8)
-FAMILY = FamilyRecord(name="tiny", digest="a" * 64, source_digest="b" * 64)
-
-
-def dataset(count: int = 50, name: str = "words") -> Dataset:
-    samples = tuple(
-        Sample(id=str(index), question="x" * (index * 7 % 23), answers=(f"a{index % 3}",)) for index in range(count)
-    )
-    return Dataset(name=name, samples=samples, settings=SETTINGS)
-
-
-def reply(prompt: str) -> str:
-    return f"a{len(prompt) % 3}"
-
-
-def request(
-    engine: EchoEngine,
-    *,
-    size: int = 8,
-    datasets: tuple[Dataset, ...] | None = None,
-    variants: tuple[str, ...] = ("b2",),
-) -> EvalRequest:
-    return EvalRequest(
-        family=FAMILY,
-        variants=variants,
-        engines=(("torch", lambda variant: engine),),
-        datasets=datasets or (dataset(),),
-        batch_size=size,
-    )
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -278,7 +248,9 @@ KILLED = """
 import sys, time
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from tests.profiles.accuracy.test_evaluate import EchoEngine, SilentProgress, evaluate, request, reply
+from profiles.accuracy.evaluation.evaluate import evaluate
+from tests.support.echo_engine import EchoEngine, SilentProgress
+from tests.support.evaluations import reply, request
 def slow(prompt):
     time.sleep(0.001)
     return reply(prompt)

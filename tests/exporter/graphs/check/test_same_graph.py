@@ -1,8 +1,8 @@
 """The structure of a decoder graph is pinned: every change of what it computes is refused and named."""
 
 import copy
+import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +16,10 @@ from exporter.graphs.check.same_graph import check_same_graph
 from exporter.graphs.graph_set import build_graphs, plan_tensors
 from exporter.graphs.weights.precision import PRECISIONS, find_precision
 from runtime.errors import VerificationError
-from tests.exporter.graphs.test_checks import edit_graph
-from tests.support.tiny_graphs import CASES, Exported, export_graphs, write_model
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.graph_edits import Edit, attribute, edit_graph, initializer, named, place, reads
+from tests.support.graph_families import CASES, Exported, GraphFamilies, quantisable
 
 VARIANT = "b3-k2"
-Edit = Callable[[Any], object]
-
-
-def named(model: Any, name: str) -> Any:
-    return next(node for node in model.graph.node if node.name == name)
-
-
-def attribute(name: str, key: str, value: object) -> Edit:
-    """An edit that gives a node's attribute another value."""
-
-    def edit(model: Any) -> None:
-        found = next(each for each in named(model, name).attribute if each.name == key)
-        found.CopyFrom(helper.make_attribute(key, value))
-
-    return edit
-
-
-def reads(name: str, index: int, value: str) -> Edit:
-    """An edit that makes a node read another value."""
-    return lambda model: named(model, name).input.__setitem__(index, value)
-
-
-def place(tensor: str, key: str, value: str) -> Edit:
-    """An edit of where a tensor's bytes are."""
-
-    def edit(model: Any) -> None:
-        found = next(each for each in model.graph.initializer if each.name == tensor)
-        next(entry for entry in found.external_data if entry.key == key).value = value
-
-    return edit
 
 
 def in_another_domain(model: Any) -> None:
@@ -86,35 +55,23 @@ def a_branch(model: Any) -> None:
 
 
 def another_width(model: Any) -> None:
-    shape = next(tensor for tensor in model.graph.initializer if tensor.name == "rows_by_hidden")
+    shape = initializer(model, "rows_by_hidden")
     shape.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(shape)[[0, 0]], "rows_by_hidden"))
 
 
+def changed(name: str, key: str, value: object, *, planned: str = "") -> tuple[Edit, str]:
+    """An edit of a node's attribute, and the pattern of what is said of it."""
+    shown = repr(value.encode() if isinstance(value, str) else value)
+    return attribute(name, key, value), re.escape(f"{name}: attribute {key} is {shown}, planned is ") + planned
+
+
 EDITS: dict[str, tuple[Edit, str]] = {
-    "other routing weights": (
-        attribute("layers.1/experts", "normalize_routing_weights", 1),
-        r"layers\.1/experts: attribute normalize_routing_weights is 1, planned is 0",
-    ),
-    "another beta": (
-        attribute("layers.1/experts", "activation_beta", 1.0),
-        r"layers\.1/experts: attribute activation_beta is 1\.0, planned is 0\.0",
-    ),
-    "another activation": (
-        attribute("layers.1/experts", "activation_type", "relu"),
-        r"layers\.1/experts: attribute activation_type is b'relu', planned",
-    ),
-    "another scale": (
-        attribute("layers.1/attention", "scale", 9.0),
-        r"layers\.1/attention: attribute scale is 9\.0, planned is 0\.25",
-    ),
-    "no rotary": (
-        attribute("layers.1/attention", "do_rotary", 0),
-        r"layers\.1/attention: attribute do_rotary is 0, planned is 1",
-    ),
-    "a window": (
-        attribute("layers.2/attention", "local_window_size", 2),
-        r"layers\.2/attention: attribute local_window_size is 2, planned is -1",
-    ),
+    "other routing weights": changed("layers.1/experts", "normalize_routing_weights", 1, planned=r"0"),
+    "another beta": changed("layers.1/experts", "activation_beta", 1.0, planned=r"0\.0"),
+    "another activation": changed("layers.1/experts", "activation_type", "relu"),
+    "another scale": changed("layers.1/attention", "scale", 9.0, planned=r"0\.25"),
+    "no rotary": changed("layers.1/attention", "do_rotary", 0, planned=r"1"),
+    "a window": changed("layers.2/attention", "local_window_size", 2, planned=r"-1"),
     "no guard": (
         reads("layers.1/experts", 0, "layers.1/feed_forward_norm:0"),
         r"layers\.1/experts: input is .*, planned is .*rows",
@@ -151,11 +108,9 @@ EDITS: dict[str, tuple[Edit, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def olmoe(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    folder = tmp_path_factory.mktemp("olmoe")
-    write_model(folder / "source", "olmoe")
-    return export_graphs(folder / "source", folder / "family", removed=(2,), top_k=2)
+@pytest.fixture
+def olmoe(graph_families: GraphFamilies) -> Exported:
+    return graph_families.exported("olmoe")
 
 
 def planned_graphs(exported: Exported) -> dict[Path, Any]:
@@ -217,7 +172,7 @@ def test_weights_without_a_place_are_refused(key: str, olmoe: Exported, tmp_path
     path = copied(olmoe, tmp_path)
 
     def edit(model: Any) -> None:
-        tensor = next(each for each in model.graph.initializer if each.name == "final_norm")
+        tensor = initializer(model, "final_norm")
         tensor.external_data.remove(next(entry for entry in tensor.external_data if entry.key == key))
 
     edit_graph(path, edit)
@@ -243,19 +198,7 @@ def test_a_file_that_is_no_graph_is_refused(content: bytes | None, tmp_path: Pat
 
 @pytest.mark.parametrize("precision", [precision.name for precision in PRECISIONS])
 @pytest.mark.parametrize("case", [*CASES, "molmoe"])
-def test_every_graph_on_disk_is_the_planned_one(case: str, precision: str, tmp_path: Path) -> None:
-    if case == "molmoe":
-        write_tiny_molmoe(tmp_path / "source", n_layers=4, d_model=64)
-    else:
-        write_model(
-            tmp_path / "source", case, **({"shared_expert_intermediate_size": 48} if case == "qwen2_moe" else {})
-        )
-    exported = export_graphs(
-        tmp_path / "source",
-        tmp_path / "family",
-        removed=(2,),
-        top_k=None if case == "llama" else 2,
-        precision=precision,
-    )
+def test_every_graph_on_disk_is_the_planned_one(case: str, precision: str, graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported(case, precision=precision, **quantisable(case))
     for path, planned in planned_graphs(exported).items():
         check_same_graph(path, check_model(path), planned)

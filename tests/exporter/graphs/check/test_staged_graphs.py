@@ -11,59 +11,14 @@ import pytest
 from exporter.graphs.check.choose_golden import graph_golden
 from exporter.graphs.check.graph_run import Answer, Prompts
 from exporter.graphs.check.inspect import check_decoder, check_model
-from exporter.graphs.check.staged_graphs import check_graphs
-from exporter.graphs.graph_set import plan_tensors
 from exporter.graphs.weights.precision import find_precision
-from exporter.graphs.weights.write_data import write_weights
-from runtime.documents.check import Check
 from runtime.documents.family_layout import graph_data_path, graph_golden_path
 from runtime.documents.golden_outputs import read_graph_golden, write_graph_golden
-from runtime.documents.tensor_digests import ShardDigests
-from runtime.engines.onnx.self_test import SelfTest, self_test
 from runtime.errors import VerificationError
-from tests.support.tiny_graphs import Exported, export_graphs, write_model
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.graph_edits import attribute, edit_graph, place
+from tests.support.graph_families import CopyGraphs, Exported, check_exported, run_self_test
 
 VARIANT = "b3-k2"
-
-
-def exported_olmoe(tmp_path: Path, name: str = "family", *, precision: str = "float32") -> Exported:
-    if not (tmp_path / "source").exists():
-        write_model(tmp_path / "source", "olmoe")
-    return export_graphs(tmp_path / "source", tmp_path / name, removed=(2,), top_k=2, precision=precision)
-
-
-def check(exported: Exported, *, answers: bool = True) -> tuple[Check, ...]:
-    precision = find_precision(exported.precision)
-    path = exported.folder / graph_data_path(precision.name)
-    record = ShardDigests(
-        path=graph_data_path(precision.name), size=path.stat().st_size, sha256=_digest(exported), tensors=()
-    )
-    results = check_graphs(
-        exported.source,
-        exported.plan,
-        precision,
-        data=record,
-        folder=exported.folder,
-        answers=answers,
-        progress=lambda _: None,
-    )
-    return results[exported.plan.variants[0].id]
-
-
-def _digest(exported: Exported) -> str:
-    """The digest of what should have been written: the data file once more, elsewhere."""
-    precision = find_precision(exported.precision)
-    tensors = plan_tensors(exported.source, exported.plan, precision)
-    return write_weights(
-        exported.source.checkpoint.folder, tensors, exported.folder.parent, "again.bin", lambda _: None
-    ).sha256
-
-
-def run_self_test(exported: Exported, golden_of: Exported) -> SelfTest:
-    precision = find_precision(golden_of.precision)
-    golden, inputs = (golden_of.folder / graph_golden_path(precision.name, name) for name in (VARIANT, "inputs"))
-    return self_test(exported.path(VARIANT), golden, inputs, threads=1)
 
 
 def _overwrite(exported: Exported, tensor: str, values: np.ndarray) -> None:
@@ -73,12 +28,6 @@ def _overwrite(exported: Exported, tensor: str, values: np.ndarray) -> None:
     with (exported.folder / graph_data_path(exported.precision)).open("r+b") as stream:
         stream.seek(next(int(entry.value) for entry in found.external_data if entry.key == "offset"))
         stream.write(values.tobytes())
-
-
-def edit_graph(path: Path, edit: Any) -> None:
-    model = onnx.load(str(path), load_external_data=False)
-    edit(model)
-    path.write_bytes(model.SerializeToString())
 
 
 def without_reshape(model: Any) -> None:
@@ -94,17 +43,17 @@ def without_reshape(model: Any) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int4"])
-def test_a_family_passes_with_logits_tokens_experts_and_self_test(precision: str, tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path, precision=precision)
-    found = {record.name.removeprefix(f"onnx {precision} "): record.outcome for record in check(exported)}
+def test_a_family_passes_with_logits_tokens_experts_and_self_test(precision: str, own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", precision=precision)
+    found = {record.name.removeprefix(f"onnx {precision} "): record.outcome for record in check_exported(exported)}
     assert found == dict.fromkeys(("structure", "logits", "greedy", "experts", "self-test"), "passed")
 
 
 def test_a_type_without_kernels_here_is_compared_as_a_upcast_and_its_self_test_is_left_to_the_loader(
-    tmp_path: Path,
+    own_graphs: CopyGraphs,
 ) -> None:
-    exported = exported_olmoe(tmp_path, precision="bfloat16")
-    found = {record.name.removeprefix("onnx bfloat16 "): record for record in check(exported)}
+    exported = own_graphs("olmoe", precision="bfloat16")
+    found = {record.name.removeprefix("onnx bfloat16 "): record for record in check_exported(exported)}
     outcomes = {name: record.outcome for name, record in found.items()}
     assert outcomes == dict.fromkeys(("structure", "logits", "greedy", "experts"), "passed") | {"self-test": "skipped"}
     assert (
@@ -118,22 +67,21 @@ def test_a_type_without_kernels_here_is_compared_as_a_upcast_and_its_self_test_i
         run_self_test(exported, golden_of=exported)
 
 
-def test_without_answers_only_structure_is_checked(tmp_path: Path) -> None:
-    checks = check(exported_olmoe(tmp_path), answers=False)
+def test_without_answers_only_structure_is_checked(own_graphs: CopyGraphs) -> None:
+    checks = check_exported(own_graphs("olmoe"), answers=False)
     assert [record.outcome for record in checks] == ["passed", "skipped"]
 
 
 def test_without_the_reshape_in_front_of_the_experts_the_runtime_is_silently_wrong_and_is_caught(
-    tmp_path: Path, monkeypatch: Any
+    own_graphs: CopyGraphs, monkeypatch: Any
 ) -> None:
     """When the runtime is mended one day, this test says that the Reshape may go."""
-    good = exported_olmoe(tmp_path)
-    check(good)
-    bad = exported_olmoe(tmp_path, "unguarded")
+    good = own_graphs("olmoe", checked=True)
+    bad = own_graphs("olmoe")
     edit_graph(bad.path(VARIANT), without_reshape)
     monkeypatch.setattr("exporter.graphs.check.graph_verifier.check_same_graph", lambda path, found, planned: None)
     with pytest.raises(VerificationError, match=r"variant b3-k2 \(float32\): prompt, row 0: max \|Δ\| of the logits"):
-        check(bad)
+        check_exported(bad)
     with pytest.raises(
         VerificationError,
         match=r"variant b3-k2 \(float32\) fails its self-test: layer 0 is the first that differs.*onnxruntime 1\.",
@@ -143,30 +91,28 @@ def test_without_the_reshape_in_front_of_the_experts_the_runtime_is_silently_wro
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_one_expert_that_differs_in_a_half_precision_file_is_found_after_upcasting(
-    precision: str, tmp_path: Path, monkeypatch: Any
+    precision: str, own_graphs: CopyGraphs, monkeypatch: Any
 ) -> None:
-    exported = exported_olmoe(tmp_path, precision=precision)
+    exported = own_graphs("olmoe", precision=precision)
     _overwrite(exported, "blocks.1.experts.fc2", np.full(64 * 32, 0.5, np.float16))
     monkeypatch.setattr("exporter.graphs.check.staged_graphs.same_digest", lambda path, data: True)
     with pytest.raises(
         VerificationError, match=rf"variant b3-k2 \({precision}\): prompt, row 1: max \|Δ\| of the logits"
     ):
-        check(exported)
+        check_exported(exported)
 
 
-def test_a_float16_graph_whose_layer_lost_its_experts_fails_its_self_test(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path, precision="float16")
-    check(exported)
+def test_a_float16_graph_whose_layer_lost_its_experts_fails_its_self_test(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True, precision="float16")
     assert 0 < run_self_test(exported, golden_of=exported).difference < 3e-3
     _overwrite(exported, "blocks.1.experts.fc2", np.zeros(8 * 64 * 32, np.float16))
     with pytest.raises(VerificationError, match="layer 1 is the first that differs"):
         run_self_test(exported, golden_of=exported)
 
 
-def test_a_float16_graph_in_the_trap_fails_its_self_test(tmp_path: Path) -> None:
-    good = exported_olmoe(tmp_path, precision="float16")
-    check(good)
-    bad = exported_olmoe(tmp_path, "unguarded", precision="float16")
+def test_a_float16_graph_in_the_trap_fails_its_self_test(own_graphs: CopyGraphs) -> None:
+    good = own_graphs("olmoe", checked=True, precision="float16")
+    bad = own_graphs("olmoe", precision="float16")
     edit_graph(bad.path(VARIANT), without_reshape)
     with pytest.raises(
         VerificationError, match=r"variant b3-k2 \(float16\) fails its self-test: layer 0 is the first that differs"
@@ -175,15 +121,16 @@ def test_a_float16_graph_in_the_trap_fails_its_self_test(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_limits_and_resized_image_positions_are_rounded_as_the_file_has_them(precision: str, tmp_path: Path) -> None:
+def test_limits_and_resized_image_positions_are_rounded_as_the_file_has_them(
+    precision: str, own_graphs: CopyGraphs
+) -> None:
     """0.3 is no number of either type; the tower was trained on a 6 × 6 grid and is given 4 × 6; pooled by three, a row
     is padded."""
     images = {"image_default_input_size": [16, 24]}
-    write_tiny_molmoe(
-        tmp_path / "source", n_layers=4, d_model=64, clip_qkv=0.3, vision_backbone=images, image_pooling_h=3
-    )
-    exported = export_graphs(tmp_path / "source", tmp_path / "family", removed=(2,), top_k=2, precision=precision)
-    assert {record.outcome for record in check(exported) if not record.name.endswith("self-test")} == {"passed"}
+    exported = own_graphs("molmoe", precision=precision, clip_qkv=0.3, vision_backbone=images, image_pooling_h=3)
+    assert {record.outcome for record in check_exported(exported) if not record.name.endswith("self-test")} == {
+        "passed"
+    }
 
 
 def test_golden_logits_are_those_of_tokens_that_clearly_go_to_their_experts(tmp_path: Path) -> None:
@@ -206,25 +153,22 @@ def test_golden_logits_are_those_of_tokens_that_clearly_go_to_their_experts(tmp_
     assert dense.positions.tolist() == [[2, 3, 4, 5], [0, 1, 2, 3]]
 
 
-def test_the_self_test_passes_on_the_graph_it_was_made_for(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_the_self_test_passes_on_the_graph_it_was_made_for(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     assert run_self_test(exported, golden_of=exported).difference == 0
 
 
-def test_the_self_test_names_the_first_layer_whose_weights_were_changed(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_the_self_test_names_the_first_layer_whose_weights_were_changed(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     _overwrite(exported, "blocks.1.experts.fc2", np.full(8 * 64 * 32, 0.5, np.float32))
     with pytest.raises(VerificationError, match="layer 1 is the first that differs"):
         run_self_test(exported, golden_of=exported)
     with pytest.raises(VerificationError, match=r"weights\.float32\.bin: the file on disk is not what was written"):
-        check(exported)
+        check_exported(exported)
 
 
-def test_decoding_that_goes_wrong_is_named_with_its_step(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
-    check(exported)
+def test_decoding_that_goes_wrong_is_named_with_its_step(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe", checked=True)
     path = exported.folder / graph_golden_path("float32", VARIANT)
     golden = read_graph_golden(path)
     greedy = golden.greedy.copy()
@@ -234,20 +178,16 @@ def test_decoding_that_goes_wrong_is_named_with_its_step(tmp_path: Path) -> None
         run_self_test(exported, golden_of=exported)
 
 
-def test_another_k_in_the_graph_is_named_with_its_layer(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
+def test_another_k_in_the_graph_is_named_with_its_layer(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe")
 
-    def edit(model: Any) -> None:
-        node = next(node for node in model.graph.node if node.name == "layers.1/experts")
-        next(attribute for attribute in node.attribute if attribute.name == "k").i = 3
-
-    edit_graph(exported.path(VARIANT), edit)
+    edit_graph(exported.path(VARIANT), attribute("layers.1/experts", "k", 3))
     with pytest.raises(VerificationError, match=r"b3-k2\.onnx: layers\.1: 3 experts per token, planned are 2"):
         check_decoder(exported.path(VARIANT), check_model(exported.path(VARIANT)), top_k=(4, 2, 2))
 
 
-def test_a_plan_with_another_depth_is_told_from_the_graph(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
+def test_a_plan_with_another_depth_is_told_from_the_graph(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe")
     with pytest.raises(VerificationError, match="3 nodes GroupQueryAttention, planned are 4 for 4 layers"):
         check_decoder(exported.path(VARIANT), check_model(exported.path(VARIANT)), top_k=(4, 2, 2, 2))
     with pytest.raises(
@@ -265,21 +205,16 @@ def test_a_plan_with_another_depth_is_told_from_the_graph(tmp_path: Path) -> Non
         ("length", "12", "12 bytes of data, its shape"),
     ],
 )
-def test_weights_that_stand_elsewhere_are_refused(key: str, value: str, message: str, tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
+def test_weights_that_stand_elsewhere_are_refused(key: str, value: str, message: str, own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe")
     (exported.folder / "onnx" / "again.bin").write_bytes(b"")
-
-    def edit(model: Any) -> None:
-        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "final_norm")
-        next(entry for entry in tensor.external_data if entry.key == key).value = value
-
-    edit_graph(exported.path(VARIANT), edit)
+    edit_graph(exported.path(VARIANT), place("final_norm", key, value))
     with pytest.raises(VerificationError, match=message):
         check_model(exported.path(VARIANT))
 
 
-def test_a_cut_off_data_file_is_refused(tmp_path: Path) -> None:
-    exported = exported_olmoe(tmp_path)
+def test_a_cut_off_data_file_is_refused(own_graphs: CopyGraphs) -> None:
+    exported = own_graphs("olmoe")
     path = exported.folder / graph_data_path("float32")
     with path.open("r+b") as stream:
         stream.truncate(path.stat().st_size // 2)

@@ -1,6 +1,5 @@
 """MolmoE's graphs, vision to logits, against the model in torch."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,7 @@ import torch
 from exporter.reference.golden_inputs import make_inputs
 from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.errors import PlanError
-from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
-from tests.support.tiny_graphs import Exported, export_graphs, quiet_session
-from tests.support.tiny_models import write_tiny_molmoe
+from tests.support.graph_families import Exported, GraphFamilies, masked_molmoe, quiet_session
 
 SMALL_TOWER = {"image_num_layers": 3}
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -48,32 +45,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def exported_molmoe(tmp_path: Path, *, n_layers: int = 3, precision: str = "float32", **overrides: Any) -> Exported:
-    write_tiny_molmoe(tmp_path / "source", n_layers=n_layers, d_model=64, **overrides)
-    return export_graphs(tmp_path / "source", tmp_path / "family", removed=(1,), top_k=2, precision=precision)
-
-
-def masked_model(exported: Exported) -> Any:
-    model = TrimoeMolmoeForCausalLM.from_pretrained(exported.source.checkpoint.folder).eval()
-    variant = exported.plan.variants[0]
-    blocks = torch.nn.ModuleList([model.model.transformer.blocks[block] for block in variant.layers])
-    for index, block in enumerate(blocks):
-        block.attn.layer_idx, block.mlp.gate.top_k = index, variant.top_k[index]
-    model.model.transformer.blocks = blocks
-    return model
-
-
 def embed(exported: Exported, ids: np.ndarray, features: np.ndarray, places: np.ndarray) -> np.ndarray:
     session = quiet_session(exported.path(EMBEDDINGS))
     return session.run(None, {"input_ids": ids, "image_features": features, "image_input_idx": places})[0]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_an_image_and_its_prompt_give_the_logits_of_the_model(name: str, tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, **CONFIGS[name])
+def test_an_image_and_its_prompt_give_the_logits_of_the_model(name: str, graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, **CONFIGS[name])
     tensors = make_inputs(exported.source.checkpoint.config, vocabulary=100)
     inputs = {key: value.numpy() for key, value in tensors.items()}
-    model = masked_model(exported)
+    model = masked_molmoe(exported)
     with torch.no_grad():
         expected_features = model.model.vision_backbone(tensors["images"], tensors["image_masks"]).flatten(1, 2).numpy()
         expected = model(**tensors).logits.numpy()
@@ -90,19 +72,19 @@ def test_an_image_and_its_prompt_give_the_logits_of_the_model(name: str, tmp_pat
         )
 
 
-def test_text_alone_needs_no_image_tokens(tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, **CONFIGS["no padding embedding, tied head"])
+def test_text_alone_needs_no_image_tokens(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, **CONFIGS["no padding embedding, tied head"])
     ids = np.asarray([[5, 130, 7]])  # 130 is one of the added tokens, from the second table
     embeds = embed(exported, ids, np.zeros((1, 0, 64), np.float32), np.zeros((1, 0, 9), np.int64))
-    model = masked_model(exported)
+    model = masked_molmoe(exported)
     with torch.no_grad():
         expected = model(torch.from_numpy(ids)).logits[0].numpy()
     logits = exported.decoder(exported.plan.variants[0]).start(batch=1, capacity=4).run(embeds)["logits"][0]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-def test_features_go_where_their_index_says_and_nowhere_when_it_is_negative(tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, **CONFIGS["no padding embedding, tied head"])
+def test_features_go_where_their_index_says_and_nowhere_when_it_is_negative(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, **CONFIGS["no padding embedding, tied head"])
     ids, features = np.asarray([[3, 4, 5, -1], [6, 7, 8, 9]]), np.ones((2, 3, 64), np.float32)
     features *= np.asarray([[1], [2], [4]], np.float32)
     plain = embed(exported, ids, features[:, :0], np.zeros((2, 0, 3), np.int64))
@@ -110,22 +92,22 @@ def test_features_go_where_their_index_says_and_nowhere_when_it_is_negative(tmp_
     np.testing.assert_allclose(added[:, :, 0], [[1, 0, 0, 4], [0, 2, 0, 0]], atol=1e-6)
 
 
-def test_an_index_beyond_the_row_is_an_error(tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, **CONFIGS["no padding embedding, tied head"])
+def test_an_index_beyond_the_row_is_an_error(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, **CONFIGS["no padding embedding, tied head"])
     with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="invalid indice"):
         embed(exported, np.asarray([[3, 4]]), np.ones((1, 1, 64), np.float32), np.asarray([[[2]]]))
 
 
-def test_a_clipped_molmoe_clips_before_its_norms(tmp_path: Path) -> None:
-    exported = exported_molmoe(tmp_path, clip_qkv=0.8, vision_backbone=None)
+def test_a_clipped_molmoe_clips_before_its_norms(graph_families: GraphFamilies) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, clip_qkv=0.8, vision_backbone=None)
     ids = np.asarray([[5, 6, 7, 8]])
     embeds = quiet_session(exported.path(EMBEDDINGS)).run(None, {"input_ids": ids})[0]
     with torch.no_grad():
-        expected = masked_model(exported)(torch.from_numpy(ids)).logits[0].numpy()
+        expected = masked_molmoe(exported)(torch.from_numpy(ids)).logits[0].numpy()
     logits = exported.decoder(exported.plan.variants[0]).start(batch=1, capacity=4).run(embeds)["logits"][0]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-def test_vision_towers_without_an_onnx_form_are_refused(tmp_path: Path) -> None:
+def test_vision_towers_without_an_onnx_form_are_refused(graph_families: GraphFamilies) -> None:
     with pytest.raises(PlanError, match="image_mlp_activations: 'gelu' has no ONNX form here; quick_gelu has"):
-        exported_molmoe(tmp_path, vision_backbone={"image_mlp_activations": "gelu"})
+        graph_families.exported("molmoe", removed=(1,), n_layers=3, vision_backbone={"image_mlp_activations": "gelu"})
