@@ -130,9 +130,9 @@ def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int,
                 f"{evidence.path}: {barred.place}: no set leaves {depth} blocks: each candidate of "
                 f"{len(barred.blocks)} removes a protected block"
             )
-            rest = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
+            advice = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
             raise PlanError(
-                f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}"
+                f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {advice}"
             )
     lacking = [depth for depth in depths if depth not in covered]
     if any(blocks - len(step.blocks) in lacking for step in evidence.beyond):

@@ -71,7 +71,7 @@ def verify_family(
 
     `variants` limits the work to these ids (empty: all), `checkpoint` is the source to compare with, if any. `answers`
     imports what runs the variants, once it is needed, or gives the reason why they cannot be run, or is the reason for
-    not running them; `graphs` does so for the ONNX form of a family that has one. What rests on a failed check is
+    not running them; `graphs` does so for the ONNX form of a family that has one. What depends on a failed check is
     skipped: damaged files are not run. Raises DocumentError for an unknown id.
     """
     try:
@@ -152,7 +152,7 @@ class _Run:
         self._try("source", lambda: check_source(self._folder, self._manifest, checkpoint, self._progress.advance))
 
     def answer_checks(self, answers: Callable[[], AnswerCheck | str] | str, checkpoint: Checkpoint | None) -> bool:
-        """Run the variants, unless something they rest on is damaged; returns whether they can be run here."""
+        """Run the variants, unless something they depend on is damaged; returns whether they can be run here."""
         failed = self._failed()
         verify_answers = answers if isinstance(answers, str) else _unless(failed, "not run", answers)
         if isinstance(verify_answers, str):

@@ -49,7 +49,7 @@ def verify_standalone(
     family's. Its graphs are not planned again, as they stand on the weights of the whole family: their bytes are those
     that were verified at export, and their golden outputs are repeated. `answers` and `graphs` import what runs the
     variant and its graphs once that is needed, or give the reason why it cannot be run, or are the reason for not
-    running it. What rests on a failed check is skipped: damaged files are not run.
+    running it. What depends on a failed check is skipped: damaged files are not run.
     """
     place = folder.absolute()
     try:

@@ -68,12 +68,12 @@ _choice_options = option_group(
         "--variant",
         "variants",
         multiple=True,
-        help="Judge only this variant. Repeatable.  [default: every variant of the baseline]",
+        help="Compare only this variant. Repeatable.  [default: every variant of the baseline]",
     ),
     click.option(
         "--engine",
         type=click.Choice(("torch", "onnx")),
-        help="Judge only scores of this engine  [default: all in the baseline]",
+        help="Compare only scores of this engine  [default: all in the baseline]",
     ),
     click.option(
         "--against",
@@ -152,7 +152,7 @@ def gate(
     columns: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Judge FAMILY by a baseline: the same samples, paired tests, the worst data set decides.
+    """Compare FAMILY with a baseline: the same samples, paired tests, the worst data set decides.
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
