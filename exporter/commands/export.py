@@ -17,7 +17,8 @@ from exporter.export.job import ExportResult
 from exporter.export.protocols import BuildCheck, GraphForm, LogitCheck
 from exporter.export.transaction import export_family
 from exporter.family.target_folder import check_target
-from exporter.plan.plan import Plan, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan
 from exporter.rendering.export_report import export_document, show_export
 from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.documents.checked_json import dump_document

@@ -18,7 +18,9 @@ from exporter.family.variant_folder import FamilyFiles
 from exporter.graphs.graph_set import GraphSource, plan_tensors, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
-from exporter.plan.plan import Plan, PlannedVariant, PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan, PlannedVariant
+from exporter.plan.request import PlanRequest
 from profiles.benchmarks.contenders import (
     EXPERTS_IMPLEMENTATIONS,
     Contender,

@@ -14,7 +14,8 @@ from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.plan.plan import PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.request import PlanRequest
 from profiles.accuracy.answerer import EngineAnswerer, Question, open_answerers
 from profiles.commands.eval import evaluate
 from profiles.commands.gate import gate

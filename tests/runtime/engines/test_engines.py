@@ -18,7 +18,8 @@ from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export.transaction import export_family
 from exporter.graphs.graph_form import GraphExport
-from exporter.plan.plan import PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.request import PlanRequest
 from exporter.verify import export_answers
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.manifest import read_manifest
