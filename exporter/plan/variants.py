@@ -31,8 +31,7 @@ class VariantDraft:
 def draft_variants(
     removals: tuple[Removal, ...], experts: tuple[ExpertChoice, ...], blocks: int
 ) -> tuple[VariantDraft, ...]:
-    """Every removal × every choice of experts, as `make_plan` names them; equal ones are one, under the first
-    id."""
+    """Every removal × every choice of experts, as `make_plan` names them; equal ones are one, under the first id."""
     depths = Counter(removal.depth for removal in removals)
     drafts: dict[tuple[tuple[int, ...], tuple[int, ...] | None], VariantDraft] = {}
     for removal in removals:
