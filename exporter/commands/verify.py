@@ -9,9 +9,10 @@ from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.missing_package import missing_package
 from exporter.commands.progress_bar import ProgressBar
 from exporter.family.standalone_layout import is_standalone
-from exporter.verify.family import AnswerCheck, GraphCheck, verify_family
+from exporter.verify.family import GraphCheck, verify_family
 from exporter.verify.report import Report, report_document, show_report
 from exporter.verify.standalone import GraphTest, verify_standalone
+from exporter.verify.verification import AnswerCheck
 from runtime.documents.checked_json import dump_document
 from runtime.text.terminal import terminal_width
 
