@@ -9,7 +9,7 @@ import click
 from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
-from profiles.commands.needed_packages import needed_packages
+from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
@@ -156,7 +156,7 @@ def gate(
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    with needed_packages("trimoe gate"):
+    with needed_packages("trimoe gate", extras="profiles,cpu"):
         from profiles.accuracy.gate.compare import FAIL, PASS
         from profiles.accuracy.gate.measure_like import measure_like
         from profiles.accuracy.gate.run_gate import is_study, run_gate
