@@ -45,6 +45,9 @@ class MissingPackageError(TrimoeError):
     @classmethod
     def of(cls, error: ImportError, *, needed_by: str, extras: str) -> "MissingPackageError":
         """The error for what could not be imported: `needed_by` asked for it, `extras` of trimoe bring it."""
-        return cls(
-            f"{needed_by} needs the package {error.name}, which is not installed: pip install 'trimoe[{extras}]'"
-        )
+        package = (error.name or "that is missing").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError):
+            why = f"is not installed: pip install 'trimoe[{extras}]'"
+        else:
+            why = f"cannot be imported: {error}"
+        return cls(f"{needed_by} needs the package {package}, which {why}")

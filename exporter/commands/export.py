@@ -10,16 +10,17 @@ from pathlib import Path
 import click
 
 from exporter.commands.format_options import format_options, graph_types
-from exporter.commands.missing_package import missing_package
 from exporter.commands.options import PlanOptions, plan_options, read_request
 from exporter.commands.progress_bar import ProgressBar
 from exporter.export.job import ExportResult
 from exporter.export.protocols import BuildCheck, GraphForm, LogitCheck
 from exporter.export.transaction import export_family
 from exporter.family.target_folder import check_target
-from exporter.plan.plan import Plan, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan
 from exporter.rendering.export_report import export_document, show_export
 from exporter.rendering.plan_table import plan_document, show_plan
+from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
 from runtime.errors import PlanError
 from runtime.text.sizes import show_bytes
@@ -94,16 +95,13 @@ def _export(
 
 
 def _graphs(plan: Plan) -> GraphForm | None:
-    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form, ClickException for
-    a missing package."""
+    """What writes the graphs, or None. Raises CheckpointError, PlanError for what has no ONNX form,
+    MissingPackageError."""
     if plan.graphs is None:
         return None
-    try:
+    with needed_packages("--format onnx", extras="export,cpu"):
         from exporter.graphs.graph_form import GraphExport  # imports torch, onnx and onnxruntime
-    except ImportError as error:
-        raise click.ClickException(
-            f"{missing_package(error, extras='export,cpu')}; --format safetensors exports without ONNX graphs"
-        ) from error
+
     return GraphExport(plan)
 
 
@@ -122,12 +120,9 @@ def _show_plan(plan: Plan, graphs: GraphForm | None, as_json: bool) -> None:
 
 
 def _logit_checks() -> tuple[LogitCheck, BuildCheck]:
-    try:
+    with needed_packages("the logit check, which --no-logits leaves out,", extras="export"):
         from exporter.verify.export_answers import check_buildable, check_logits  # imports torch
-    except ImportError as error:
-        raise click.ClickException(
-            f"{missing_package(error, extras='export')}; --no-logits exports without the logit check"
-        ) from error
+
     return check_logits, check_buildable
 
 

@@ -19,7 +19,7 @@ from exporter.evidence.evidence import (
 )
 from exporter.evidence.files import EvidenceFile, as_any, as_importance, as_recommendations, read_evidence_files
 from exporter.evidence.strategies import LEAST_DATASETS, Rule
-from exporter.plan.plan import PlanRequest
+from exporter.plan.request import PlanRequest
 from runtime.commands.option_group import option_group
 from runtime.errors import PlanError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from exporter.commands.options import PlanOptions, plan_options, read_request
-from exporter.plan.plan import make_plan
+from exporter.plan.make_plan import make_plan
 from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.documents.checked_json import dump_document
 from runtime.text.terminal import terminal_width

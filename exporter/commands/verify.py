@@ -6,13 +6,15 @@ from pathlib import Path
 import click
 
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
-from exporter.commands.missing_package import missing_package
 from exporter.commands.progress_bar import ProgressBar
 from exporter.family.standalone_layout import is_standalone
-from exporter.verify.family import AnswerCheck, GraphCheck, verify_family
+from exporter.verify.family import GraphCheck, verify_family
 from exporter.verify.report import Report, report_document, show_report
 from exporter.verify.standalone import GraphTest, verify_standalone
+from exporter.verify.verification import AnswerCheck
+from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
+from runtime.errors import MissingPackageError
 from runtime.text.terminal import terminal_width
 
 FOLDER = click.Path(path_type=Path)
@@ -73,23 +75,26 @@ def _verify_standalone(
 
 def _graph_test() -> GraphTest | str:
     try:
-        from exporter.verify.standalone_graphs import check_graphs  # imports onnxruntime
-    except ImportError as error:
-        return missing_package(error, extras="cpu")
+        with needed_packages("running the graphs", extras="cpu"):
+            from exporter.verify.standalone_graphs import check_graphs  # imports onnxruntime
+    except MissingPackageError as error:
+        return str(error)
     return check_graphs
 
 
 def _graphs() -> GraphCheck | str:
     try:
-        from exporter.verify.family_graphs import verify_graphs  # imports torch, onnx and onnxruntime
-    except ImportError as error:
-        return missing_package(error, extras="export,cpu")
+        with needed_packages("checking the graphs", extras="export,cpu"):
+            from exporter.verify.family_graphs import verify_graphs  # imports torch, onnx and onnxruntime
+    except MissingPackageError as error:
+        return str(error)
     return verify_graphs
 
 
 def _answers() -> AnswerCheck | str:
     try:
-        from exporter.verify.family_answers import verify_answers  # imports torch
-    except ImportError as error:
-        return missing_package(error, extras="export")
+        with needed_packages("running the variants", extras="export"):
+            from exporter.verify.family_answers import verify_answers  # imports torch
+    except MissingPackageError as error:
+        return str(error)
     return verify_answers

@@ -22,8 +22,8 @@ def check_tied_head(plan: Plan) -> None:
     What such a checkpoint computes depends on who loads it: transformers 5 keeps both and warns, earlier ones and the
     graphs use the embeddings twice. Reads the two tensors, and only where both are there and the config ties them.
     """
-    checkpoint, layout = plan.checkpoint, plan.architecture.decoder
-    names = (*layout.embeddings, layout.head)
+    checkpoint, parts = plan.checkpoint, plan.architecture.decoder
+    names = (*parts.embeddings, parts.head)
     if (
         checkpoint.config.get(TIED) is not True
         or len(names) != 2

@@ -60,16 +60,16 @@ def read_decoder(
     length.
     """
     _check_activation(checkpoint, config)
-    layout, heads, head_dim = architecture.decoder, config.num_attention_heads, _head_dim(checkpoint, config)
+    parts, heads, head_dim = architecture.decoder, config.num_attention_heads, _head_dim(checkpoint, config)
     cos, sin = rotary_tables(config, head_dim)
-    tied = bool(config.tie_word_embeddings) or layout.head not in checkpoint.tensors
-    renormalised = config.norm_topk_prob if layout.renormalised is None else layout.renormalised
+    tied = bool(config.tie_word_embeddings) or parts.head not in checkpoint.tensors
+    renormalised = config.norm_topk_prob if parts.renormalised is None else parts.renormalised
     return DecoderSpec(
         hidden=config.hidden_size,
         heads=heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or heads,
         head_dim=head_dim,
-        vocabulary=checkpoint.tensors[layout.embeddings[0] if tied else layout.head].shape[0],
+        vocabulary=checkpoint.tensors[parts.embeddings[0] if tied else parts.head].shape[0],
         epsilon=float(config.rms_norm_eps),
         clip=getattr(config, "clip_qkv", None),
         renormalised=bool(renormalised),
@@ -117,10 +117,10 @@ def _blocks(
 
 
 def _block(
-    layout: DecoderTensors, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
+    parts: DecoderTensors, config: Any, block: int, layer: int | None, tensors: dict[str, TensorRecord]
 ) -> BlockSpec:
     window = None if layer is None else _window(config, layer)
-    return BlockSpec(block=block, sparse=layout.router in tensors, window=window, tensors=tensors)
+    return BlockSpec(block=block, sparse=parts.router in tensors, window=window, tensors=tensors)
 
 
 def _window(config: Any, layer: int) -> int | None:
@@ -145,7 +145,7 @@ def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], 
     kind = parameters.get("rope_type", "default")
     scaling = 1.0
     if kind == "default":
-        # These families turn whole heads: a partial_rotary_factor in their config is without effect.
+        # These architectures turn whole heads: a partial_rotary_factor in their config is without effect.
         frequencies = 1.0 / (
             parameters["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim)
         )

@@ -66,7 +66,7 @@ class GraphExport:
         digest = family_digest(files.records(), self._plan.variants)
         for precision, written in zip(self._tensors, data, strict=True):
             files.add_shard(written)
-            write_graphs(self._source, self._plan, precision, files, carried=auxiliary, digest=digest)
+            write_graphs(self._source, self._plan, precision, files, auxiliary=auxiliary, digest=digest)
 
     def check(
         self, folder: Path, data: Sequence[ShardDigests], *, answers: bool, progress: Progress

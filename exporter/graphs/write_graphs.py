@@ -36,13 +36,13 @@ def write_graphs(
     precision: Precision,
     files: FamilyFiles,
     *,
-    carried: Mapping[str, str],
+    auxiliary: Mapping[str, str],
     digest: str | None = None,
 ) -> None:
     """Write every graph of a precision beside its data file; `digest` is the family's, for their metadata.
 
     A text variant also gets a folder for onnxruntime-genai, which opens nothing outside it: genai_config.json and links
-    to the graph, to the data file and to the `carried` tokenizer files (name → path in the family). Raises PlanError,
+    to the graph, to the data file and to the `auxiliary` tokenizer files (name → path in the family). Raises PlanError,
     OSError.
     """
     for path, model in build_graphs(source, plan, precision, plan_tensors(source, plan, precision), digest=digest):
@@ -55,7 +55,7 @@ def write_graphs(
         files.write(f"{folder}/genai_config.json", dump_document(document))
         files.link(graph_path(precision.name, variant.id), f"{folder}/{DECODER}")
         files.link(graph_data_path(precision.name), f"{folder}/{graph_data_name(precision.name)}")
-        for name, path in sorted(carried.items()):
+        for name, path in sorted(auxiliary.items()):
             files.link(path, f"{folder}/{name}")
 
 

@@ -67,14 +67,7 @@ def _by_importance(
         notes.append(f"{evidence.file} has no score for the last block, {blocks - 1}: it is kept")
     if depths is None:
         depths = tuple(range(blocks, max(blocks - STUDY_LIMIT, len(kept)) - 1, -1))
-    missing = [block for block in range(blocks) if block not in scores and block not in kept]
-    if missing and min(depths) < blocks:
-        raise PlanError(
-            f"{evidence.path}: no score for blocks {missing}; a block is ranked by its score or must be protected"
-        )
-    if min(depths) < len(kept):
-        always = ", ".join(map(str, sorted(kept)))
-        raise PlanError(f"cannot reach {min(depths)} blocks: {len(kept)} are always kept ({always})")
+    _check_scores(evidence, blocks, kept, min(depths))
     # The study's order: a stable sort, so that of two equal scores the one later in the file goes first.
     ranked = [
         block for block, _ in sorted(evidence.scores, key=lambda pair: pair[1], reverse=True) if block not in kept
@@ -87,6 +80,19 @@ def _by_importance(
         removed = tuple(sorted(ranked[cut:])) if depth < blocks else ()
         removals.append(Removal(depth=depth, removed=removed, drop=None))
     return Selection(removals=tuple(removals), notes=tuple(notes))
+
+
+def _check_scores(evidence: Importance, blocks: int, kept: set[int], fewest: int) -> None:
+    """Raise PlanError where `fewest` blocks cannot be reached by removing blocks that have a score."""
+    scored = {block for block, _ in evidence.scores}
+    missing = [block for block in range(blocks) if block not in scored and block not in kept]
+    if missing and fewest < blocks:
+        raise PlanError(
+            f"{evidence.path}: no score for blocks {missing}; a block is ranked by its score or must be protected"
+        )
+    if fewest < len(kept):
+        always = ", ".join(map(str, sorted(kept)))
+        raise PlanError(f"cannot reach {fewest} blocks: {len(kept)} are always kept ({always})")
 
 
 def _tie(depth: int, file: str, kept: int, removed: int, score: float) -> str:
@@ -130,9 +136,9 @@ def _check_covered(evidence: Recommendations, blocks: int, protected: tuple[int,
                 f"{evidence.path}: {barred.place}: no set leaves {depth} blocks: each candidate of "
                 f"{len(barred.blocks)} removes a protected block"
             )
-            rest = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
+            advice = f"--blocks {','.join(map(str, covered))} asks only for what is covered"
             raise PlanError(
-                f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {rest}"
+                f"{message}, the best {show_blocks(barred.blocks)} ({_protection(barred.blocks, protected)}); {advice}"
             )
     lacking = [depth for depth in depths if depth not in covered]
     if any(blocks - len(step.blocks) in lacking for step in evidence.beyond):

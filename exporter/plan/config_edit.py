@@ -36,37 +36,37 @@ def edit_config(
     a source that already has `top_k_per_layer`, DocumentError for a depth, number of experts or top_k that is missing
     or out of range.
     """
-    shape = read_dimensions(architecture, config, file=file)
+    dimensions = read_dimensions(architecture, config, file=file)
     if config.get(LIST_KEY) is not None:
         raise PlanError(
             f"{file}: {LIST_KEY}: a key of trimoe's variants; with {describe(config[LIST_KEY])} this is no source "
             "to cut from"
         )
-    check_layer_fields(architecture, config, blocks=shape.blocks, file=file)
+    check_layer_fields(architecture, config, blocks=dimensions.blocks, file=file)
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
     edited[architecture.config.depth_key] = len(layers)
-    _slice_lists(architecture, edited, shape, layers)
+    _slice_lists(architecture, edited, dimensions, layers)
     _check_divisor(architecture, edited, file)
-    if architecture.has_own_type(top_k, shape.top_k):
+    if architecture.has_own_type(top_k, dimensions.top_k):
         _own_type(architecture, edited)
-    if top_k is not None and any(k != shape.top_k for k in top_k):
+    if top_k is not None and any(k != dimensions.top_k for k in top_k):
         edited[LIST_KEY] = list(top_k)
     return edited
 
 
 def _slice_lists(
-    architecture: Architecture, edited: dict[str, Any], shape: ModelDimensions, layers: tuple[int, ...]
+    architecture: Architecture, edited: dict[str, Any], dimensions: ModelDimensions, layers: tuple[int, ...]
 ) -> None:
     windows = architecture.config.alternating_windows and edited.get("use_sliding_window")
     if windows and edited.get("layer_types") is None:
-        edited["layer_types"] = _window_types(edited, shape.blocks)
+        edited["layer_types"] = _window_types(edited, dimensions.blocks)
     for key in architecture.config.layer_list_keys:
         if edited.get(key) is not None:
             edited[key] = [edited[key][block] for block in layers]
-    if architecture.config.sparse_pattern and not all(shape.sparse):
+    if architecture.config.sparse_pattern and not all(dimensions.sparse):
         edited[SPARSE_KEYS[0]] = 1
-        edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not shape.sparse[block]]
+        edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not dimensions.sparse[block]]
 
 
 def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:

@@ -44,46 +44,56 @@ def run_variants(
     Raises VerificationError naming variant, first layer that differs and the largest difference; CheckpointError,
     naming variant, layer and tensor, when the source's own numbers are not finite.
     """
-    for variant in variants:
-        if variant.model.depth != len(variant.layers):
-            raise VerificationError(
-                f"variant {variant.id}: its config says {variant.model.depth} layers, planned are {len(variant.layers)}"
-            )
-    non_block = _SharedNonBlock()
-    hidden = {variant.id: non_block.start(variant.model, inputs) for variant in variants}
+    _check_depths(variants)
     reference = None if source is None else _Reference(source, variants, inputs)
-    if reference is not None:
-        for variant in variants:
-            _compare_start(variant, reference.now(variant).hidden, hidden[variant.id])
-    experts: dict[str, list[torch.Tensor | None]] = {variant.id: [] for variant in variants}
+    run = _Run(variants, reference, inputs)
     for block in sorted({block for variant in variants for block in variant.layers}):
         users = [variant for variant in variants if block in variant.layers]
         if reference is not None:
             progress(reference.advance(block, users))
         for group in _sharing(users, block):
-            layer = group[0].layers.index(block)
-            weights = group[0].model.read_layer(layer)
-            for variant in group:
-                step = variant.model.advance(layer, hidden[variant.id], weights)
-                if reference is not None:
-                    _compare_layer(variant, layer, reference.now(variant), step)
-                hidden[variant.id] = step.hidden
-                experts[variant.id].append(step.experts)
-            progress(_bytes(weights))
-            del weights
-    return {
-        variant.id: Outputs(
-            logits=_finish(variant, hidden[variant.id], reference, inputs), experts=tuple(experts[variant.id])
-        )
-        for variant in variants
-    }
+            progress(run.advance(group, block))
+    return {variant.id: run.finish(variant) for variant in variants}
 
 
-def _finish(variant: RunVariant, hidden: torch.Tensor, reference: "_Reference | None", inputs: Tensors) -> torch.Tensor:
-    logits = variant.model.finish(hidden, inputs)
-    if reference is not None:
-        _compare_logits(variant, reference.logits(variant), logits)
-    return logits
+def _check_depths(variants: Sequence[RunVariant]) -> None:
+    for variant in variants:
+        if variant.model.depth != len(variant.layers):
+            raise VerificationError(
+                f"variant {variant.id}: its config says {variant.model.depth} layers, planned are {len(variant.layers)}"
+            )
+
+
+class _Run:
+    """What has been computed of each variant so far; every step is compared with `reference`, where there is one."""
+
+    def __init__(self, variants: Sequence[RunVariant], reference: "_Reference | None", inputs: Tensors) -> None:
+        non_block = _SharedNonBlock()
+        self._reference, self._inputs = reference, inputs
+        self._hidden = {variant.id: non_block.start(variant.model, inputs) for variant in variants}
+        self._experts: dict[str, list[torch.Tensor | None]] = {variant.id: [] for variant in variants}
+        if reference is not None:
+            for variant in variants:
+                _compare_start(variant, reference.now(variant).hidden, self._hidden[variant.id])
+
+    def advance(self, group: Sequence[RunVariant], block: int) -> int:
+        """Run a block of variants that share its shard; returns the bytes of its weights."""
+        layer = group[0].layers.index(block)
+        weights = group[0].model.read_layer(layer)
+        for variant in group:
+            step = variant.model.advance(layer, self._hidden[variant.id], weights)
+            if self._reference is not None:
+                _compare_layer(variant, layer, self._reference.now(variant), step)
+            self._hidden[variant.id] = step.hidden
+            self._experts[variant.id].append(step.experts)
+        return _bytes(weights)
+
+    def finish(self, variant: RunVariant) -> Outputs:
+        """The outputs after the last block."""
+        logits = variant.model.finish(self._hidden[variant.id], self._inputs)
+        if self._reference is not None:
+            _compare_logits(variant, self._reference.logits(variant), logits)
+        return Outputs(logits=logits, experts=tuple(self._experts[variant.id]))
 
 
 class _SharedNonBlock:

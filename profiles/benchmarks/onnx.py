@@ -18,7 +18,9 @@ from exporter.family.variant_folder import FamilyFiles
 from exporter.graphs.graph_set import GraphSource, plan_tensors, read_source
 from exporter.graphs.weights.precision import find_precision
 from exporter.graphs.write_graphs import write_data, write_graphs
-from exporter.plan.plan import Plan, PlannedVariant, PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan, PlannedVariant
+from exporter.plan.request import PlanRequest
 from profiles.benchmarks.contenders import (
     EXPERTS_IMPLEMENTATIONS,
     Contender,
@@ -111,7 +113,7 @@ def _build(plan: Plan, scratch: Path, say: Callable[[str], None]) -> _Built:
     data = write_data(source, plan, precision, scratch, lambda _: None)
     files.add_shard(data)
     begin = time.perf_counter()
-    write_graphs(source, plan, precision, files, carried={})
+    write_graphs(source, plan, precision, files, auxiliary={})
     build_s = time.perf_counter() - begin
     graphs = {variant.id: scratch / graph_path(precision.name, variant.id) for variant in plan.variants}
     return _Built(plan=plan, source=source, graphs=graphs, build_s=build_s)
@@ -122,7 +124,9 @@ def _size_figures(built: _Built, scratch: Path) -> tuple[Figure, ...]:
     plan, graphs = built.plan, built.graphs
     whole = max(plan.variants, key=lambda variant: (len(variant.layers), sum(variant.top_k or ())))
     memory = memory_ratio([graphs[whole.id], *(path for name, path in graphs.items() if name != whole.id)])
-    shards = {shard.block: shard for shard in plan.shards}.values()  # one for each source block, and the rest
+    shards = {
+        shard.block: shard for shard in plan.shards
+    }.values()  # one for each source block, and the non-block tensors
     weights = sum(tensor.source.bytes for shard in shards for tensor in shard.tensors)
     build_s = built.build_s
     return (
@@ -170,9 +174,9 @@ def active_bytes(source: GraphSource, plan: Plan, variant: PlannedVariant) -> fl
     tensors = {tensor.name: tensor for tensor in plan_tensors(source, plan, find_precision("float32"))}
     total = 0.0
     for tensor in tensors.values():
-        part, _, rest = tensor.name.partition(".")
-        if part == "blocks" and int(rest.split(".")[0]) in variant.layers:
-            block = int(rest.split(".")[0])
+        part, _, inner = tensor.name.partition(".")
+        if part == "blocks" and int(inner.split(".")[0]) in variant.layers:
+            block = int(inner.split(".")[0])
             total += tensor.bytes * (
                 k[block] / tensors[f"blocks.{block}.router.weight"].shape[1] if ".experts." in tensor.name else 1
             )

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from profiles.commands.dataset_options import columns_option, dataset_option, named_values
-from profiles.commands.needed_packages import needed_packages
 from profiles.datasets.changes import Changes
+from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
@@ -113,7 +113,7 @@ def evaluate(
         raise click.UsageError("give at least one --data, e.g. --data demo")
     manifest = read_manifest(family)
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
-    with needed_packages("trimoe eval"):
+    with needed_packages("trimoe eval", extras="profiles,cpu"):
         from profiles.accuracy.answerer import open_answerers
         from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
         from profiles.accuracy.evaluation.evaluate import evaluate as run

@@ -9,7 +9,7 @@ import click
 from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
-from profiles.commands.needed_packages import needed_packages
+from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.manifest import read_manifest
 from runtime.errors import DocumentError
@@ -61,6 +61,27 @@ def _refuse_for_study(context: click.Context, choice: ScoreChoice, limits: Limit
             )
 
 
+def _measure(request: GateRequest, data: tuple[str, ...], columns: dict[str, str]) -> None:
+    """Measure the family into the file of its own baseline; where that is there already, say what it holds.
+
+    Raises DocumentError where the file is there and data sets are given, and what `measure_like` raises.
+    """
+    from profiles.accuracy.gate.measure_like import measure_like
+    from profiles.reports.gate_report import describe_measured
+    from profiles.reports.sample_progress import SampleProgress
+
+    measured = request.measured
+    if not measured.exists():
+        measure_like(request, data, columns, SampleProgress(sys.stderr))
+    elif data:
+        raise DocumentError(
+            f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to "
+            "measure again"
+        )
+    else:
+        click.echo(describe_measured(measured), err=True)
+
+
 _choice_options = option_group(
     "choice",
     ScoreChoice,
@@ -68,12 +89,12 @@ _choice_options = option_group(
         "--variant",
         "variants",
         multiple=True,
-        help="Judge only this variant. Repeatable.  [default: every variant of the baseline]",
+        help="Compare only this variant. Repeatable.  [default: every variant of the baseline]",
     ),
     click.option(
         "--engine",
         type=click.Choice(("torch", "onnx")),
-        help="Judge only scores of this engine  [default: all in the baseline]",
+        help="Compare only scores of this engine  [default: all in the baseline]",
     ),
     click.option(
         "--against",
@@ -152,16 +173,14 @@ def gate(
     columns: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Judge FAMILY by a baseline: the same samples, paired tests, the worst data set decides.
+    """Compare FAMILY with a baseline: the same samples, paired tests, the worst data set decides.
 
     Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
     """
-    with needed_packages("trimoe gate"):
+    with needed_packages("trimoe gate", extras="profiles,cpu"):
         from profiles.accuracy.gate.compare import FAIL, PASS
-        from profiles.accuracy.gate.measure_like import measure_like
         from profiles.accuracy.gate.run_gate import is_study, run_gate
-        from profiles.reports.gate_report import describe_measured, outcome_document, show_outcome
-        from profiles.reports.sample_progress import SampleProgress
+        from profiles.reports.gate_report import outcome_document, show_outcome
 
     manifest = read_manifest(family)
     if is_study(baseline):
@@ -169,15 +188,7 @@ def gate(
     request = GateRequest(
         family=family, manifest=manifest, baseline=baseline, measured=measured, choice=choice, limits=limits
     )
-    if not measured.exists():
-        measure_like(request, data, columns, SampleProgress(sys.stderr))
-    elif data:
-        raise DocumentError(
-            f"{measured}: exists already, so nothing is measured and --data has no meaning; remove the file to "
-            "measure again"
-        )
-    else:
-        click.echo(describe_measured(measured), err=True)
+    _measure(request, data, columns)
     outcome = run_gate(request)
     click.echo(
         json.dumps(outcome_document(outcome), indent=2)

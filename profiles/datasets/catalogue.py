@@ -1,4 +1,4 @@
-"""The study's eight data sets: where they come from, how they are asked, which metric judges them.
+"""The study's eight data sets: where they come from, how they are asked, which metric scores them.
 
 To add one: a module in `publishers/` that reads its publisher's files, and a row here.
 """

@@ -15,6 +15,7 @@ from profiles.datasets.digits.tasks import TASKS
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.config_files import BLOCKS
 from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
+from profiles.demo.options import checkpoint_option
 from profiles.evidence.importance import comparison
 from profiles.evidence.merge import merged_importance
 from profiles.evidence.recommend import ANALYSIS_FILE, cross_dataset_analysis, recommendations
@@ -76,12 +77,7 @@ def write_documents(folder: Path, documents: Mapping[str, Any]) -> None:
 
 
 @click.command()
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    required=True,
-    help="The trained checkpoint folder.",
-)
+@checkpoint_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the evidence to write."
 )

@@ -13,6 +13,7 @@ import torch
 from profiles.datasets.digits.tasks import TASKS, make_samples
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.config_files import BLOCKS
+from profiles.demo.options import checkpoint_option
 from profiles.demo.predicting import Cut, Examinee
 from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 
@@ -35,12 +36,7 @@ def named_cuts(recommended: Mapping[str, Mapping[str, Any]]) -> dict[str, Cut]:
 
 
 @click.command()
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    required=True,
-    help="The trained checkpoint folder.",
-)
+@checkpoint_option
 @click.option(
     "--evidence",
     type=click.Path(path_type=Path, file_okay=False, exists=True),

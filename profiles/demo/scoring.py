@@ -1,4 +1,4 @@
-"""Scores of the five tasks: which metric judges which task."""
+"""Scores of the five tasks: which metric scores which task."""
 
 from collections.abc import Sequence
 

@@ -267,14 +267,7 @@ class TrimoeMolmoeForCausalLM(TrimoeMolmoePreTrainedModel, TrimoeMolmoeGeneratio
         )
         logits = self._logits(outputs.last_hidden_state, 1 if last_logits_only else logits_to_keep)
         loss = None if labels is None else self.loss_function(logits, labels, logits.shape[-1], **kwargs)
-        return MoeCausalLMOutputWithPast(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-            router_logits=outputs.router_logits,
-        )
+        return _with_logits(outputs, logits, loss)
 
     def _logits(self, hidden_states: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
         """Hidden states [batch, length, d_model] of the positions to keep as logits [batch, kept, embedding_size]."""
@@ -288,6 +281,20 @@ def _supported(keywords: dict[str, Any]) -> dict[str, Any]:
         if keywords.get(name) is not None:
             raise ValueError(f"the keyword {name} is not supported")
     return {name: value for name, value in keywords.items() if name not in _UNSUPPORTED_KEYWORDS}
+
+
+def _with_logits(
+    outputs: MoeModelOutputWithPast, logits: torch.Tensor, loss: torch.Tensor | None
+) -> MoeCausalLMOutputWithPast:
+    """What the decoder gave, with logits and loss in the place of the last hidden state."""
+    return MoeCausalLMOutputWithPast(
+        loss=loss,
+        logits=logits,
+        past_key_values=outputs.past_key_values,
+        hidden_states=outputs.hidden_states,
+        attentions=outputs.attentions,
+        router_logits=outputs.router_logits,
+    )
 
 
 def _positions(attention_mask: torch.Tensor | None, past: int, length: int, device: torch.device) -> torch.Tensor:

@@ -11,7 +11,9 @@ from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export.job import ExportResult
 from exporter.export.transaction import export_family
-from exporter.plan.plan import Plan, PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan
+from exporter.plan.request import PlanRequest
 from exporter.reference.load_check import LoadTarget
 from exporter.verify import export_answers
 from runtime.documents.check import Check

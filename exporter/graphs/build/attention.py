@@ -45,7 +45,7 @@ def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: st
 
 def add_attention(
     graph: GraphBuilder,
-    layout: DecoderTensors,
+    parts: DecoderTensors,
     spec: DecoderSpec,
     block: BlockSpec,
     normed: ir.Value,
@@ -56,7 +56,7 @@ def add_attention(
     value."""
     prefix, name = f"blocks.{block.block}.", f"layers.{layer}/attention"
     qkv = graph.linear(normed, prefix + "qkv", name=f"{name}/qkv")
-    query, key, value = _heads(graph, layout, spec, prefix, name, qkv)
+    query, key, value = _heads(graph, parts, spec, prefix, name, qkv)
     shape: list[int | str] = [BATCH, spec.kv_heads, PAST_LENGTH, spec.head_dim]
     past_key = graph.input(f"{PAST}{layer}.key", graph.dtype, shape)
     past_value = graph.input(f"{PAST}{layer}.value", graph.dtype, shape)
@@ -86,14 +86,14 @@ def add_attention(
 
 
 def _heads(
-    graph: GraphBuilder, layout: DecoderTensors, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
+    graph: GraphBuilder, parts: DecoderTensors, spec: DecoderSpec, prefix: str, name: str, qkv: ir.Value
 ) -> tuple[ir.Value, ir.Value | None, ir.Value | None]:
     """Query, key and value as attention takes them: packed when nothing happens in between, else split, normed and
     clipped."""
     has_norm = prefix + "query_norm" in graph
     if not has_norm and spec.clip is None:
         return qkv, None, None
-    if spec.clip is not None and layout.clip_before_norm:
+    if spec.clip is not None and parts.clip_before_norm:
         qkv = _clip(graph, qkv, f"{name}/clip")
     widths = graph.constant(
         "qkv_widths", [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim]
@@ -102,10 +102,10 @@ def _heads(
     if has_norm:
         query = _head_norm(graph, spec, query, prefix + "query_norm", spec.heads, f"{name}/query_norm")
         key = _head_norm(graph, spec, key, prefix + "key_norm", spec.kv_heads, f"{name}/key_norm")
-    if spec.clip is not None and not layout.clip_before_norm:
+    if spec.clip is not None and not parts.clip_before_norm:
         query, key, value = (
-            _clip(graph, part, f"{name}/clip_{kind}")
-            for part, kind in ((query, "query"), (key, "key"), (value, "value"))
+            _clip(graph, each, f"{name}/clip_{kind}")
+            for each, kind in ((query, "query"), (key, "key"), (value, "value"))
         )
     return query, key, value
 

@@ -35,7 +35,7 @@ def build_decoder(
 
 class _Decoder:
     def __init__(self, architecture: Architecture, spec: DecoderSpec, graph: GraphBuilder) -> None:
-        self.layout, self.spec, self.graph = architecture.decoder, spec, graph
+        self.parts, self.spec, self.graph = architecture.decoder, spec, graph
 
     def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
         hidden = self._inputs()
@@ -59,7 +59,7 @@ class _Decoder:
 
     def _inputs(self) -> ir.Value:
         graph = self.graph
-        if self.layout.inputs == INPUTS_EMBEDS:
+        if self.parts.inputs == INPUTS_EMBEDS:
             return graph.input(INPUTS_EMBEDS, graph.dtype, [BATCH, SEQUENCE, self.spec.hidden])
         tokens = graph.input(INPUT_IDS, ir.DataType.INT64, [BATCH, SEQUENCE])
         return graph.one("Gather", graph.weight("embeddings"), tokens, name="embeddings")
@@ -67,7 +67,7 @@ class _Decoder:
     def _attend(
         self, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        return add_attention(self.graph, self.layout, self.spec, block, normed, lengths, layer)
+        return add_attention(self.graph, self.parts, self.spec, block, normed, lengths, layer)
 
     def _feed_forward(self, block: BlockSpec, normed: ir.Value, layer: int, k: int) -> ir.Value:
         prefix = f"blocks.{block.block}."

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from exporter.checkpoint.checkpoint import Checkpoint
-from exporter.graphs.weights.decoder_weights import constant, stacked
+from exporter.graphs.weights.stored_forms import constant, stacked
 from exporter.graphs.weights.stored_tensor import StoredTensor
 from exporter.graphs.weights.write_data import read_tensor
 from runtime.documents.family_layout import CONFIG

@@ -22,7 +22,7 @@ def asked_scores(request: GateRequest, baseline: Baseline) -> tuple[ScoreRecord,
 
 
 def asked_variants(request: GateRequest, baseline: Baseline) -> tuple[str, ...]:
-    """The variants to judge; each must be in the family. Raises what `Manifest.variant` raises."""
+    """The variants to compare; each must be in the family. Raises what `Manifest.variant` raises."""
     chosen = request.choice.variants or tuple(dict.fromkeys(score.variant for score in baseline.scores))
     return tuple(request.manifest.variant(variant).id for variant in chosen)
 

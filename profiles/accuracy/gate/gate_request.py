@@ -1,4 +1,4 @@
-"""What the gate is asked: which family to judge by which baseline, and which scores of the two."""
+"""What the gate is asked: which family to compare with which baseline, and which scores of the two."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class ScoreChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateRequest:
-    """The family in the folder `family` is judged by the file `baseline`; its own scores are in the file `measured`."""
+    """The family in the folder `family` is compared with the file `baseline`; its own scores are in `measured`."""
 
     family: Path
     manifest: Manifest

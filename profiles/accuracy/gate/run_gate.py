@@ -1,4 +1,4 @@
-"""Judging a family by a baseline or by a study's drops: every variant, engine and dtype, and the verdict over all."""
+"""Comparing a family with a baseline or a study's drops: every variant, engine and dtype, and the verdict over all."""
 
 from dataclasses import dataclass
 from pathlib import Path

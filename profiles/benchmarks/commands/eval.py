@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from profiles.commands.dataset_options import dataset_option
-from profiles.commands.needed_packages import needed_packages
 from profiles.datasets.changes import Changes
+from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES
 from runtime.documents.checked_json import dump_document
@@ -101,7 +101,7 @@ def bench_eval(
     """
     manifest = read_manifest(family)
     chosen = manifest.variants[0].id if variant is None else manifest.variant(variant).id
-    with needed_packages("this benchmark"):
+    with needed_packages("this benchmark", extras="profiles,cpu"):
         from profiles.accuracy.answerer import open_answerers
         from profiles.benchmarks.evaluation import TARGET, whole_rate
         from profiles.benchmarks.evaluation import bench_eval as measure

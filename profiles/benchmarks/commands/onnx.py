@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from profiles.commands.needed_packages import needed_packages
+from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def bench_onnx(checkpoint: Path, scratch: Path, rounds: int, threads: int, as_js
 
     Exits with 1 when a target is missed. mobius-onnx is compared with where it is installed.
     """
-    with needed_packages("this benchmark"):
+    with needed_packages("this benchmark", extras="profiles,cpu"):
         from profiles.benchmarks.onnx import bench_onnx as measure
 
     with tempfile.TemporaryDirectory(dir=scratch, prefix="bench-onnx-") as folder:

@@ -21,14 +21,14 @@ SEED = 2024
 SAMPLES = 400
 _MAX_NEW_TOKENS = 12
 
-_JUDGED = {
+_SCORED = {
     "digits-vqa": (VQA, VQA_SCORE),
     "digits-count": (COUNTING, EXACT_MATCH),
     "digits-mc": (CHOICE, MULTIPLE_CHOICE),
     "digits-read": (SCENE_TEXT, ANLS),
     "digits-caption": (CAPTIONING, CAPTION_MATCH),
 }
-DEMO_TASKS = tuple(_JUDGED)
+DEMO_TASKS = tuple(_SCORED)
 
 
 def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
@@ -42,7 +42,7 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
             f"{task} is made with scikit-learn and Pillow, and the package {error.name} is missing: "
             "pip install scikit-learn pillow, or trimoe with its extra [profiles]"
         ) from error
-    kind, metric = _JUDGED[task]
+    kind, metric = _SCORED[task]
     settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
     samples = tuple(
         Sample(

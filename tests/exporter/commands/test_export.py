@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.commands.export import export
-from exporter.commands.missing_package import missing_package
 from exporter.family.staging import Staging
 from runtime.cli import Commands
 from runtime.documents.manifest import read_manifest
@@ -154,22 +153,24 @@ def test_an_export_without_logit_check_needs_no_torch_and_little_memory(source: 
         (
             "torch",
             (),
-            "torch is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check",
+            "the logit check, which --no-logits leaves out, needs the package torch, which is not installed: "
+            "pip install 'trimoe[export]'\n",
         ),
         (
             "transformers",
             (),
-            "transformers is not installed (pip install 'trimoe[export]'); --no-logits exports without the logit check",
+            "the logit check, which --no-logits leaves out, needs the package transformers, which is not installed: "
+            "pip install 'trimoe[export]'\n",
         ),
         (
             "onnx_ir",
             ("--format", "safetensors,onnx"),
-            "onnx_ir is not installed (pip install 'trimoe[export,cpu]'); --format safetensors exports",
+            "--format onnx needs the package onnx_ir, which is not installed: pip install 'trimoe[export,cpu]'\n",
         ),
         (
             "onnxruntime",
             ("--format", "safetensors,onnx", "--no-logits"),
-            "onnxruntime is not installed (pip install 'trimoe[export,cpu]'); --format",
+            "--format onnx needs the package onnxruntime, which is not installed: pip install 'trimoe[export,cpu]'\n",
         ),
     ],
 )
@@ -182,14 +183,6 @@ def test_a_missing_package_is_named_before_anything_is_written(
     assert done.stderr.startswith(f"Error: {said}")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
-
-
-def test_a_package_that_is_there_and_fails_is_not_said_to_be_missing() -> None:
-    broken = ImportError("libcudart.so.13: cannot open shared object file", name="torch._C")
-    assert (
-        missing_package(broken, extras="export")
-        == "torch cannot be imported: libcudart.so.13: cannot open shared object file"
-    )
 
 
 def test_progress_is_drawn_on_a_terminal_only(

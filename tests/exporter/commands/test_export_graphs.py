@@ -113,7 +113,7 @@ def test_an_export_resumed_with_another_layout_of_the_graphs_weights_writes_them
     staged.write_bytes(other)
     with monkeypatch.context() as patch:
         patch.setattr("exporter.graphs.graph_form.same_digest", lambda *_: True)
-        patch.setattr("exporter.plan.plan.GRAPH_LAYOUT", GRAPH_LAYOUT + 1)
+        patch.setattr("exporter.plan.make_plan.GRAPH_LAYOUT", GRAPH_LAYOUT + 1)
         result = trimoe(*arguments)
     assert result.exit_code == 0, result.output
     assert "an interrupted export of another plan was discarded" in result.output

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from exporter.checkpoint.checkpoint import Checkpoint, SourceFile, TensorRecord
 from exporter.evidence.evidence import ExplicitRemovals, Importance, Recommendations, RemovalSet
-from exporter.plan.plan import Plan, PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.plan import Plan
+from exporter.plan.request import PlanRequest
 from runtime.documents.family_layout import NON_BLOCK_SHARD
 from runtime.documents.manifest import DropRecord
 from runtime.errors import CheckpointError, DocumentError, PlanError
