@@ -1,12 +1,12 @@
-"""Fields of a config that speak of single blocks: found and, where no row of the architectures explains them,
-refused by name.
-"""
+"""Fields of a config that speak of single blocks: they follow the kept ones where a row of the architectures explains
+them, and are refused by name where none does."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from exporter.architectures.architecture import Architecture
+from exporter.architectures.dimensions import ModelDimensions
 from runtime.documents.checked_json import describe
 from runtime.errors import PlanError
 
@@ -171,3 +171,26 @@ def _lists_layers(key: str, value: list[Any]) -> bool:
 
 def _is_index(key: Any, blocks: int) -> bool:
     return isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= 9 and int(key) < blocks
+
+
+def slice_layer_fields(
+    architecture: Architecture, edited: dict[str, Any], dimensions: ModelDimensions, layers: tuple[int, ...]
+) -> None:
+    """Let the fields of `edited` that hold an entry for each block, or name blocks, follow the kept ones: `layers[i]`
+    is the source block at layer i."""
+    windows = architecture.config.alternating_windows and edited.get("use_sliding_window")
+    if windows and edited.get("layer_types") is None:
+        edited["layer_types"] = _window_types(edited, dimensions.blocks)
+    for key in architecture.config.layer_list_keys:
+        if edited.get(key) is not None:
+            edited[key] = [edited[key][block] for block in layers]
+    if architecture.config.sparse_pattern and not all(dimensions.sparse):
+        edited[SPARSE_KEYS[0]] = 1
+        edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not dimensions.sparse[block]]
+
+
+def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:
+    """The rule by which transformers fills a missing layer_types of qwen2_moe: every second block below
+    max_window_layers has a window."""
+    limit = config["max_window_layers"] if isinstance(config.get("max_window_layers"), int) else 28
+    return ["sliding_attention" if block % 2 == 0 and block < limit else "full_attention" for block in range(blocks)]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.architectures.architecture import Architecture
-from exporter.architectures.dimensions import ModelDimensions, read_dimensions
-from exporter.architectures.layer_fields import SPARSE_KEYS, check_layer_fields
+from exporter.architectures.dimensions import read_dimensions
+from exporter.architectures.layer_fields import check_layer_fields, slice_layer_fields
 from exporter.checkpoint.auxiliary_files import PROCESSOR_FILES
 from runtime.documents.checked_json import describe, dump_document, parse_document
 from runtime.errors import PlanError
@@ -46,34 +46,13 @@ def edit_config(
     edited = copy.deepcopy(dict(config))
     edited.pop("auto_map", None)
     edited[architecture.config.depth_key] = len(layers)
-    _slice_lists(architecture, edited, dimensions, layers)
+    slice_layer_fields(architecture, edited, dimensions, layers)
     _check_divisor(architecture, edited, file)
     if architecture.has_own_type(top_k, dimensions.top_k):
         _own_type(architecture, edited)
     if top_k is not None and any(k != dimensions.top_k for k in top_k):
         edited[LIST_KEY] = list(top_k)
     return edited
-
-
-def _slice_lists(
-    architecture: Architecture, edited: dict[str, Any], dimensions: ModelDimensions, layers: tuple[int, ...]
-) -> None:
-    windows = architecture.config.alternating_windows and edited.get("use_sliding_window")
-    if windows and edited.get("layer_types") is None:
-        edited["layer_types"] = _window_types(edited, dimensions.blocks)
-    for key in architecture.config.layer_list_keys:
-        if edited.get(key) is not None:
-            edited[key] = [edited[key][block] for block in layers]
-    if architecture.config.sparse_pattern and not all(dimensions.sparse):
-        edited[SPARSE_KEYS[0]] = 1
-        edited[SPARSE_KEYS[1]] = [layer for layer, block in enumerate(layers) if not dimensions.sparse[block]]
-
-
-def _window_types(config: Mapping[str, Any], blocks: int) -> list[str]:
-    """The rule by which transformers fills a missing layer_types of qwen2_moe: every second block below
-    max_window_layers has a window."""
-    limit = config["max_window_layers"] if isinstance(config.get("max_window_layers"), int) else 28
-    return ["sliding_attention" if block % 2 == 0 and block < limit else "full_attention" for block in range(blocks)]
 
 
 def _check_divisor(architecture: Architecture, edited: Mapping[str, Any], file: str) -> None:

@@ -1,7 +1,7 @@
 """Makes the plan of a family from a checkpoint and a request. Pure: decides, reads no file and no weight."""
 
 from exporter.checkpoint.checkpoint import Checkpoint
-from exporter.plan.blocks import choose_blocks
+from exporter.plan.blocks import choose_blocks, protected_blocks
 from exporter.plan.choice import record_choice
 from exporter.plan.experts import choose_experts
 from exporter.plan.formats import GRAPH_LAYOUT, GraphFormat
@@ -10,7 +10,6 @@ from exporter.plan.request import PlanRequest
 from exporter.plan.shards import plan_shards
 from exporter.plan.source import read_plan_source
 from exporter.plan.variants import draft_variants, plan_variants
-from runtime.errors import PlanError
 
 
 def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
@@ -25,7 +24,7 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
     """
     source = read_plan_source(checkpoint)
     dimensions = source.dimensions
-    protected = _protected(request.protected, dimensions.blocks)
+    protected = protected_blocks(request.protected, dimensions.blocks)
     selection = choose_blocks(request.chosen, blocks=dimensions.blocks, protected=protected, depths=request.depths)
     experts = choose_experts(source.architecture, dimensions, top_ks=request.top_ks, top_k_list=request.top_k_list)
     drafts = draft_variants(selection.removals, experts, dimensions.blocks)
@@ -38,10 +37,3 @@ def make_plan(checkpoint: Checkpoint, *, request: PlanRequest) -> Plan:
         shards=shards,
         graphs=GraphFormat(precisions=request.graphs, layout=GRAPH_LAYOUT) if request.graphs else None,
     )
-
-
-def _protected(asked: tuple[int, ...], blocks: int) -> tuple[int, ...]:
-    absent = [block for block in asked if not 0 <= block < blocks]
-    if absent:
-        raise PlanError(f"cannot protect blocks {absent}: the model has blocks 0–{blocks - 1}")
-    return tuple(sorted({0, *asked}))
