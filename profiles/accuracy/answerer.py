@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from profiles.sample import Sample
@@ -48,14 +49,14 @@ AnswererOpener = Callable[[str], Answerer]  # the answerer of a variant, by its 
 
 
 class EngineAnswerer:
-    """One variant of an engine's family. Tokens and images are read by a thread of their own, which takes one call at a
-    time, as tokenizers want it."""
+    """One variant of an engine's family. The batch that follows is read by a thread of its own; a lock keeps the
+    tokenizer to one thread at a time. A single sample is read when it is due: handing it over would take longer."""
 
     def __init__(self, engine: Engine, variant: str, folder: Path) -> None:
         """Load the variant, whose files are in `folder`. Raises what engines and prompts raise."""
         self._engine, self._variant, self._prompts = engine, variant, PromptReader(folder)
         self.dtype = engine.load(variant)
-        self._reader = ThreadPoolExecutor(1)
+        self._reader, self._tokenizing = ThreadPoolExecutor(1), Lock()
         self._ahead: tuple[Sequence[Question], Future[tuple[Prompt, ...]]] | None = None
 
     @property
@@ -67,26 +68,28 @@ class EngineAnswerer:
         self, questions: Sequence[Question], *, max_new_tokens: int, following: Sequence[Question] = ()
     ) -> list[str]:
         """See Answerer. Raises DatasetError for an image that cannot be read."""
-        prompts = self._prepared(questions).result()
-        if following:
+        prompts = self._prepared(questions)
+        if len(following) > 1:
             self._ahead = following, self._reader.submit(self._read, following)
         rows = generate(self._engine, prompts, max_new_tokens=max_new_tokens, ends=self._prompts.ends)
-        return self._reader.submit(self._prompts.texts, rows).result()
+        with self._tokenizing:
+            return self._prompts.texts(rows)
 
     def close(self) -> None:
         """Free the variant; the engine stays open for others."""
         self._reader.shutdown(cancel_futures=True)
         self._engine.unload(self._variant)
 
-    def _prepared(self, questions: Sequence[Question]) -> Future[tuple[Prompt, ...]]:
+    def _prepared(self, questions: Sequence[Question]) -> tuple[Prompt, ...]:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == questions:
-            return ahead[1]
-        return self._reader.submit(self._read, questions)
+            return ahead[1].result()
+        return self._read(questions)
 
     def _read(self, questions: Sequence[Question]) -> tuple[Prompt, ...]:
         requests = (Request(text=one.prompt, image=one.sample.open_image()) for one in questions)
-        return self._prompts.read(requests, variant=self._variant)
+        with self._tokenizing:
+            return self._prompts.read(requests, variant=self._variant)
 
 
 def open_answerers(

@@ -27,7 +27,8 @@ class Sequences(Protocol):
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
-        """What may follow each sequence: [sequences, vocabulary], in the order of the prompts."""
+        """What may follow each sequence: [sequences, vocabulary], in the order of the prompts, which may run only when
+        this is first asked for."""
 
     def decode(self, tokens: Sequence[int | None]) -> None:
         """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
@@ -35,7 +36,7 @@ class Sequences(Protocol):
 
     def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
         """The same sequences in parts that need not wait for each other, each with its places among them; threads may
-        go on with each part at the same time, instead of with the whole."""
+        go on with each part at the same time, its prompts included, instead of with the whole."""
 
 
 class Engine(Protocol):

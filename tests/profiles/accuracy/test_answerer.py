@@ -95,6 +95,10 @@ def test_the_batch_that_follows_is_read_once_and_meanwhile(molmoe: Path, monkeyp
     assert answerer.answer(second, max_new_tokens=4) == expected
     assert answerer.answer(first, max_new_tokens=4, following=second) and answerer.answer(first, max_new_tokens=4)
     assert opened == ["0", "1", "2", "3", "0", "1", "2", "3", "0", "1"]  # another batch than announced is read anew
+    opened.clear()
+    answerer.answer(first[:1], max_new_tokens=4, following=second[:1])
+    answerer.answer(second[1:], max_new_tokens=4)
+    assert opened == ["0", "3"]  # a single sample is not read ahead
     answerer.close()
 
 
