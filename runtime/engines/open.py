@@ -28,4 +28,4 @@ def open_engine(
 
         return TorchEngine(folder, manifest, threads=threads)
     except ImportError as error:
-        raise MissingPackageError.of(error, needed_by=f"the {name} engine", extras="profiles,cpu") from error
+        raise MissingPackageError.of(error, needed_by=f"the {name} engine", extras="export,cpu") from error

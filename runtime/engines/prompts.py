@@ -34,7 +34,7 @@ class PromptReader:
         try:
             self._processor, self._tokenizer = _open_processor(folder)
         except ImportError as error:
-            raise MissingPackageError.of(error, needed_by="tokenizers", extras="profiles,cpu") from error
+            raise MissingPackageError.of(error, needed_by="tokenizers", extras="export,cpu") from error
         self.ends = _end_tokens(folder, self._tokenizer.eos_token_id)
 
     @property
