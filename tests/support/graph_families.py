@@ -161,7 +161,7 @@ def export_graphs(
     folder.mkdir()
     files = FamilyFiles(folder)
     files.add_shard(write_data(found, plan, kind, folder, lambda _: None))
-    write_graphs(found, plan, kind, files, carried={})
+    write_graphs(found, plan, kind, files, auxiliary={})
     return Exported(folder=folder, plan=plan, source=found, precision=precision)
 
 
