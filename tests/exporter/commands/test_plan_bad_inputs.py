@@ -288,7 +288,7 @@ TABLE: dict[str, tuple[Build, int, tuple[str, ...]]] = {
     "importance as recommendations": (
         options("--recommendations", STUDY_SCORES),
         1,
-        (STUDY_SCORES.name, "holds importance scores", "give it as --importance"),
+        (STUDY_SCORES.name, "holds importance scores, not recommended sets of blocks; give it as --importance"),
     ),
     "a recommendation of block 16": (
         evidence("--recommendations", {"1": recommendation(16)}),

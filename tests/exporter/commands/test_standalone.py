@@ -130,7 +130,7 @@ def test_refusals_are_one_message(exported: Path, copied: Path, tmp_path: Path) 
     long = tmp_path / ("x" * 300)
     for arguments, message in (
         ((exported, "--variant", "b9", "--out", tmp_path / "g"), "no variant 'b9' in this family; it has b5-k4, b5-k1"),
-        ((tmp_path, "--variant", "b9", "--out", tmp_path / "g"), "manifest.json: cannot be read"),
+        ((tmp_path, "--variant", "b9", "--out", tmp_path / "g"), "no manifest.json: not a family that trimoe exported"),
         ((long, "--variant", "b3-k1", "--out", tmp_path / "g"), "File name too long"),
         ((exported, "--variant", "b3-k1", "--out", long), "File name too long"),
         ((exported, "--variant", "b3-k1", "--out", copied), "copy: exists and is not empty"),

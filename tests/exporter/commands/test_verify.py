@@ -338,7 +338,7 @@ def break_manifest(folder: Path) -> Path:
         pytest.param(lambda f: f / "manifest.json", "manifest.json: not a folder", id="a file"),
         pytest.param(
             lambda f: f / VARIANT,
-            "no manifest.json: a single model, not a family; verify the family it was taken from",
+            f"family: give that folder and --variant {VARIANT.rpartition('/')[2]}",
             id="a variant",
         ),
         pytest.param(

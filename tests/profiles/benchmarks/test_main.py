@@ -12,7 +12,7 @@ from profiles.benchmarks.__main__ import PROGRAM, benchmarks
     ("arguments", "message"),
     [
         (["export", "nowhere", "--scratch", "."], "Error: nowhere: no such folder"),
-        (["eval", "."], "Error: manifest.json: cannot be read: No such file or directory"),
+        (["eval", "."], "Error: .: no manifest.json: not a family that trimoe exported"),
     ],
 )
 def test_an_error_is_one_line_and_exit_status_1(

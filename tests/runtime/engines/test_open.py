@@ -22,7 +22,7 @@ def test_an_engine_whose_packages_are_missing_says_what_to_install(
         return real(wanted, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    message = rf"the {name} engine needs the package x, which is not installed: pip install 'trimoe\[profiles,cpu\]'"
+    message = rf"the {name} engine needs the package x, which is not installed: pip install 'trimoe\[export,cpu\]'"
     with pytest.raises(MissingPackageError, match=message):
         open_engine(name, tmp_path, None)
 
