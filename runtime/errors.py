@@ -7,6 +7,7 @@ TrimoeError
 ├── TargetError        the target cannot be written (full, read-only, taken, busy): free or change the target
 ├── SourceChangedError the source changed while it was read: run again when it is still
 ├── VerificationError  an artifact is not what it claims to be: do not use it
+├── OutsideDomainError a prediction is asked for where nothing was measured: measure there, or accept a wider bound
 └── MissingPackageError a package that the request needs is not installed: install it
 """
 
@@ -37,6 +38,10 @@ class SourceChangedError(TrimoeError):
 
 class VerificationError(TrimoeError):
     """An artifact differs from what was planned or recorded; the text names file, tensor and byte range."""
+
+
+class OutsideDomainError(TrimoeError):
+    """An input lies outside what an estimator was fitted on; the text names the input, its value and the limits."""
 
 
 class MissingPackageError(TrimoeError):

@@ -9,10 +9,17 @@ from runtime.errors import DocumentError, MissingPackageError
 
 
 def open_engine(
-    name: str, folder: Path, manifest: Manifest, *, dtype: str = "float32", threads: int | None = None
+    name: str,
+    folder: Path,
+    manifest: Manifest,
+    *,
+    dtype: str = "float32",
+    device: str | None = None,
+    threads: int | None = None,
 ) -> Engine:
     """The engine called `name`, one of ENGINES, for the family in `folder`; no variant is loaded yet. `dtype` says
-    which ONNX graphs to run; the torch engine has the checkpoint's.
+    which ONNX graphs to run; the torch engine has the checkpoint's. `device` is `cpu` or `cuda:N`; None: the CPU for
+    ONNX graphs, for torch CUDA where there is one.
 
     Raises MissingPackageError when the engine's packages are not installed, DocumentError for an unknown name and when
     the family has no graphs in that type.
@@ -22,10 +29,12 @@ def open_engine(
     try:
         if name == ONNX:
             from runtime.engines.onnx.engine import OnnxEngine
+            from runtime.engines.onnx.session import CPU, CUDA
 
-            return OnnxEngine(folder, manifest, dtype=dtype, threads=threads)
+            provider = CUDA if device is not None and device.startswith("cuda") else CPU
+            return OnnxEngine(folder, manifest, dtype=dtype, provider=provider, threads=threads)
         from runtime.engines.torch.engine import TorchEngine
 
-        return TorchEngine(folder, manifest, threads=threads)
+        return TorchEngine(folder, manifest, device=device, threads=threads)
     except ImportError as error:
         raise MissingPackageError.of(error, needed_by=f"the {name} engine", extras="export,cpu") from error

@@ -16,6 +16,8 @@ from runtime.errors import DocumentError, MissingPackageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from runtime.modeling.crops_trimoe_molmoe import CropSettings
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -41,6 +43,18 @@ class PromptReader:
     def software(self) -> Mapping[str, str]:
         """The version of transformers, whose tokenizers are used."""
         return {"transformers": importlib.metadata.version("transformers")}
+
+    @property
+    def crop_settings(self) -> "CropSettings | None":
+        """How images are cut into crops; None for families of text."""
+        settings: CropSettings | None = None if self._processor is None else self._processor.image_processor.settings()
+        return settings
+
+    @property
+    def ordinary_tokens(self) -> Sequence[int]:
+        """The ids of tokens that stand for text."""
+        special = set(self._tokenizer.all_special_ids)
+        return [token for token in range(self._tokenizer.vocab_size) if token not in special]
 
     def read(self, requests: Iterable[Request], *, variant: str) -> tuple[Prompt, ...]:
         """The requests as prompts for `variant`, in order."""

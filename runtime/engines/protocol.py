@@ -1,6 +1,7 @@
 """What serving, evaluation and benchmarks ask of an engine: sequences continued, each by the variant that it names."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +21,24 @@ class Prompt:
 
     variant: str
     arrays: Mapping[str, Array]
+
+
+class StageClock(Protocol):
+    """Told when a stage of reading prompts begins and ends (runtime/latency/terms.py has their names)."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Entered where the stage begins, left when its results are there, on an accelerator too."""
+
+
+class NoClock:
+    """Does not look."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """See StageClock."""
+        return nullcontext()
+
+
+NO_CLOCK = NoClock()
 
 
 class Sequences(Protocol):
@@ -50,8 +69,9 @@ class Engine(Protocol):
         """Load a variant and compare it with its golden outputs, once; returns the data type of its weights, e.g.
         `float32`. Raises DocumentError for an unknown variant, VerificationError for one that answers otherwise."""
 
-    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequences:
+    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK) -> Sequences:
         """Read prompts of any variants, which are loaded where they are not; each may become `max_new_tokens` longer.
+        `clock` is told of the stages; those of parts that run side by side overlap.
         Raises as `load` does."""
 
     def unload(self, variant: str) -> None:

@@ -1,24 +1,20 @@
 """The journal of an evaluation that is under way: one line a batch of answers, durable before the next batch begins.
 
 A file of JSON lines, in trimoe's own format, like the file of results that takes its place: first the AnswerSettings,
-then here a _Batch a line.
+then here a Batch a line.
 """
 
-import fcntl
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from msgspec import Struct
 
-from profiles.errors import MeasurementError
+from profiles import journal
+from profiles.journal import JournalKind
 from runtime.documents.baseline import DatasetRecord, DecodingRecord, DefinitionRecord, FamilyRecord
-from runtime.documents.checked_json import parse_document
-from runtime.documents.schema import Natural, convert, fields_of
-from runtime.errors import DocumentError
+from runtime.documents.schema import Natural
 
 
 class AnswerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,17 +30,19 @@ class AnswerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     software: Mapping[str, str]
 
 
-class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The first line of a file of answers."""
-
-    settings: AnswerSettings
-
-
-class _Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The answers of a batch, and the places of their samples in the data set."""
+class Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answers of a batch, and the places of their samples in the data set; ValueError unless as many."""
 
     places: tuple[Natural, ...]
     answers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Count both."""
+        if len(self.places) != len(self.answers):
+            raise ValueError(f"{len(self.answers)} answers for {len(self.places)} samples")
+
+
+ANSWERS = JournalKind(work="evaluation", holds="answers", row=Batch)
 
 
 class Journal:
@@ -56,102 +54,28 @@ class Journal:
 
     def __init__(self, path: Path, settings: AnswerSettings) -> None:
         """Open or begin the journal at `path`."""
-        self._path = path
-        self._header = dump_header(settings)
-        self._settings = settings
-        self._stream: BinaryIO | None = None
+        self._journal = journal.Journal(path, settings, ANSWERS)
         self.answers: dict[int, str] = {}
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self._path.open("a+b")
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._stream.close()
-            raise MeasurementError(f"{self._path}: another evaluation is writing it") from error
-        try:
-            self._recover()
-        except BaseException:
-            self._stream.close()
-            raise
+        for batch in self._journal.__enter__().rows:
+            self._keep(batch)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file().close()
+        self._journal.__exit__(kind, error, trace)
 
     def add(self, places: Sequence[int], answers: Sequence[str]) -> None:
         """Record the answers of a batch; they are on disk when this returns. Raises OSError."""
-        self._append(dump_line({"places": list(places), "answers": list(answers)}))
-        self.answers.update(zip(places, answers, strict=True))
+        batch = Batch(places=tuple(places), answers=tuple(answers))
+        self._journal.add(batch)
+        self._keep(batch)
 
     def remove(self) -> None:
         """Delete the file, the journal still being open."""
-        self._path.unlink()
+        self._journal.remove()
 
-    def _file(self) -> BinaryIO:
-        if self._stream is None:
-            raise RuntimeError("the journal is not open")
-        return self._stream
-
-    def _append(self, line: bytes) -> None:
-        stream = self._file()
-        try:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-        except OSError as error:
-            error.filename = str(self._path)
-            raise
-
-    def _recover(self) -> None:
-        stream = self._file()
-        stream.seek(0)
-        content = stream.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        if not whole:
-            stream.truncate(0)
-            self._append(self._header)
-            return
-        header, *lines = whole.splitlines(keepends=True)
-        check_settings(self._path, header, self._settings)
-        for number, line in enumerate(lines, 2):
-            self.answers.update(_read_batch(line, f"{self._path}: line {number}"))
-        stream.truncate(len(whole))
-
-
-def dump_line(value: object) -> bytes:
-    """A JSON line with sorted keys and no spaces."""
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def dump_header(settings: AnswerSettings) -> bytes:
-    """The first line of a file of answers made with these settings."""
-    return dump_line({"settings": fields_of(settings)})
-
-
-def check_settings(path: Path, header: bytes, settings: AnswerSettings) -> None:
-    """Refuse a file whose first line has other settings: MeasurementError names the first that differs."""
-    try:
-        line = convert(parse_document(header, file=f"{path}: line 1"), _Header)
-    except DocumentError as error:
-        raise MeasurementError(
-            f"{path}: line 1: not the settings of an evaluation; remove the file or give another --out ({error})"
-        ) from error
-    found, now = fields_of(line.settings), fields_of(settings)
-    for key in sorted(now):
-        if found[key] != now[key]:
-            raise MeasurementError(
-                f"{path}: holds answers made with another {key} ({found[key]!r}, now {now[key]!r}); "
-                "remove it or give another --out"
-            )
-
-
-def _read_batch(line: bytes, place: str) -> dict[int, str]:
-    try:
-        batch = convert(parse_document(line, file=place), _Batch)
-        return dict(zip(batch.places, batch.answers, strict=True))
-    except (DocumentError, ValueError) as error:
-        raise MeasurementError(f"{place}: damaged; remove the file to begin again") from error
+    def _keep(self, batch: Batch) -> None:
+        self.answers.update(zip(batch.places, batch.answers, strict=True))

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from profiles.accuracy.evaluation.journal import AnswerSettings, check_settings, dump_header, dump_line
+from profiles.accuracy.evaluation.journal import ANSWERS, AnswerSettings
 from profiles.accuracy.statistics import Values
 from profiles.errors import MeasurementError
+from profiles.journal import check_settings, dump_header, dump_line
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import ResultsRecord, ScoreRecord
 from runtime.documents.checked_json import parse_document
@@ -58,7 +59,7 @@ def read_results(path: Path, settings: AnswerSettings | None = None) -> Results:
     try:
         header, *lines = path.read_bytes().splitlines()
         if settings is not None:
-            check_settings(path, header, settings)
+            check_settings(path, header, settings, ANSWERS)
         rows = [
             convert(parse_document(line, file=f"line {number}"), _Row) for number, line in enumerate(lines, start=2)
         ]

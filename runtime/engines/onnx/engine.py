@@ -18,7 +18,7 @@ from runtime.engines.onnx.self_test import self_test
 from runtime.engines.onnx.session import CPU
 from runtime.engines.onnx.variant_graphs import VariantGraphs
 from runtime.engines.padding import group_by_variant
-from runtime.engines.protocol import Prompt
+from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
 from runtime.errors import DocumentError
 
 LEAST_ROWS = 8
@@ -66,7 +66,7 @@ class OnnxEngine:
             self._opened(variant, threads=self._threads, place=0)
         return self._dtype
 
-    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> MixedBatch:
+    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK) -> MixedBatch:
         """See Engine."""
         groups = group_by_variant(prompts)
         for variant in groups:
@@ -79,7 +79,7 @@ class OnnxEngine:
             place = used[variant] = used.get(variant, -1) + 1
             graphs = self._opened(variant, threads=threads, place=place)
             own = [prompts[place] for place in places]
-            rows.append((places, Rows(graphs, own, max_new_tokens=max_new_tokens)))
+            rows.append((places, Rows(graphs, own, max_new_tokens=max_new_tokens, clock=clock)))
         return MixedBatch(rows, self._side_by_side if self._provider == CPU else run_in_turn)
 
     def unload(self, variant: str) -> None:

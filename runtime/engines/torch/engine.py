@@ -14,7 +14,7 @@ from runtime.documents.family_layout import CONFIG
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch
 from runtime.engines.padding import group_by_variant
-from runtime.engines.protocol import Prompt
+from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
 from runtime.engines.torch.model_class import read_model_config
 from runtime.engines.torch.rows import Rows
 from runtime.engines.torch.self_test import self_test
@@ -61,14 +61,14 @@ class TorchEngine:
             self._models[variant] = self._load(variant)
         return str(self._models[variant].dtype).removeprefix("torch.")
 
-    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> MixedBatch:
+    def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK) -> MixedBatch:
         """See Engine; the room for new tokens grows as they come."""
         groups = group_by_variant(prompts)
         for variant in groups:
             self.load(variant)
         return MixedBatch(
             [
-                (places, Rows(self._models[variant], [prompts[place] for place in places]))
+                (places, Rows(self._models[variant], [prompts[place] for place in places], clock=clock))
                 for variant, places in groups.items()
             ]
         )

@@ -10,7 +10,8 @@ from transformers.cache_utils import DynamicCache
 
 from runtime.documents.graph_contract import ATTENTION_MASK
 from runtime.engines.padding import stack
-from runtime.engines.protocol import Prompt
+from runtime.engines.protocol import Prompt, StageClock
+from runtime.engines.torch.stage_hooks import stages
 
 
 class Rows:
@@ -18,9 +19,9 @@ class Rows:
 
     logits: npt.NDArray[np.float32]
 
-    def __init__(self, model: Any, prompts: Sequence[Prompt]) -> None:
+    def __init__(self, model: Any, prompts: Sequence[Prompt], *, clock: StageClock) -> None:
         """Nothing is run before `prefill`."""
-        self._model = model
+        self._model, self._clock = model, clock
         self._inputs = {name: self._placed(value) for name, value in stack(prompts, side="left").items()}
         self._mask = self._inputs.pop(ATTENTION_MASK)
         self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
@@ -28,7 +29,8 @@ class Rows:
 
     def prefill(self) -> None:
         """Run the prompts, padded on the left."""
-        self._run(**self._inputs)
+        with stages(self._model, self._clock):
+            self._run(**self._inputs)
         del self._inputs
 
     def decode(self, tokens: Sequence[int | None]) -> None:

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 
 from runtime.documents.baseline import Baseline, dump_baseline, read_baseline
+from runtime.documents.latency.estimator_document import dump_estimator, read_estimator
+from runtime.documents.latency.profile_document import dump_profile, read_profile
 from runtime.documents.manifest import Manifest, dump_manifest, read_manifest
 from runtime.documents.tensor_digests import ShardDigests, TensorDigest, dump_tensor_digests, read_tensor_digests
 from runtime.errors import DocumentError
 from tests.support.documents import BASELINE, BASELINES, MANIFEST, manifests, tensor_digests
+from tests.support.latency_documents import ESTIMATOR, PROFILE
 
 Place = tuple[str | int, ...]
 TENSORS = (
@@ -29,9 +32,11 @@ TENSORS = (
 DOCUMENTS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "manifest": ("manifest.json", dump_manifest(MANIFEST), lambda path: read_manifest(path.parent)),
     "baseline": ("baseline.json", dump_baseline(BASELINE), read_baseline),
+    "profile": ("profile.json", dump_profile(PROFILE), read_profile),
+    "estimator": ("estimator.json", dump_estimator(ESTIMATOR), read_estimator),
     "tensors": ("tensors.json", dump_tensor_digests(TENSORS), lambda path: read_tensor_digests(path.parent)),
 }
-NULL_OR = ("experts", "top_k", "drop", "golden", "link_of")
+NULL_OR = ("experts", "top_k", "drop", "golden", "link_of", "clocks", "position")
 FREE_KEYS = ("software",)
 OTHERS = (None, True, 3, 2.5, "text", [], {})
 

@@ -4,7 +4,8 @@ weights."""
 import io
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,38 @@ def test_a_batch_of_two_variants_answers_as_each_alone(name: str, family: Path) 
         one_by_one = [answers(engine, [mixed[place]])[0] for place in places]
         assert alone == one_by_one
     assert len({tuple(row) for row in found}) > 2
+    engine.close()
+
+
+class Recorder:
+    """A clock that notes which stages begin and end, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.told.append(name)
+        yield
+        self.told.append(f"{name} over")
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [("torch", ("prefill", "vision", "prefill")), ("onnx", ("vision", "embeddings", "prefill"))],
+)
+def test_a_clock_is_told_of_the_stages_of_reading(name: str, stages: tuple[str, ...], family: Path) -> None:
+    engine, clock = open_engine(name, family), Recorder()
+    image, text = prompts(family, ("b4-k4",), 4)[::3]
+    sequences = engine.prefill([image], max_new_tokens=2, clock=clock)
+    assert clock.told == [word for stage in stages for word in (stage, f"{stage} over")]
+    plain = engine.prefill([image], max_new_tokens=2)
+    np.testing.assert_array_equal(sequences.logits, plain.logits)
+    clock.told.clear()
+    sequences.decode([5])
+    assert clock.told == []
+    engine.prefill([text], max_new_tokens=2, clock=clock)
+    assert not any("vision" in word for word in clock.told)
     engine.close()
 
 

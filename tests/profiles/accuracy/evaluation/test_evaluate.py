@@ -17,9 +17,10 @@ from msgspec import structs
 from profiles.accuracy.answerer import Question
 from profiles.accuracy.evaluation.batches import make_batches
 from profiles.accuracy.evaluation.evaluate import evaluate
-from profiles.accuracy.evaluation.journal import Journal, dump_header
+from profiles.accuracy.evaluation.journal import Journal
 from profiles.accuracy.evaluation.results import read_results, recorded_results
 from profiles.errors import MeasurementError, MissingToolError
+from profiles.journal import dump_header
 from profiles.reports.sample_progress import SampleProgress
 from profiles.reports.score_table import show_scores
 from profiles.sample import Sample
