@@ -141,7 +141,7 @@ def bench(
 def _measure(family: Path, out: Path, engine: EngineOptions, effort: EffortOptions, *, as_json: bool) -> None:
     manifest = read_manifest(family)
     chosen = tuple(dict.fromkeys(manifest.variant(name).id for name in effort.variants))
-    with needed_packages("trimoe bench"):
+    with needed_packages("trimoe bench", extras="profiles,cpu"):
         from profiles.latency.bench.bench import BenchRequest, remove_journals
         from profiles.latency.bench.bench import bench as run
         from profiles.latency.bench.forms import find_forms
@@ -181,7 +181,7 @@ def _measure(family: Path, out: Path, engine: EngineOptions, effort: EffortOptio
 
 
 def _show_comparison(first: Path, second: Path, *, as_json: bool) -> None:
-    with needed_packages("trimoe bench"):
+    with needed_packages("trimoe bench", extras="profiles,cpu"):
         from profiles.latency.compare import compare_profiles, comparison_document
         from profiles.reports.comparison_table import show_comparison
 

@@ -40,7 +40,7 @@ def fit(
 
     Prints its errors on variants, lengths and batches that were left out of the fit, and how often its bounds held.
     """
-    with needed_packages("trimoe fit"):
+    with needed_packages("trimoe fit", extras="profiles,cpu"):
         from profiles.latency.fit.estimator import fit_estimator
         from profiles.latency.fit.sources import read_measured
         from profiles.latency.fit.transfer import transfer

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from exporter.checkpoint.checkpoint import open_checkpoint
 from exporter.evidence.evidence import ExplicitRemovals
 from exporter.export.transaction import export_family
-from exporter.plan.plan import PlanRequest, make_plan
+from exporter.plan.make_plan import make_plan
+from exporter.plan.request import PlanRequest
 from profiles.errors import MeasurementError
 from profiles.latency.bench.forms import Form, find_forms
 from profiles.reports.bench_progress import BenchProgress
