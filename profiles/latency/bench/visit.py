@@ -65,8 +65,9 @@ class CellRunner:
         clock = StageTimes()
         prompts = self._prompts(cell, clock)
         sequences = self._engine.prefill(prompts, max_new_tokens=STEPS, clock=clock)
+        logits = sequences.logits  # which runs the prompts
         with clock.stage(SAMPLING):
-            tokens = sequences.logits.argmax(axis=-1)
+            tokens = logits.argmax(axis=-1)
         steps = []
         for _ in range(STEPS - 1):
             began = time.perf_counter()

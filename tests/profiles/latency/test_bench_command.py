@@ -11,11 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from exporter.checkpoint.checkpoint import open_checkpoint
-from exporter.evidence.evidence import ExplicitRemovals
-from exporter.export.transaction import export_family
-from exporter.plan.make_plan import make_plan
-from exporter.plan.request import PlanRequest
 from profiles.errors import MeasurementError
 from profiles.latency.bench.forms import Form, find_forms
 from profiles.reports.bench_progress import BenchProgress
@@ -23,8 +18,7 @@ from runtime.cli import main
 from runtime.documents.latency.estimator_document import dump_estimator, read_estimator
 from runtime.documents.latency.profile_document import dump_profile, read_profile
 from runtime.documents.manifest import FileRecord, read_manifest
-from runtime.text.progress import NoProgress
-from tests.support import exported_families
+from tests.support.families import export_plan, model_source, plan_family
 from tests.support.latency_documents import ESTIMATOR, PROFILE
 from tests.support.tiny_tokenizer import write_tiny_processor_files
 
@@ -36,10 +30,8 @@ LOOSE = ("--spread-limit", "1000")
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("molmoe")
-    write_tiny_processor_files(exported_families.write_source("molmoe", folder / "source"))
-    chosen = ExplicitRemovals(sets=((), (2,)))
-    plan = make_plan(open_checkpoint(folder / "source"), request=PlanRequest(chosen=chosen, top_ks=(4, 1)))
-    export_family(plan, folder / "family", logits=None, replace=False, progress=NoProgress())
+    write_tiny_processor_files(model_source("molmoe", folder / "source"))
+    export_plan(plan_family(folder / "source", removals=((), (2,)), top_ks=(4, 1)), folder / "family")
     return folder / "family"
 
 

@@ -117,14 +117,15 @@ def test_a_clock_is_told_of_the_stages_of_reading(name: str, stages: tuple[str, 
     engine, clock = open_engine(name, family), Recorder()
     image, text = prompts(family, ("b4-k4",), 4)[::3]
     sequences = engine.prefill([image], max_new_tokens=2, clock=clock)
+    assert sequences.logits.shape[0] == 1
     assert clock.told == [word for stage in stages for word in (stage, f"{stage} over")]
     plain = engine.prefill([image], max_new_tokens=2)
     np.testing.assert_array_equal(sequences.logits, plain.logits)
     clock.told.clear()
     sequences.decode([5])
     assert clock.told == []
-    engine.prefill([text], max_new_tokens=2, clock=clock)
-    assert not any("vision" in word for word in clock.told)
+    assert engine.prefill([text], max_new_tokens=2, clock=clock).logits.shape[0] == 1
+    assert "prefill" in clock.told and not any("vision" in word for word in clock.told)
     engine.close()
 
 
