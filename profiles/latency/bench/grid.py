@@ -49,7 +49,7 @@ class Cell:
         return f"{self.variant}/{self.load}"
 
 
-TEXT_GRID = Grid(batches=(1, 4), images=(None,), text_tokens=(16, 64, 256))
+TEXT_GRID = Grid(batches=(1, 2, 4), images=(None,), text_tokens=(16, 64, 256))
 
 
 def default_grid(sizes: Sequence[Size]) -> Grid:
