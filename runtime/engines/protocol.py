@@ -53,6 +53,17 @@ class Sequences(Protocol):
         """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
         and it takes no further token."""
 
+    def read(self, tokens: int) -> bool:
+        """Run at most so many further tokens of each prompt; whether all prompts are read to their end. `logits` reads
+        what is left."""
+
+    def join(self, others: "Sequences") -> None:
+        """Take over the sequences of another batch of the same engine, behind the own ones; prompts of both are read.
+        `others` is not used any more."""
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Drop all sequences but those at `places`, which then stand in that order; perhaps none."""
+
     def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
         """The same sequences in parts that need not wait for each other, each with its places among them; threads may
         go on with each part at the same time, its prompts included, instead of with the whole."""

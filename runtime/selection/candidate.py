@@ -1,0 +1,28 @@
+"""What is known of each variant when one is chosen: what it would cost this request, and what its answers are worth."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accuracy:
+    """The expected score on a task, a share (0–1), and the lower end of its interval. `measured` False: not measured
+    on this family, but what the pruning study's evidence says."""
+
+    score: float
+    low: float
+    measured: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A variant in one type of weights. `predicted_ms` and `upper_ms` are for the whole answer from now on, waiting
+    included; None where they cannot be predicted, for which `unpredicted` has the reason. `bytes` is the memory that it
+    needs, or would need more than is used now."""
+
+    variant: str
+    dtype: str
+    accuracy: Accuracy | None
+    predicted_ms: float | None
+    upper_ms: float | None
+    bytes: int
+    unpredicted: str = ""

@@ -1,0 +1,42 @@
+"""What was chosen, and why each other variant was not."""
+
+from dataclasses import dataclass
+
+from runtime.errors import TrimoeError
+from runtime.selection.candidate import Candidate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why a candidate was not chosen: `kind` is one of runtime/selection/choose.py's, `text` one sentence with the
+    numbers."""
+
+    candidate: Candidate
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """The candidate chosen, and the reasons of all others. `best_effort`: it does not keep the request's limits."""
+
+    candidate: Candidate
+    reasons: tuple[Reason, ...]
+    best_effort: bool
+
+
+class NoFeasibleVariantError(TrimoeError):
+    """No variant keeps the request's limits. `reasons` has all of them; `least_budget_ms` would have been enough, None
+    where no budget would; `best_accuracy` is the highest lower end that the budget allows, None where nothing fits."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        reasons: tuple[Reason, ...],
+        least_budget_ms: float | None,
+        best_accuracy: float | None,
+    ) -> None:
+        """`text` says what would be feasible."""
+        super().__init__(text)
+        self.reasons, self.least_budget_ms, self.best_accuracy = reasons, least_budget_ms, best_accuracy
