@@ -1,13 +1,13 @@
 """What answers of each variant are worth, by task: from a baseline where it was measured, else from the evidence.
 
 - A task is a data set's task or the name of a data set; None is the mean over all tasks of the baseline.
-- Scores become shares (0–1). Several data sets of a task count alike, as do several tasks; the lower end of their mean is
-  below it by the root of the summed squares of theirs, divided by their number: their samples are different ones.
+- Scores become shares (0–1). Several data sets of a task count alike, as do several tasks; the lower end of their mean
+  is below it by the root of the summed squares of theirs, divided by their number: their samples are different ones.
 - A variant counts as measured where each of these data sets was measured in that type of weights: with the engine that
   serves, else with the other one.
-- The evidence knows what the removal of blocks costs over its data sets: that is taken from the whole model's score, from
-  1 where this is not measured; two spreads over the data sets lower are the lower end. It says nothing of experts per
-  token or types of weights.
+- The evidence knows what the removal of blocks costs over its data sets: that is taken from the whole model's score,
+  from 1 where this is not measured; two spreads over the data sets lower are the lower end. It says nothing of experts
+  per token or types of weights.
 """
 
 import math
