@@ -5,7 +5,7 @@ from typing import overload
 
 from runtime.selection.candidate import Candidate
 from runtime.selection.choice import Reason
-from runtime.selection.limits import Limits
+from runtime.selection.demand import Demand
 
 NOT_PINNED = "not_pinned"  # the request names another variant or type
 UNPREDICTED = "unpredicted"  # there is a budget, and what it would take is not known
@@ -36,9 +36,9 @@ KINDS = (
 class Reasons(Sequence[Reason]):
     """The reasons of all candidates but the one chosen (None: of all), in their order."""
 
-    def __init__(self, candidates: Sequence[Candidate], chosen: Candidate | None, limits: Limits) -> None:
+    def __init__(self, candidates: Sequence[Candidate], chosen: Candidate | None, demand: Demand) -> None:
         """Nothing is worked out yet."""
-        self._candidates, self._chosen, self._limits = candidates, chosen, limits
+        self._candidates, self._chosen, self._demand = candidates, chosen, demand
         self._found: tuple[Reason, ...] | None = None
 
     @overload
@@ -61,24 +61,24 @@ class Reasons(Sequence[Reason]):
         """Every other candidate with its kind, without sentences."""
         for one in self._candidates:
             if one is not self._chosen:
-                yield one, _kind(one, self._chosen, self._limits)
+                yield one, _kind(one, self._chosen, self._demand)
 
     def _made(self) -> tuple[Reason, ...]:
         if self._found is None:
             self._found = tuple(
-                Reason(candidate=one, kind=kind, text=_text(kind, one, self._chosen, self._limits))
+                Reason(candidate=one, kind=kind, text=_text(kind, one, self._chosen, self._demand))
                 for one, kind in self.kinds()
             )
         return self._found
 
 
-def _kind(one: Candidate, chosen: Candidate | None, limits: Limits) -> str:
-    """Limits that it does not keep come first, then what the chosen one has over it."""
-    if not limits.asks_for(one):
+def _kind(one: Candidate, chosen: Candidate | None, demand: Demand) -> str:
+    """Demand that it does not keep come first, then what the chosen one has over it."""
+    if not demand.asks_for(one):
         return NOT_PINNED
-    if not limits.keeps_budget(one):
+    if not demand.keeps_budget(one):
         return UNPREDICTED if one.upper_ms is None else OVER_BUDGET
-    if not limits.keeps_floor(one):
+    if not demand.keeps_floor(one):
         return NO_ACCURACY if one.accuracy is None else BELOW_FLOOR
     return LATER_NAME if chosen is None else _worse_by(one, chosen)
 
@@ -100,25 +100,25 @@ def _worse_by(one: Candidate, chosen: Candidate) -> str:
     return MORE_MEMORY if one.bytes != chosen.bytes else LATER_NAME
 
 
-def _text(kind: str, one: Candidate, chosen: Candidate | None, limits: Limits) -> str:
+def _text(kind: str, one: Candidate, chosen: Candidate | None, demand: Demand) -> str:
     if kind in (NOT_PINNED, UNPREDICTED, OVER_BUDGET, NO_ACCURACY, BELOW_FLOOR) or chosen is None:
-        return _broken(kind, one, limits)
+        return _broken(kind, one, demand)
     return _compared(kind, one, chosen)
 
 
-def _broken(kind: str, one: Candidate, limits: Limits) -> str:
+def _broken(kind: str, one: Candidate, demand: Demand) -> str:
     match kind:
         case "not_pinned":
-            asked = " in ".join(name for name in (limits.variant, limits.dtype) if name is not None)
+            asked = " in ".join(name for name in (demand.variant, demand.dtype) if name is not None)
             return f"the request asks for {asked}"
         case "unpredicted":
             return f"there is a budget, and its time is not known: {one.unpredicted or 'no estimator covers it'}"
         case "over_budget":
-            return f"takes up to {_ms(one.upper_ms)}, the budget is {_ms(limits.budget_ms)}"
+            return f"takes up to {_ms(one.upper_ms)}, the budget is {_ms(demand.budget_ms)}"
         case "no_accuracy":
             return "its accuracy on the task is not known"
     low = "unknown" if one.accuracy is None else f"{one.accuracy.low:.4f}"
-    return f"its accuracy may be as low as {low}, the least allowed is {limits.min_accuracy}"
+    return f"its accuracy may be as low as {low}, the least allowed is {demand.min_accuracy}"
 
 
 def _compared(kind: str, one: Candidate, chosen: Candidate) -> str:

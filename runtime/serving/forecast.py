@@ -53,6 +53,7 @@ class Forecaster:
             accuracies,
             widen,
         )
+        self._places = {variant.id: place for place, variant in enumerate(manifest.variants)}
         layers = {variant.id: layers_of(variant, manifest) for variant in manifest.variants}
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
         self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
@@ -73,24 +74,26 @@ class Forecaster:
                 found += self._predicted(dtype, task, work, costs[dtype])
         return Forecast(work=work, candidates=tuple(found), costs=costs)
 
+    def answer_ms(self, forecast: Forecast, chosen: Candidate) -> float | None:
+        """What the candidate's answer takes once its turn has come; None where nothing is predicted."""
+        costs = forecast.costs.get(chosen.dtype)
+        if costs is None or chosen.predicted_ms is None:
+            return None
+        place = self._places[chosen.variant]
+        first, further = (self.drift[chosen.dtype].ratio(part) for part in PARTS)
+        return float(first * costs.first[place] + further * costs.decode[place])
+
     def learn(self, forecast: Forecast, chosen: Candidate, timing: Timing, tokens: int) -> None:
-        """Learn how long the chosen candidate's answer of so many tokens really took."""
+        """Learn how long the chosen candidate's answer of so many tokens really took, its time in the queue apart."""
         costs = forecast.costs.get(chosen.dtype)
         if costs is None:
             return
-        place = next(i for i, variant in enumerate(self._variants) if variant.id == chosen.variant)
-        steps, drift = forecast.work.length.mean - 1, self.drift[chosen.dtype]
-        drift.observe(
-            FIRST_TOKEN,
-            actual_ms=timing.first_token_ms - forecast.work.spent_ms,
-            predicted_ms=float(costs.wait[place] + costs.first[place]),
-        )
+        place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
+        first_ms, further_ms = timing.first_token_ms - timing.queue_ms, timing.total_ms - timing.first_token_ms
+        drift.observe(FIRST_TOKEN, actual_ms=first_ms, predicted_ms=float(costs.first[place]))
         if steps > 0:
-            drift.observe(
-                DECODE,
-                actual_ms=timing.total_ms - timing.first_token_ms,
-                predicted_ms=float(costs.decode[place]) * (tokens - 1) / steps,
-            )
+            predicted_ms = float(costs.decode[place]) * (tokens - 1) / steps
+            drift.observe(DECODE, actual_ms=further_ms, predicted_ms=predicted_ms)
 
     def _predicted(self, dtype: str, task: str | None, work: Work, costs: Costs) -> Iterator[Candidate]:
         model = self._costs[dtype]

@@ -6,7 +6,7 @@ from runtime.selection.candidate import Candidate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Demand:
     """Milliseconds until the answer is whole, the least accuracy (a share), the variant and the type of weights that
     are asked for; None: any. With `best_effort` the nearest is taken where nothing keeps to it."""
 
