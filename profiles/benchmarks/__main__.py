@@ -2,6 +2,7 @@
 
 import click
 
+from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.onnx import bench_onnx
@@ -20,7 +21,7 @@ class _Benchmarks(Commands):
 
 @click.group(
     cls=_Benchmarks,
-    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval},
+    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval, "choice": bench_choice},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def benchmarks() -> None:

@@ -65,6 +65,11 @@ class Estimator:
         """What the prediction of a stage is multiplied by for its upper bound."""
         return self._bounds[stage]
 
+    def upper_factor(self, distance: float) -> float:
+        """What the prediction of a whole answer is multiplied by for its upper bound, so far outside the measured
+        domain (`distance`)."""
+        return 1.0 + (self.document.bound - 1.0 + distance) * (1.0 + distance)
+
     def request(self, load: Workload, *, output_tokens: int, widen: bool = False) -> "RequestCosts":
         """What a request costs, for any number of variants.
 
@@ -156,7 +161,7 @@ class RequestCosts:
             first += count * self._first[key]
             step += count * self._step[key]
         decode = self._steps * step
-        bound = 1.0 + (self._estimator.document.bound - 1.0 + distance) * (1.0 + distance)
+        bound = self._estimator.upper_factor(distance)
         return Prediction(first_token_ms=first, decode_ms=decode, upper_ms=bound * (first + decode))
 
     def _add(self, key: tuple[int | None, int]) -> None:

@@ -15,9 +15,11 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A variant in one type of weights. `predicted_ms` and `upper_ms` are for the whole answer from now on, waiting
-    included; None where they cannot be predicted, for which `unpredicted` has the reason. `bytes` is the memory that it
-    needs, or would need more than is used now."""
+    """A variant in one type of weights. `predicted_ms` and `upper_ms` are for the whole answer, from the arrival of the
+    request, waiting included; None where they cannot be predicted, for which `unpredicted` has the reason. `widened`:
+    the request is outside what the estimator was fitted on, and the upper bound is wider for it. `bytes` is the memory
+    that it needs, or would need more than is used now. `active_parameters`, those that a token passes, say how much of
+    the source is left, which decides where accuracies do not."""
 
     variant: str
     dtype: str
@@ -26,3 +28,5 @@ class Candidate:
     upper_ms: float | None
     bytes: int
     unpredicted: str = ""
+    widened: bool = False
+    active_parameters: int = 0

@@ -1,5 +1,6 @@
 """What was chosen, and why each other variant was not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtime.errors import TrimoeError
@@ -8,7 +9,7 @@ from runtime.selection.candidate import Candidate
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """Why a candidate was not chosen: `kind` is one of runtime/selection/choose.py's, `text` one sentence with the
+    """Why a candidate was not chosen: `kind` is one of runtime/selection/reasons.py's, `text` one sentence with the
     numbers."""
 
     candidate: Candidate
@@ -18,10 +19,11 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """The candidate chosen, and the reasons of all others. `best_effort`: it does not keep the request's limits."""
+    """The candidate chosen, and the reasons of all others, in the order of the candidates; they are worked out when
+    they are read. `best_effort`: it does not keep the request's limits."""
 
     candidate: Candidate
-    reasons: tuple[Reason, ...]
+    reasons: Sequence[Reason]
     best_effort: bool
 
 
@@ -33,7 +35,7 @@ class NoFeasibleVariantError(TrimoeError):
         self,
         text: str,
         *,
-        reasons: tuple[Reason, ...],
+        reasons: Sequence[Reason],
         least_budget_ms: float | None,
         best_accuracy: float | None,
     ) -> None:

@@ -1,0 +1,163 @@
+"""The candidates of a request: what each variant would cost it, as estimators predict, the queue lengthens and past
+outcomes correct it, and what its answers are worth."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runtime.documents.manifest import Manifest, VariantRecord
+from runtime.errors import DocumentError
+from runtime.latency.estimator import Estimator
+from runtime.latency.workload import Layers
+from runtime.selection.candidate import Candidate
+from runtime.serving.accuracies import Accuracies
+from runtime.serving.answer import Timing
+from runtime.serving.drift import DECODE, FIRST_TOKEN, PARTS, Drift
+from runtime.serving.variant_costs import Costs, VariantCosts
+from runtime.serving.work import Ahead, Work
+
+NOTHING = Ahead()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """The candidates of a request, in the order of types and variants, with what was predicted of them by type before
+    drift corrected it."""
+
+    work: Work
+    candidates: tuple[Candidate, ...]
+    costs: Mapping[str, Costs]
+
+
+class Forecaster:
+    """Predicts for one family on one engine. Not for several threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        dtypes: Sequence[str],
+        accuracies: Accuracies,
+        estimators: Sequence[Estimator] = (),
+        *,
+        engine: str,
+        widen: bool = True,
+    ) -> None:
+        """One estimator a type of weights, perhaps none. Outside what an estimator was fitted on, its upper bounds are
+        widened, or nothing is predicted where `widen` is false.
+
+        Raises DocumentError for an estimator of another engine, of a type that is not served, of another number of
+        experts, and for a second one of a type.
+        """
+        self._variants, self._dtypes, self._accuracies, self._widen = (
+            manifest.variants,
+            tuple(dtypes),
+            accuracies,
+            widen,
+        )
+        self._places = {variant.id: place for place, variant in enumerate(manifest.variants)}
+        layers = {variant.id: layers_of(variant, manifest) for variant in manifest.variants}
+        checked = _by_dtype(estimators, self._dtypes, engine, manifest)
+        self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
+        self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
+
+    def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
+        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises DocumentError for an
+        unknown task."""
+        found: list[Candidate] = []
+        costs: dict[str, Costs] = {}
+        for dtype in self._dtypes:
+            known = self._costs.get(dtype)
+            if known is None:
+                missing = f"there is no estimator for {dtype}"
+                found += [self._candidate(one, dtype, task, None, missing) for one in self._variants]
+            else:
+                costs[dtype] = known.of(work, ahead.get(dtype, NOTHING))
+                found += self._predicted(dtype, task, work, costs[dtype])
+        return Forecast(work=work, candidates=tuple(found), costs=costs)
+
+    def answer_ms(self, forecast: Forecast, chosen: Candidate) -> float | None:
+        """What the candidate's answer takes once its turn has come; None where nothing is predicted."""
+        costs = forecast.costs.get(chosen.dtype)
+        if costs is None or chosen.predicted_ms is None:
+            return None
+        place = self._places[chosen.variant]
+        first, further = (self.drift[chosen.dtype].ratio(part) for part in PARTS)
+        return float(first * costs.first[place] + further * costs.decode[place])
+
+    def learn(self, forecast: Forecast, chosen: Candidate, timing: Timing, tokens: int) -> None:
+        """Learn how long the chosen candidate's answer of so many tokens really took, its time in the queue apart."""
+        costs = forecast.costs.get(chosen.dtype)
+        if costs is None:
+            return
+        place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
+        first_ms, further_ms = timing.first_token_ms - timing.queue_ms, timing.total_ms - timing.first_token_ms
+        drift.observe(FIRST_TOKEN, actual_ms=first_ms, predicted_ms=float(costs.first[place]))
+        if steps > 0:
+            predicted_ms = float(costs.decode[place]) * (tokens - 1) / steps
+            drift.observe(DECODE, actual_ms=further_ms, predicted_ms=predicted_ms)
+
+    def _predicted(self, dtype: str, task: str | None, work: Work, costs: Costs) -> Iterator[Candidate]:
+        model = self._costs[dtype]
+        first, further = (self.drift[dtype].ratio(part) for part in PARTS)
+        begin = first * (costs.wait + costs.first)
+        predicted = (work.spent_ms + begin + further * costs.decode).tolist()
+        longest = (begin + further * costs.decode_high).tolist()
+        outside = model.distance(work)
+        distances = [max(outside, one) for one in model.distances]
+        factors = {one: model.estimator.upper_factor(one) for one in set(distances)}
+        for place, variant in enumerate(self._variants):
+            if distances[place] > 0 and not self._widen:
+                yield self._candidate(variant, dtype, task, None, model.why_outside(variant.id, work))
+            else:
+                upper = work.spent_ms + factors[distances[place]] * longest[place]
+                yield self._candidate(variant, dtype, task, (predicted[place], upper), widened=distances[place] > 0)
+
+    def _candidate(
+        self,
+        variant: VariantRecord,
+        dtype: str,
+        task: str | None,
+        ms: tuple[float, float] | None,
+        unpredicted: str = "",
+        *,
+        widened: bool = False,
+    ) -> Candidate:
+        """`ms` are the predicted ones and their upper bound."""
+        return Candidate(
+            variant=variant.id,
+            dtype=dtype,
+            accuracy=self._accuracies.of(variant.id, dtype, task),
+            predicted_ms=ms[0] if ms else None,
+            upper_ms=ms[1] if ms else None,
+            bytes=variant.bytes,
+            unpredicted=unpredicted,
+            widened=widened,
+            active_parameters=variant.active_parameters,
+        )
+
+
+def layers_of(variant: VariantRecord, manifest: Manifest) -> Layers:
+    """A variant as estimators take it."""
+    top_k = variant.top_k or (None,) * len(variant.layers)
+    return Layers.of(top_k, experts=manifest.source.experts or 0)
+
+
+def _by_dtype(
+    estimators: Sequence[Estimator], dtypes: Sequence[str], engine: str, manifest: Manifest
+) -> dict[str, Estimator]:
+    found: dict[str, Estimator] = {}
+    for one in estimators:
+        document = one.document
+        if document.engine != engine or document.dtype not in dtypes:
+            raise DocumentError(
+                f"an estimator is for the {document.engine} engine in {document.dtype}; served is {engine} in "
+                f"{', '.join(dtypes)}"
+            )
+        if document.experts != manifest.source.experts:
+            raise DocumentError(
+                f"the estimator for {document.dtype} is for layers of {document.experts} experts, the family "
+                f"{manifest.source.name} has {manifest.source.experts}"
+            )
+        if document.dtype in found:
+            raise DocumentError(f"two estimators are for {engine} in {document.dtype}; give one")
+        found[document.dtype] = one
+    return found
