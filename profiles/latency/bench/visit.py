@@ -13,7 +13,7 @@ from PIL import Image
 from profiles.latency.bench.grid import Cell, Size
 from profiles.latency.bench.samples import Visit
 from runtime.documents.graph_contract import IMAGE_INPUT_IDX, INPUT_IDS
-from runtime.engines.prompts import PromptReader, Request
+from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
 from runtime.engines.stages import IMAGE, SAMPLING
 from runtime.latency.workload import Workload
@@ -96,7 +96,7 @@ class CellRunner:
         if image is None:
             return [text_prompt(cell.variant, ids) for ids in extra]
         with clock.stage(IMAGE):
-            read = self._reader.read([Request(text=TEXT, image=image)] * cell.batch, variant=cell.variant)
+            read = self._reader.read([Question(text=TEXT, image=image)] * cell.batch, variant=cell.variant)
         return [longer(prompt, ids) for prompt, ids in zip(read, extra, strict=True)]
 
     @cached_property
