@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from runtime.engines.protocol import Prompt
+from runtime.serving.batching.answering.sampler import Draw
+from runtime.serving.batching.answering.transcript import Transcript
 from runtime.serving.batching.entry import WAITING, Entry
 from runtime.serving.batching.limits import Limits
-from runtime.serving.batching.sampler import Draw
 from runtime.serving.batching.times import Times
-from runtime.serving.batching.transcript import Transcript
 from runtime.serving.batching.turns import Turns
 from runtime.serving.request import Sampling
 from tests.support.listeners import Heard

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.serving.answer import LENGTH, STOP
-from runtime.serving.batching.transcript import Transcript
+from runtime.serving.batching.answering.transcript import Transcript
 from tests.support.toy_language import CLOSE, END, OPEN, LetterReader, tokens_of
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from runtime.serving.batching.stop_texts import StopTexts
+from runtime.serving.batching.answering.stop_texts import StopTexts
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from runtime.serving.batching.log_probabilities import log_probability, most_likely
-from runtime.serving.batching.sampler import NOT_FINITE, Draw, Sampler, draw
+from runtime.serving.batching.answering.log_probabilities import log_probability, most_likely
+from runtime.serving.batching.answering.sampler import NOT_FINITE, Draw, Sampler, draw
 from runtime.serving.request import Sampling
 
 
