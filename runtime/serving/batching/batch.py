@@ -9,9 +9,9 @@ import numpy.typing as npt
 from runtime.engines.protocol import Sequences
 from runtime.errors import VerificationError
 from runtime.serving.answer import LogProbability
+from runtime.serving.batching.answering.log_probabilities import Texts, log_probability
+from runtime.serving.batching.answering.sampler import NOT_FINITE, Sampler
 from runtime.serving.batching.entry import Entry
-from runtime.serving.batching.log_probabilities import Texts, log_probability
-from runtime.serving.batching.sampler import NOT_FINITE, Sampler
 
 Clock = Callable[[], float]
 

@@ -8,10 +8,10 @@ import numpy as np
 from runtime.documents.graph_contract import INPUT_IDS
 from runtime.engines.protocol import Prompt
 from runtime.serving.answer import CANCELLED, LogProbability
+from runtime.serving.batching.answering.sampler import Draw
+from runtime.serving.batching.answering.transcript import Transcript
 from runtime.serving.batching.listener import Finish, Listener
-from runtime.serving.batching.sampler import Draw
 from runtime.serving.batching.times import Times
-from runtime.serving.batching.transcript import Transcript
 from runtime.serving.request import Sampling
 
 LOADING, WAITING, READING, RUNNING, ENDED = "loading", "waiting", "reading", "running", "ended"

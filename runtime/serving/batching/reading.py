@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from runtime.engines.protocol import Engine, Sequences
+from runtime.serving.batching.answering.log_probabilities import Texts
 from runtime.serving.batching.batch import Batch, Clock, engine_call
 from runtime.serving.batching.entry import READING, Entry
-from runtime.serving.batching.log_probabilities import Texts
 from runtime.serving.batching.times import StageSums
 
 
