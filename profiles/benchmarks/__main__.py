@@ -4,6 +4,7 @@ import click
 
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.onnx import bench_onnx
 from runtime.cli import Commands
 
@@ -20,7 +21,7 @@ class _Benchmarks(Commands):
 
 @click.group(
     cls=_Benchmarks,
-    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval},
+    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval, "latency": bench_latency},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def benchmarks() -> None:
