@@ -2,6 +2,7 @@
 
 import click
 
+from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.latency import bench_latency
@@ -21,7 +22,13 @@ class _Benchmarks(Commands):
 
 @click.group(
     cls=_Benchmarks,
-    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval, "latency": bench_latency},
+    commands={
+        "export": bench_export,
+        "onnx": bench_onnx,
+        "eval": bench_eval,
+        "latency": bench_latency,
+        "estimators": bench_estimators,
+    },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def benchmarks() -> None:

@@ -203,6 +203,22 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(settled([one for one in again.rows if one.cell == cell.name], limits) for cell in CELLS)
 
 
+def test_a_journal_cut_anywhere_keeps_every_whole_line(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        for second in range(3):
+            journal.add(visit(CELLS[second], float(second)))
+        rows = list(journal.rows)
+    whole = (tmp_path / "journal").read_bytes()
+    for end in range(0, len(whole) + 1, 7):
+        (tmp_path / "journal").write_bytes(whole[:end])
+        with opened(tmp_path) as again:
+            lines = whole[:end].count(b"\n")
+            assert again.rows == rows[: max(0, lines - 1)]
+            again.add(rows[0])
+        with opened(tmp_path) as again:
+            assert again.rows[-1] == rows[0]
+
+
 def test_a_journal_of_other_settings_or_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with opened(tmp_path), pytest.raises(MeasurementError, match="another benchmark is writing it"), opened(tmp_path):
