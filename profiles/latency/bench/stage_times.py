@@ -20,7 +20,11 @@ class StageTimes:
         """Time the block."""
         began = time.perf_counter()
         yield
-        self._spans.append((name, began, time.perf_counter()))
+        self.span(name, began, time.perf_counter())
+
+    def span(self, name: str, began: float, ended: float) -> None:
+        """See StageClock."""
+        self._spans.append((name, began, ended))
 
     @contextmanager
     def around(self, name: str) -> Iterator[None]:
