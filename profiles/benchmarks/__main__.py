@@ -3,8 +3,10 @@
 import click
 
 from profiles.benchmarks.commands.choice import bench_choice
+from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.onnx import bench_onnx
 from runtime.cli import Commands
 
@@ -21,7 +23,14 @@ class _Benchmarks(Commands):
 
 @click.group(
     cls=_Benchmarks,
-    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval, "choice": bench_choice},
+    commands={
+        "export": bench_export,
+        "onnx": bench_onnx,
+        "eval": bench_eval,
+        "latency": bench_latency,
+        "estimators": bench_estimators,
+        "choice": bench_choice,
+    },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def benchmarks() -> None:

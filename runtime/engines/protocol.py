@@ -29,6 +29,9 @@ class StageClock(Protocol):
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Entered where the stage begins, left when its results are there, on an accelerator too."""
 
+    def span(self, name: str, began: float, ended: float) -> None:
+        """A stage that the device timed itself, in seconds as `time.perf_counter` counts them."""
+
 
 class NoClock:
     """Does not look."""
@@ -36,6 +39,9 @@ class NoClock:
     def stage(self, name: str) -> AbstractContextManager[None]:
         """See StageClock."""
         return nullcontext()
+
+    def span(self, name: str, began: float, ended: float) -> None:
+        """See StageClock."""
 
 
 NO_CLOCK = NoClock()

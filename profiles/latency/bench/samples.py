@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from profiles.latency.bench.meters import Reading
 from runtime.documents.schema import Natural
 from runtime.engines.stages import DECODE
 
@@ -19,16 +20,19 @@ Array = npt.NDArray[np.float64]
 
 
 class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of a cell: milliseconds by stage, and (position, milliseconds) of decoded tokens; `second` counts from
-    the beginning of the run, `vision_tokens` are those that the cell's image became.
+    """One run of a cell: milliseconds by stage, and (position, milliseconds) of decoded tokens; `taken` is when, ISO
+    8601 in UTC, `second` counts from the beginning of the run, pauses left out, `vision_tokens` are those that the
+    cell's image became.
     """
 
     cell: str
+    taken: str
     second: float
     vision_tokens: Natural
     text_tokens: Natural
     stages: Mapping[str, float]
     decoded: tuple[tuple[float, float], ...]
+    reading: Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,9 +14,10 @@ from profiles.journal import Journal, dump_header, dump_line
 from profiles.latency.bench.bench import VISITS, VisitSettings
 from profiles.latency.bench.design import rank
 from profiles.latency.bench.grid import TEXT_GRID, Cell, Grid, cells, default_grid, image_sizes, parse_grid
+from profiles.latency.bench.meters import Reading
 from profiles.latency.bench.run import Limits, Run, check_spread, settled
 from profiles.latency.bench.samples import Visit, relative_error, summarise
-from profiles.latency.bench.visit import StageTimes
+from profiles.latency.bench.stage_times import StageTimes
 from profiles.latency.fit.estimator import Subject, fit_estimator
 from runtime.documents.schema import fields_of
 from runtime.latency.estimator import Estimator
@@ -98,7 +99,14 @@ def test_summaries_keep_and_count_outliers() -> None:
 
 def visit(cell: Cell, second: float, ms: float = 1.0) -> Visit:
     return Visit(
-        cell=cell.name, second=second, vision_tokens=0, text_tokens=8, stages={"prefill": ms}, decoded=((8.0, ms),)
+        cell=cell.name,
+        taken="2026-11-21T17:00:00+00:00",
+        second=second,
+        vision_tokens=0,
+        text_tokens=8,
+        stages={"prefill": ms},
+        decoded=((8.0, ms),),
+        reading=Reading(clock_mhz=None, peak_memory_bytes=None, energy_j=None),
     )
 
 
@@ -195,6 +203,22 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(settled([one for one in again.rows if one.cell == cell.name], limits) for cell in CELLS)
 
 
+def test_a_journal_cut_anywhere_keeps_every_whole_line(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        for second in range(3):
+            journal.add(visit(CELLS[second], float(second)))
+        rows = list(journal.rows)
+    whole = (tmp_path / "journal").read_bytes()
+    for end in range(0, len(whole) + 1, 7):
+        (tmp_path / "journal").write_bytes(whole[:end])
+        with opened(tmp_path) as again:
+            lines = whole[:end].count(b"\n")
+            assert again.rows == rows[: max(0, lines - 1)]
+            again.add(rows[0])
+        with opened(tmp_path) as again:
+            assert again.rows[-1] == rows[0]
+
+
 def test_a_journal_of_other_settings_or_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with opened(tmp_path), pytest.raises(MeasurementError, match="another benchmark is writing it"), opened(tmp_path):
@@ -228,13 +252,25 @@ def test_without_crops_there_is_one_size_and_without_images_none() -> None:
 
 def test_stages_that_run_side_by_side_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 1.0, 3.0, 4.0, 6.0, 7.0])
-    monkeypatch.setattr("profiles.latency.bench.visit.time.perf_counter", lambda: next(moments))
+    monkeypatch.setattr("profiles.latency.bench.stage_times.time.perf_counter", lambda: next(moments))
     clock = StageTimes()
     with clock.stage("prefill"), clock.stage("vision"):  # prefill from 0 to 4, vision from 1 to 3
         pass
     with clock.stage("prefill"):
         pass
     assert clock.ms == pytest.approx({"vision": 1e3, "prefill": 4e3})
+
+
+def test_what_no_stage_says_of_itself_counts_for_what_is_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 1.0, 3.0, 4.0, 5.0, 9.0])
+    monkeypatch.setattr("profiles.latency.bench.stage_times.time.perf_counter", lambda: next(moments))
+    clock = StageTimes()
+    with clock.around("prefill"):
+        with clock.stage("vision"):  # from 1 to 3
+            pass
+        with clock.stage("prefill"):  # from 4 to 5, and around it until 9
+            pass
+    assert clock.ms == pytest.approx({"vision": 2e3, "prefill": 7e3})
 
 
 def test_a_machine_that_is_too_noisy_is_refused_with_what_to_do() -> None:
