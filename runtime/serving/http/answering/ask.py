@@ -1,9 +1,11 @@
 """A checked request of a client as the family reads it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runtime.errors import DocumentError
 from runtime.serving.http.answering.models import pinned
 from runtime.serving.http.api_error import ApiError
 from runtime.serving.http.images.picture_reader import PictureReader
@@ -17,6 +19,7 @@ from runtime.serving.request import Request, Sampling, Wish
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_log = logging.getLogger(__name__)
 # No tokenizer makes one token of so many characters of real text: longer prompts are refused unread.
 CHARACTERS_A_TOKEN = 64
 
@@ -89,7 +92,15 @@ class Reader:
             raise ApiError(400, f"{param}: only messages of the user have pictures", code="invalid_image", param=param)
         for place, message in enumerate(messages):
             self._checked(message.text, f"messages[{place}].content")
-        return self.family.chat_text([{"role": _role(one), "content": one.text} for one in messages]), urls
+        return self._templated(messages), urls
+
+    def _templated(self, messages: Sequence[Message]) -> str:
+        try:
+            return self.family.chat_text([{"role": _role(one), "content": one.text} for one in messages])
+        except DocumentError as error:
+            _log.info("a chat template failed: %s", error)
+            said = "the model's chat template refuses these messages"
+            raise ApiError(400, said, code="messages_not_supported", param="messages") from error
 
     def _checked(self, text: str, param: str) -> str:
         most = self.limits.prompt_tokens * CHARACTERS_A_TOKEN

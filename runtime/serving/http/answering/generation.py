@@ -80,6 +80,9 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
 
 
 async def _check_tokens(service: Service, family: Served, request: Request) -> None:
+    """A text that has no more bytes than tokens are allowed need not be read for this: no token is of less."""
+    if len(request.text.encode("utf-8", "replace")) <= service.limits.prompt_tokens:
+        return
     found = await asyncio.to_thread(family.prompt_tokens, request)
     if found > service.limits.prompt_tokens:
         said = f"the prompt has {found} tokens, the limit is {service.limits.prompt_tokens}"

@@ -9,7 +9,7 @@ from runtime.serving.http.edge.respond import send_error
 from runtime.serving.http.limits import Limits
 
 # What a refused client still sends is read for a while, for one that is cut off while it writes may miss the answer.
-_DRAINED_BYTES, _DRAIN_S = 64 * 2**20, 3.0
+_DRAINED_BYTES, _DRAIN_S, _DRAIN_IDLE_S = 64 * 2**20, 3.0, 0.5
 
 
 class _DisconnectedError(Exception):
@@ -39,12 +39,17 @@ class Bodies:
             said = f"the body did not arrive within {self._limits.body_s:g} s"
             await send_error(send, ApiError(408, said, code="body_timeout"), close=True)
         except _RefusedBodyError as error:
-            await _drain(scope, receive)
+            if error.more:
+                await _drain(scope, receive)
             await send_error(send, error.refusal, close=True)
         finally:
             self._buffered -= len(body)
 
     def _check_head(self, scope: Scope) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"]) + len(scope.get("raw_path", b""))
+        if size + len(scope["query_string"]) > self._limits.header_bytes:
+            said = f"the request's head is larger than {self._limits.header_bytes} bytes"
+            raise _RefusedBodyError(ApiError(431, said, code="headers_too_large"), more=False)
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length[:20]) > self._limits.body_bytes:
@@ -65,23 +70,26 @@ class Bodies:
             piece = message.get("body", b"")
             body += piece
             self._buffered += len(piece)
+            more = message.get("more_body", False)
             if len(body) > self._limits.body_bytes:
-                raise _too_large(self._limits.body_bytes)
+                raise _too_large(self._limits.body_bytes, more=more)
             if self._buffered > self._limits.buffered_bytes:
                 said = f"bodies of {self._buffered} bytes are arriving, the limit is {self._limits.buffered_bytes}"
-                raise _RefusedBodyError(ApiError(503, said, code="overloaded", retry_after_s=1))
-            if not message.get("more_body", False):
+                raise _RefusedBodyError(ApiError(503, said, code="overloaded", retry_after_s=1), more=more)
+            if not more:
                 return
 
 
 class _RefusedBodyError(Exception):
-    def __init__(self, refusal: ApiError) -> None:
+    """`more`: the client is not done sending."""
+
+    def __init__(self, refusal: ApiError, *, more: bool = True) -> None:
         super().__init__(refusal.message)
-        self.refusal = refusal
+        self.refusal, self.more = refusal, more
 
 
-def _too_large(most: int) -> _RefusedBodyError:
-    return _RefusedBodyError(ApiError(413, f"the body is larger than {most} bytes", code="body_too_large"))
+def _too_large(most: int, *, more: bool = True) -> _RefusedBodyError:
+    return _RefusedBodyError(ApiError(413, f"the body is larger than {most} bytes", code="body_too_large"), more=more)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -102,7 +110,7 @@ async def _drain(scope: Scope, receive: Receive) -> None:
     try:
         async with asyncio.timeout(_DRAIN_S):
             while taken < _DRAINED_BYTES:
-                message = await receive()
+                message = await asyncio.wait_for(receive(), _DRAIN_IDLE_S)
                 taken += len(message.get("body", b""))
                 if not message.get("more_body", False):
                     return

@@ -18,13 +18,14 @@ _MEANINGS = {
     408: "The request's body came too slowly.",
     409: "Another change is going on.",
     413: "The request's body is too large.",
+    431: "The request's head is too large.",
     415: "The request's body is no JSON.",
     422: "What is asked for cannot be had; the message says what can.",
     429: "Too many requests are in progress; try again after the time in Retry-After.",
     500: "The server failed.",
     503: "The server cannot answer in time, stops, or its engine failed; try again after the time in Retry-After.",
 }
-WITHOUT_BODY = (400, 401, 404, 405, 408, 413, 415, 500, 503)
+WITHOUT_BODY = (400, 401, 404, 405, 408, 413, 415, 431, 500, 503)
 ANSWERING = (*WITHOUT_BODY, 422, 429)
 
 
