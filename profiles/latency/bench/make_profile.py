@@ -68,8 +68,8 @@ def _clocks(visits: Sequence[Visit]) -> Clocks | None:
 def _footprints(series: Series) -> Iterator[Footprint]:
     cells = {cell.name: cell for cell in series.cells}
     for name, visits in grouped(series.visits):
-        peaks = [one for visit in visits if (one := visit.reading.peak_memory_bytes) is not None]
-        energies = [one for visit in visits if (one := visit.reading.energy_j) is not None]
+        peaks = [peak for visit in visits if (peak := visit.reading.peak_memory_bytes) is not None]
+        energies = [energy for visit in visits if (energy := visit.reading.energy_j) is not None]
         if name in cells and (peaks or energies):
             yield Footprint(
                 engine=series.engine,
