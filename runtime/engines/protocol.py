@@ -55,6 +55,11 @@ class Sequences(Protocol):
         """What may follow each sequence: [sequences, vocabulary], in the order of the prompts, which may run only when
         this is first asked for."""
 
+    @property
+    def reused(self) -> Sequence[int]:
+        """How many tokens at the beginning of each prompt need not be read, because the engine has kept what another
+        prompt left of them; known once reading has begun."""
+
     def decode(self, tokens: Sequence[int | None]) -> None:
         """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
         and it takes no further token."""
@@ -72,7 +77,8 @@ class Sequences(Protocol):
 
     def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
         """The same sequences in parts that need not wait for each other, each with its places among them; threads may
-        go on with each part at the same time, its prompts included, instead of with the whole."""
+        go on with each part at the same time, its prompts included, instead of with the whole. There is one part where
+        anything has run already."""
 
 
 class Engine(Protocol):

@@ -17,7 +17,8 @@ from exporter.graphs.graph_form import GraphExport
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
-from runtime.engines.onnx.engine import OnnxEngine, part_count
+from runtime.engines.onnx.engine import OnnxEngine
+from runtime.engines.onnx.rows import part_count
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
 from runtime.engines.torch.engine import TorchEngine
