@@ -2,6 +2,7 @@
 
 import click
 
+from profiles.benchmarks.commands.batching import bench_batching
 from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
@@ -30,6 +31,7 @@ class _Benchmarks(Commands):
         "latency": bench_latency,
         "estimators": bench_estimators,
         "choice": bench_choice,
+        "batching": bench_batching,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
