@@ -55,6 +55,7 @@ PROFILE = LatencyProfile(
     software={"onnxruntime": "1.28"},
     variants=(MeasuredVariant(id="b2-k4", layers=2, top_k=(8, 4)),),
     points=(point("prefill"), point("decode", 19.5)),
+    disturbed=2,
     footprints=(
         Footprint(
             engine="onnx",

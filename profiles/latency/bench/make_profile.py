@@ -8,7 +8,7 @@ from statistics import median
 from msgspec.structs import replace
 
 from profiles.latency.bench.grid import Cell
-from profiles.latency.bench.samples import Visit, by_stage, grouped, summarise
+from profiles.latency.bench.samples import Visit, by_stage, grouped, summarise, undisturbed
 from profiles.latency.bench.visit import STEPS
 from runtime.documents.family_digest import family_digest
 from runtime.documents.latency.profile_document import (
@@ -21,6 +21,8 @@ from runtime.documents.latency.profile_document import (
     Point,
 )
 from runtime.documents.manifest import Manifest
+
+LEAST_CALM = 3  # visits that no other program disturbed, of which a median is taken; with fewer, all count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +57,7 @@ def make_profile(manifest: Manifest, device: Device, series: Sequence[Series]) -
             MeasuredVariant(id=one.id, layers=len(one.layers), top_k=one.top_k) for one in manifest.variants
         ),
         points=tuple(point for one in series for point in _points(one)),
+        disturbed=sum(visit.disturbed for visit in visits),
         footprints=tuple(found for one in series for found in _footprints(one)),
     )
 
@@ -68,8 +71,8 @@ def _clocks(visits: Sequence[Visit]) -> Clocks | None:
 def _footprints(series: Series) -> Iterator[Footprint]:
     cells = {cell.name: cell for cell in series.cells}
     for name, visits in grouped(series.visits):
-        peaks = [peak for visit in visits if (peak := visit.reading.peak_memory_bytes) is not None]
-        energies = [energy for visit in visits if (energy := visit.reading.energy_j) is not None]
+        peaks = [one for visit in visits if (one := visit.reading.peak_memory_bytes) is not None]
+        energies = [joules for visit in visits if (joules := visit.reading.energy_j) is not None]
         if name in cells and (peaks or energies):
             yield Footprint(
                 engine=series.engine,
@@ -90,7 +93,7 @@ def _points(series: Series) -> Iterator[Point]:
         if name not in cells:
             continue
         cell, first = cells[name], visits[0]
-        for (stage, position), times in by_stage(visits).items():
+        for (stage, position), times in by_stage(undisturbed(visits, LEAST_CALM)).items():
             found = summarise(times)
             yield Point(
                 engine=series.engine,

@@ -10,6 +10,7 @@ from profiles.latency.bench.meters import Meter
 from profiles.latency.bench.prompts import PromptMaker, Reader, workload_of
 from profiles.latency.bench.samples import Visit
 from profiles.latency.bench.stage_times import StageTimes
+from profiles.latency.bench.waiting import waited_s
 from runtime.engines.protocol import Array, Engine
 from runtime.engines.stages import PREFILL, SAMPLING
 from runtime.latency.workload import Workload
@@ -33,6 +34,7 @@ class CellRunner:
         clock, picks = StageTimes(), list[float]()
         content, following = self._maker.content(cell), self._maker.following(cell, STEPS - 1)
         self._meter.begin()
+        waited, begun = waited_s(), time.perf_counter()
         prompts = self._maker.prompts(content, clock)
         with clock.around(PREFILL):
             sequences = self._engine.prefill(prompts, max_new_tokens=STEPS, clock=clock)
@@ -44,6 +46,7 @@ class CellRunner:
             sequences.decode(tokens)
             steps.append(1e3 * (time.perf_counter() - began))
             picks.append(_pick(sequences.logits))
+        share = _share(waited, waited_s(), time.perf_counter() - begun)
         reading, load = self._meter.end(), workload_of(prompts)
         return Visit(
             cell=cell.name,
@@ -54,11 +57,16 @@ class CellRunner:
             stages=clock.ms | {SAMPLING: float(np.median(picks))},
             decoded=windows(load.prompt_tokens + COLD, steps[COLD:]),
             reading=reading,
+            waited=share,
         )
 
     def workload(self, cell: Cell) -> Workload:
         """The sizes of a cell's prompts."""
         return workload_of(self._maker.prompts(self._maker.content(cell), StageTimes()))
+
+
+def _share(before_s: float | None, after_s: float | None, elapsed_s: float) -> float | None:
+    return None if before_s is None or after_s is None else max(0.0, after_s - before_s) / elapsed_s
 
 
 def _pick(logits: Array) -> float:

@@ -108,7 +108,8 @@ class Footprint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class LatencyProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The profile document; `taken` is when its first time was taken, ISO 8601 in UTC. `software`: packages and
-    settings that the times may depend on, and their version or value."""
+    settings that the times may depend on, and their version or value. `disturbed` is how many repeats were left out
+    because other programs kept the process waiting meanwhile."""
 
     trimoe: str
     taken: str
@@ -117,6 +118,7 @@ class LatencyProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     software: Mapping[str, str]
     variants: tuple[MeasuredVariant, ...]
     points: tuple[Point, ...]
+    disturbed: Natural
     footprints: tuple[Footprint, ...]
 
 

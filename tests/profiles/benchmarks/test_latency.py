@@ -25,6 +25,7 @@ def visit(cell: Cell, *, prefill: float, token: float) -> Visit:
         stages={"embeddings": 1.0, "prefill": prefill, "sampling": 0.5},
         decoded=((100.0, token - 0.25), (108.0, token + 0.25)),
         reading=Reading(clock_mhz=None, peak_memory_bytes=None, energy_j=None),
+        waited=None,
     )
 
 

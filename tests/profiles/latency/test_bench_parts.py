@@ -16,7 +16,7 @@ from profiles.latency.bench.design import rank
 from profiles.latency.bench.grid import TEXT_GRID, Cell, Grid, cells, default_grid, image_sizes, parse_grid
 from profiles.latency.bench.meters import Reading
 from profiles.latency.bench.run import Limits, Run, check_spread, settled
-from profiles.latency.bench.samples import Visit, relative_error, summarise
+from profiles.latency.bench.samples import Visit, relative_error, summarise, undisturbed
 from profiles.latency.bench.stage_times import StageTimes
 from profiles.latency.fit.estimator import Subject, fit_estimator
 from runtime.documents.schema import fields_of
@@ -97,7 +97,7 @@ def test_summaries_keep_and_count_outliers() -> None:
     assert relative_error([1.0] * 5) == 0
 
 
-def visit(cell: Cell, second: float, ms: float = 1.0) -> Visit:
+def visit(cell: Cell, second: float, ms: float = 1.0, *, waited: float | None = None) -> Visit:
     return Visit(
         cell=cell.name,
         taken="2026-11-21T17:00:00+00:00",
@@ -107,6 +107,7 @@ def visit(cell: Cell, second: float, ms: float = 1.0) -> Visit:
         stages={"prefill": ms},
         decoded=((8.0, ms),),
         reading=Reading(clock_mhz=None, peak_memory_bytes=None, energy_j=None),
+        waited=waited,
     )
 
 
@@ -169,13 +170,54 @@ def test_a_run_out_of_time_still_visits_each_cell_a_few_times(tmp_path: Path) ->
 
 def test_with_a_budget_the_most_telling_cells_come_first_and_more_follow_while_there_is_time(tmp_path: Path) -> None:
     many = cells(tuple(f"v{number}" for number in range(20)), Grid(batches=(1,), images=(None,), text_tokens=(8, 64)))
-    for budget_s, expected in ((1.0, 24), (24 * 4 + 10.0, 32), (1e9, 40)):
+    for budget_s, expected in ((1.0, 24), (24 * 2 + 10.0, 32), (1e9, 40)):
         clock = Clock()
         with Journal(tmp_path / f"{expected}", SETTINGS, VISITS) as journal:
             Run(cells=many, measure=clock, journal=journal, limits=Limits(least=3, most=6), budget_s=budget_s).go(
                 Quiet()
             )
         assert set(clock.seen) == {cell.name for cell in many[:expected]}
+
+
+def test_visits_of_a_cell_are_spread_over_the_run(tmp_path: Path) -> None:
+    many = cells(tuple(f"v{number}" for number in range(40)), Grid(batches=(1,), images=(None,), text_tokens=(8,)))
+    with opened(tmp_path) as journal:
+        Run(cells=many, measure=Clock(), journal=journal, limits=Limits(least=3, most=6), budget_s=1e9).go(Quiet())
+    order = [one.cell for one in journal.rows]
+    for cell in many[:24]:
+        places = [place for place, name in enumerate(order) if name == cell.name]
+        assert len(places) == 3 and places[1] - places[0] > 4
+
+
+def test_visits_that_other_programs_disturbed_are_repeated_and_left_out(tmp_path: Path) -> None:
+    def measure(cell: Cell) -> Visit:
+        found = clock(cell)
+        spoilt = cell == CELLS[0] and clock.seen[cell.name] % 2 == 0
+        return visit(cell, found.second, 9.0 if spoilt else 1.0, waited=0.5 if spoilt else 0.001)
+
+    clock = Clock()
+    with opened(tmp_path) as journal:
+        run(measure, journal, Limits(least=3, most=20))
+    assert clock.seen[CELLS[0].name] == 1 + 6  # the first warms up; three are disturbed
+    mine = [one for one in journal.rows if one.cell == CELLS[0].name]
+    assert {ms for one in undisturbed(mine, 3) for ms in one.stages.values()} == {1.0}
+    assert undisturbed(mine, 4) == mine
+
+
+def test_a_busy_machine_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    clock, counted = Clock(), Counter[str]()
+
+    def measure(cell: Cell) -> Visit:
+        counted[cell.name] += 1
+        return visit(cell, float(clock(cell).second), waited=0.5)
+
+    with opened(tmp_path) as journal:
+        run(measure, journal, Limits(least=3, most=8))
+    assert set(counted.values()) == {9}
+    counted.clear()
+    with Journal(tmp_path / "other", SETTINGS, VISITS) as journal:
+        run(measure, journal, Limits(least=3, most=8), budget_s=1.0)
+    assert set(counted.values()) == {7}
 
 
 class Killed(Exception):
