@@ -7,7 +7,8 @@ def digits(value: float, count: int = 3) -> str:
     """A number with `count` significant digits, never with an exponent: `0.00348`, `12.5`, `1230`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    places = count - 1 - math.floor(math.log10(abs(value)))
+    exponent = int(f"{value:.{count - 1}e}".partition("e")[2])  # of the rounded number
+    places = count - 1 - exponent
     return f"{round(value, places):.{max(places, 0)}f}"
 
 

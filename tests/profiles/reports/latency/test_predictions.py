@@ -21,7 +21,11 @@ from runtime.latency.workload import Workload
 from tests.support.latency_documents import ESTIMATOR, PROFILE, point
 from tests.support.simulated_profiles import LOADS, SHAPES, simulated_profile
 
-POINTS = (point("prefill"), replace(point("decode", 20.0), median_ms=3.0), replace(point("decode", 30.0), median_ms=3.5))
+POINTS = (
+    point("prefill"),
+    replace(point("decode", 20.0), median_ms=3.0),
+    replace(point("decode", 30.0), median_ms=3.5),
+)
 
 
 def file_of(profile: LatencyProfile) -> ProfileFile:

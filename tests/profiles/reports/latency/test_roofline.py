@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
+from safetensors.numpy import save_file
 
 from profiles.reports.latency.roofline import best_rates, places
 from profiles.reports.latency.series import ProfileFile, Series, split_series
@@ -93,6 +95,8 @@ def test_the_matrices_of_a_family_are_those_of_its_files(architecture: str, mode
         assert all(block.query_width > 0 and block.cache_width % 2 == 0 for block in blocks)
 
 
-def test_a_block_without_attention_is_refused_by_name(bare_family: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no matrix self_attn\.o_proj\.weight"):
-        read_shape(bare_family, read_manifest(bare_family))
+def test_a_block_without_attention_is_refused_by_name(own_bare_family: Path) -> None:
+    shard = own_bare_family / "weights" / "block-00-layer-00.safetensors"
+    save_file({"model.layers.0.self_attn.q_proj.weight": np.zeros((4, 4), np.float32)}, shard)
+    with pytest.raises(CheckpointError, match=r"block-00-layer-00\.safetensors: no matrix self_attn\.o_proj\.weight"):
+        read_shape(own_bare_family, read_manifest(own_bare_family))
