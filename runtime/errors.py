@@ -8,7 +8,11 @@ TrimoeError
 ├── SourceChangedError the source changed while it was read: run again when it is still
 ├── VerificationError  an artifact is not what it claims to be: do not use it
 ├── OutsideDomainError a prediction is asked for where nothing was measured: measure there, or accept a wider bound
-└── MissingPackageError a package that the request needs is not installed: install it
+├── MissingPackageError a package that the request needs is not installed: install it
+├── RequestError       a request that no waiting helps: shorten or change it
+├── DeadlineError      an answer cannot come in time: allow more time, or ask again later
+├── OverloadedError    too much is asked at once: ask again later
+└── MemoryLimitError   what is to be loaded does not fit into memory: free some, or load less
 """
 
 
@@ -56,3 +60,29 @@ class MissingPackageError(TrimoeError):
         else:
             why = f"cannot be imported: {error}"
         return cls(f"{needed_by} needs the package {package}, which {why}")
+
+
+class RequestError(TrimoeError):
+    """A request asks for what the model or a limit does not allow; the text names the value and the limit."""
+
+
+class OverloadedError(TrimoeError):
+    """Too many requests wait, or one waited too long; `retry_after_s` seconds later there may be room."""
+
+    def __init__(self, text: str, *, retry_after_s: float) -> None:
+        """`text` names the number and the limit."""
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineError(TrimoeError):
+    """An answer cannot be there before its deadline; `retry_after_s` seconds later it might."""
+
+    def __init__(self, text: str, *, retry_after_s: float) -> None:
+        """`text` says by how much the deadline is missed."""
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class MemoryLimitError(TrimoeError):
+    """What is to be loaded needs more memory than there is; the text names the bytes needed and available."""

@@ -1,0 +1,95 @@
+"""Sequences that the engine continues together, and whose answers they are."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.engines.protocol import Sequences
+from runtime.errors import VerificationError
+from runtime.serving.answer import LogProbability
+from runtime.serving.batching.entry import Entry
+from runtime.serving.batching.log_probabilities import Texts, log_probability
+from runtime.serving.batching.sampler import NOT_FINITE, Sampler
+
+Clock = Callable[[], float]
+
+
+class EngineFault(Exception):
+    """The engine raised: `error`. What it was doing cannot go on."""
+
+    def __init__(self, error: Exception) -> None:
+        """Keep what was raised."""
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def engine_call() -> Iterator[None]:
+    """Whatever the engine raises becomes an EngineFault, so that it is told from faults of the scheduler."""
+    try:
+        yield
+    except Exception as error:
+        raise EngineFault(error) from error
+
+
+class Batch:
+    """`entries` in the order of the sequences. The tokens that were chosen last are fed in the next step."""
+
+    def __init__(self, sequences: Sequences, entries: Sequence[Entry], *, texts: Texts, clock: Clock) -> None:
+        """The prompts of `sequences` are read."""
+        self._sequences, self.entries, self._texts, self._clock = sequences, list(entries), texts, clock
+        self._tokens: list[int] = []
+        self._arrange()
+
+    def step(self) -> None:
+        """Continue all by a token. Raises EngineFault."""
+        began = self._clock()
+        with engine_call():
+            self._sequences.decode(self._tokens)
+        self.sample()
+        took = self._clock() - began
+        for entry in self.entries:
+            entry.times.decoded(took)
+
+    def sample(self) -> None:
+        """Choose the token that follows each sequence. Raises EngineFault."""
+        with engine_call():
+            logits = self._sequences.logits
+        self._tokens = self._sampler.choose(logits)
+        for place, (entry, token) in enumerate(zip(self.entries, self._tokens, strict=True)):
+            if token == NOT_FINITE:
+                entry.error = VerificationError(f"{entry.prompt.variant}: the engine's logits are not finite numbers")
+            else:
+                entry.add(token, self._log_probability(entry, logits[place], token) if self._logged else None)
+
+    def leave(self) -> list[Entry]:
+        """Drop those that are over and return them. Raises EngineFault; then nothing is dropped."""
+        if not any(entry.over for entry in self.entries):
+            return []
+        staying = [place for place, entry in enumerate(self.entries) if not entry.over]
+        if staying:
+            with engine_call():
+                self._sequences.keep(staying)
+        left = [entry for entry in self.entries if entry.over]
+        self.entries = [self.entries[place] for place in staying]
+        self._tokens = [self._tokens[place] for place in staying]
+        self._arrange()
+        return left
+
+    def join(self, other: "Batch") -> None:
+        """Take over another batch, which is not used any more. Raises EngineFault."""
+        with engine_call():
+            self._sequences.join(other._sequences)
+        self.entries += other.entries
+        self._tokens += other._tokens
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._sampler = Sampler([entry.draw for entry in self.entries])
+        self._logged = any(entry.sampling.top_logprobs is not None for entry in self.entries)
+
+    def _log_probability(self, entry: Entry, logits: npt.NDArray[np.float32], token: int) -> LogProbability | None:
+        count = entry.sampling.top_logprobs
+        return None if count is None else log_probability(logits, token, count=count, texts=self._texts)
