@@ -60,7 +60,7 @@ class Forecaster:
         self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
 
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
-        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises DocumentError for an
+        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an
         unknown task."""
         found: list[Candidate] = []
         costs: dict[str, Costs] = {}

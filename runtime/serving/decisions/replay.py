@@ -78,7 +78,7 @@ class _Predicted:
         self.names = [(variant, dtype) for dtype in dtypes for variant in self._ids]
 
     def of(self, decision: Decision) -> Sequence[Candidate]:
-        """The candidates of a request. Raises DocumentError for a task that the baseline does not have."""
+        """The candidates of a request. Raises RequestError for a task that the baseline does not have."""
         task, outcome = decision.wish.task, decision.outcome
         length = None if self._lengths is None else self._lengths.expect(task, decision.work.cap)
         ahead = {dtype: self._renamed(ahead_of(record)) for dtype, record in decision.ahead.items()}
@@ -113,7 +113,7 @@ class _Recorded:
         self.names = [(variant.id, dtype) for dtype in header.dtypes for variant in self._manifest.variants]
 
     def of(self, decision: Decision) -> Sequence[Candidate]:
-        """The candidates of a request. Raises DocumentError for a task that the baseline does not have."""
+        """The candidates of a request. Raises RequestError for a task that the baseline does not have."""
         found = candidates_of(decision.candidates, self._manifest)
         if self._accuracies is None:
             return found
@@ -125,7 +125,7 @@ def replay(paths: Sequence[Path], request: ReplayRequest) -> tuple[Totals, ...]:
     """What was chosen for the requests of these logs, then what each policy would have chosen.
 
     Raises DocumentError for what is no log, for logs of different families, for another family than `request`'s without
-    an estimator, and for unknown policies and tasks.
+    an estimator, and for unknown policies, RequestError for unknown tasks.
     """
     logs = [LogReader(path) for path in paths]
     header = _one_header(logs, paths)
