@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from exporter.reference import load_probe
 from exporter.reference.equivalence import largest_difference, same_bits
 from exporter.reference.golden import Golden, as_stored, compare_loosely, this_machine
-from exporter.reference.memory import available_bytes
 from runtime.documents.check import Check
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_layout import CONFIG, GENERATION_CONFIG, GOLDEN_INPUTS
+from runtime.engines.memory import available_bytes
 from runtime.errors import VerificationError
 
 NAME = "loads"

@@ -14,8 +14,8 @@ from pathlib import Path
 from exporter.architectures.dimensions import read_dimensions
 from exporter.architectures.find import find_architecture
 from exporter.checkpoint.checkpoint import open_checkpoint
-from exporter.reference.memory import available_bytes
 from runtime.documents.checked_json import Node, read_document
+from runtime.engines.memory import available_bytes
 from runtime.errors import PlanError, TargetError, TrimoeError
 
 WALL_RATIO_LIMIT = 1.3

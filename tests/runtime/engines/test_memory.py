@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.reference import memory
+from runtime.engines import memory
 
 
 def test_the_system_has_some_memory_left() -> None:
@@ -20,5 +20,7 @@ def test_the_smaller_of_system_and_container_counts(tmp_path: Path, monkeypatch:
     assert memory.available_bytes() == 3000
     used.write_text("9000\n", "utf-8")
     assert memory.available_bytes() == 0
+    (tmp_path / "memory.stat").write_text("anon 1\nactive_file 5500\ninactive_file 500\n", "utf-8")
+    assert memory.available_bytes() == 2000
     limit.write_text("max\n", "utf-8")
     assert memory.available_bytes() > unlimited // 2
