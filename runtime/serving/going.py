@@ -8,7 +8,7 @@ from runtime.selection.choice import Choice
 from runtime.serving.answer import Answer, Piece, Timing
 from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.scheduler import Ticket
-from runtime.serving.chooser import Plan
+from runtime.serving.forecasting.chooser import Plan
 from runtime.serving.stream import Sink
 
 
@@ -17,7 +17,7 @@ class GoingRequest:
 
     def __init__(self, sink: Sink, plan: Plan, choice: Choice, *, prompt_tokens: int, image: bool) -> None:
         """`image`: there was one, and the time before the choice was spent on it."""
-        self._sink, self._plan, self.choice = sink, plan, choice
+        self._sink, self.plan, self.choice = sink, plan, choice
         self._prompt_tokens, self._image = prompt_tokens, image
         self._ticket: Ticket | None = None
         self.ended: Callable[[Finish | None, Answer | None], None] = lambda finish, answer: None
@@ -64,7 +64,7 @@ class GoingRequest:
 
     def _since_arrival(self, timing: Timing) -> Timing:
         """With the time that was spent before the scheduler."""
-        spent = self._plan.forecast.work.spent_ms
+        spent = self.plan.forecast.work.spent_ms
         return dataclasses.replace(
             timing,
             first_token_ms=timing.first_token_ms + spent,

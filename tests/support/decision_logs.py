@@ -19,7 +19,6 @@ from runtime.latency.estimator import Estimator
 from runtime.selection.candidate import Accuracy, Candidate
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.selection.choose import choose
-from runtime.serving.accuracies import Accuracies
 from runtime.serving.answer import STOP, Timing
 from runtime.serving.decisions.log import DecisionLog
 from runtime.serving.decisions.make_record import (
@@ -31,10 +30,11 @@ from runtime.serving.decisions.make_record import (
     work_record,
 )
 from runtime.serving.decisions.record import Decision, LogHeader
-from runtime.serving.forecast import Forecaster
-from runtime.serving.lengths import Length
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.forecast import Forecaster
+from runtime.serving.forecasting.lengths import Length
+from runtime.serving.forecasting.work import Ahead, Work
 from runtime.serving.request import Wish
-from runtime.serving.work import Ahead, Work
 
 MANIFEST = made_up_manifest()
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from runtime.selection.choice import Choice
 from runtime.serving.answer import Answer
-from runtime.serving.chooser import Plan
 from runtime.serving.decisions.log import DecisionLog
 from runtime.serving.decisions.make_record import (
     ahead_record,
@@ -14,6 +13,7 @@ from runtime.serving.decisions.make_record import (
     work_record,
 )
 from runtime.serving.decisions.record import Decision, OutcomeRecord
+from runtime.serving.forecasting.chooser import Plan
 from runtime.serving.request import Request
 
 
@@ -75,5 +75,3 @@ class Journal:
                 prompt=entry.request.text if self._prompts else None,
             )
         )
-
-

@@ -14,9 +14,9 @@ from runtime.serving.decisions.record import (
     WishRecord,
     WorkRecord,
 )
-from runtime.serving.lengths import Length
+from runtime.serving.forecasting.lengths import Length
+from runtime.serving.forecasting.work import Ahead, Work
 from runtime.serving.request import Wish
-from runtime.serving.work import Ahead, Work
 
 
 def wish_record(wish: Wish) -> WishRecord:

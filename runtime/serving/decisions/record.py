@@ -53,7 +53,7 @@ class WorkRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AheadRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See Ahead (runtime/serving/work.py)."""
+    """See Ahead (runtime/serving/forecasting/work.py)."""
 
     waiting: Mapping[str, tuple[Positive, Natural]]
     running: Mapping[str, Positive]

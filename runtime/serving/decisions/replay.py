@@ -18,16 +18,16 @@ from runtime.latency.estimator import Estimator
 from runtime.selection.candidate import Candidate
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.selection.demand import Demand
-from runtime.serving.accuracies import Accuracies
 from runtime.serving.answer import LENGTH, STOP
 from runtime.serving.decisions.make_record import ahead_of, candidates_of, demand_of, work_of
 from runtime.serving.decisions.policies import Policy, policy_of
 from runtime.serving.decisions.read_log import LogReader
 from runtime.serving.decisions.record import Decision, LogHeader
 from runtime.serving.decisions.totals import Tally, Totals
-from runtime.serving.forecast import Forecaster
-from runtime.serving.lengths import Lengths
-from runtime.serving.work import Ahead
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.forecast import Forecaster
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.work import Ahead
 
 LOGGED = "as logged"
 

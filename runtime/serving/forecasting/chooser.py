@@ -10,17 +10,17 @@ from runtime.selection.choose import choose
 from runtime.selection.demand import Demand
 from runtime.serving.answer import CANCELLED
 from runtime.serving.batching.listener import Finish
-from runtime.serving.drift import Drift
-from runtime.serving.forecast import Forecast, Forecaster
-from runtime.serving.lengths import Lengths
+from runtime.serving.forecasting.drift import Drift
+from runtime.serving.forecasting.forecast import Forecast, Forecaster
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.work import Ahead, Work
 from runtime.serving.request import Request, Wish
-from runtime.serving.work import Ahead, Work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What is known of a request when it is decided: at most `cap` tokens, what is `ahead` of it by type of weights, and
-    the forecast of its candidates."""
+    """What is known of a request when it is decided: at most `cap` tokens, what is `ahead` of it by type of weights,
+    and the forecast of its candidates."""
 
     cap: int
     ahead: Mapping[str, Ahead]

@@ -7,7 +7,7 @@ from runtime.documents.graph_contract import IMAGE_INPUT_IDX, INPUT_IDS
 from runtime.engines.protocol import Prompt
 from runtime.latency.workload import Workload
 from runtime.serving.batching.queue_state import QueueState
-from runtime.serving.lengths import Length
+from runtime.serving.forecasting.lengths import Length
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
