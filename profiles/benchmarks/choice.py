@@ -17,10 +17,10 @@ from runtime.latency.estimator import Estimator
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.selection.choose import choose
 from runtime.selection.demand import Demand
-from runtime.serving.accuracies import Accuracies
-from runtime.serving.forecast import Forecaster
-from runtime.serving.lengths import Length
-from runtime.serving.work import Ahead, Work
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.forecast import Forecaster
+from runtime.serving.forecasting.lengths import Length
+from runtime.serving.forecasting.work import Ahead, Work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

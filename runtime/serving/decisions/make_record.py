@@ -14,9 +14,9 @@ from runtime.serving.decisions.record import (
     WishRecord,
     WorkRecord,
 )
-from runtime.serving.lengths import Length
+from runtime.serving.forecasting.lengths import Length
+from runtime.serving.forecasting.work import Ahead, Work
 from runtime.serving.request import Wish
-from runtime.serving.work import Ahead, Work
 
 
 def wish_record(wish: Wish) -> WishRecord:
@@ -31,8 +31,8 @@ def wish_record(wish: Wish) -> WishRecord:
     )
 
 
-def demand_of(wish: Wish | WishRecord) -> Demand:
-    """What a wish demands of its variant."""
+def demand_of(wish: WishRecord) -> Demand:
+    """What a logged wish demanded of its variant."""
     return Demand(
         budget_ms=wish.budget_ms,
         min_accuracy=wish.min_accuracy,

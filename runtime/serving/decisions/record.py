@@ -53,7 +53,7 @@ class WorkRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AheadRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See Ahead (runtime/serving/work.py)."""
+    """See Ahead (runtime/serving/forecasting/work.py)."""
 
     waiting: Mapping[str, tuple[Positive, Natural]]
     running: Mapping[str, Positive]
@@ -75,8 +75,8 @@ class CandidateRecord(Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class OutcomeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the answer ended: a reason of runtime/serving/answer.py or FAILED, its tokens, and what it took, from the
-    request's arrival."""
+    """How the answer ended, by a reason of runtime/serving/answer.py, its tokens, and what it took from the request's
+    arrival."""
 
     reason: str
     tokens: Natural
@@ -88,7 +88,8 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Decision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A request. `time` is its arrival, seconds since 1970; `chosen` the place of the candidate that answered, None
-    with `refused`, the text of the refusal. `prompt` is there only where prompts are logged."""
+    with `refused`, the text of the refusal. Without an `outcome` the answer failed. `prompt` is there only where
+    prompts are logged."""
 
     time: float
     request: str

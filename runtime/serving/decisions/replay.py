@@ -18,16 +18,16 @@ from runtime.latency.estimator import Estimator
 from runtime.selection.candidate import Candidate
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.selection.demand import Demand
-from runtime.serving.accuracies import Accuracies
 from runtime.serving.answer import LENGTH, STOP
 from runtime.serving.decisions.make_record import ahead_of, candidates_of, demand_of, work_of
 from runtime.serving.decisions.policies import Policy, policy_of
 from runtime.serving.decisions.read_log import LogReader
 from runtime.serving.decisions.record import Decision, LogHeader
 from runtime.serving.decisions.totals import Tally, Totals
-from runtime.serving.forecast import Forecaster
-from runtime.serving.lengths import Lengths
-from runtime.serving.work import Ahead
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.forecast import Forecaster
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.work import Ahead
 
 LOGGED = "as logged"
 
@@ -78,7 +78,7 @@ class _Predicted:
         self.names = [(variant, dtype) for dtype in dtypes for variant in self._ids]
 
     def of(self, decision: Decision) -> Sequence[Candidate]:
-        """The candidates of a request. Raises DocumentError for a task that the baseline does not have."""
+        """The candidates of a request. Raises RequestError for a task that the baseline does not have."""
         task, outcome = decision.wish.task, decision.outcome
         length = None if self._lengths is None else self._lengths.expect(task, decision.work.cap)
         ahead = {dtype: self._renamed(ahead_of(record)) for dtype, record in decision.ahead.items()}
@@ -113,7 +113,7 @@ class _Recorded:
         self.names = [(variant.id, dtype) for dtype in header.dtypes for variant in self._manifest.variants]
 
     def of(self, decision: Decision) -> Sequence[Candidate]:
-        """The candidates of a request. Raises DocumentError for a task that the baseline does not have."""
+        """The candidates of a request. Raises RequestError for a task that the baseline does not have."""
         found = candidates_of(decision.candidates, self._manifest)
         if self._accuracies is None:
             return found
@@ -125,7 +125,7 @@ def replay(paths: Sequence[Path], request: ReplayRequest) -> tuple[Totals, ...]:
     """What was chosen for the requests of these logs, then what each policy would have chosen.
 
     Raises DocumentError for what is no log, for logs of different families, for another family than `request`'s without
-    an estimator, and for unknown policies and tasks.
+    an estimator, and for unknown policies, RequestError for unknown tasks.
     """
     logs = [LogReader(path) for path in paths]
     header = _one_header(logs, paths)

@@ -8,30 +8,30 @@ from runtime.serving.decisions.totals import Totals
 from runtime.text.tables import Column, show_table
 
 _COLUMNS = (
-    Column(head="policy"),
-    Column(head="answered", right=True),
-    Column(head="in budget", right=True),
-    Column(head="surely", right=True),
+    Column(head="policy", wraps=True),
+    Column(head="refused", right=True),
+    Column(head="kept %", right=True),
+    Column(head="surely %", right=True),
     Column(head="accuracy", right=True),
     Column(head="mean ms", right=True),
     Column(head="p95 ms", right=True),
-    Column(head="chosen most", wraps=True),
+    Column(head="most chosen"),
 )
-_MOST = 2
 
 
 def replay_table(totals: Sequence[Totals], *, width: int | None) -> str:
-    """A row a policy, below it what the columns mean."""
+    """A row a policy, below them what the columns mean."""
+    plain = len({name.partition("/")[2] for one in totals for name in one.variants}) == 1
     rows = [
         (
             one.policy,
-            f"{one.requests - one.refused}",
+            f"{one.refused}",
             _share(one.in_budget, one.budgets),
             _share(one.surely_in_budget, one.budgets),
             "–" if one.accuracy is None else f"{100 * one.accuracy:.1f}",
             _number(one.mean_ms),
             _number(one.p95_ms),
-            ", ".join(f"{name} {count}" for name, count in list(one.variants.items())[:_MOST]),
+            _most_chosen(one, plain=plain),
         )
         for one in totals
     ]
@@ -45,13 +45,20 @@ def replay_document(totals: Sequence[Totals]) -> str:
 
 def _note(logged: Totals) -> str:
     return (
-        f"{logged.requests} requests, {logged.budgets} with a budget. First row: what happened; others: as predicted, "
-        "behind\nthe queue that each request met. Budgets kept by the time predicted, surely: by its upper bound."
+        f"{logged.requests} requests, {logged.budgets} with a budget. First row: what happened; others: predicted,\n"
+        "behind the queue that each request met. Kept: budgets that the predicted time\n"
+        "fits; surely: those that its upper bound fits."
     )
 
 
+def _most_chosen(one: Totals, *, plain: bool) -> str:
+    """The variant, with its type of weights unless there is only one."""
+    name = next(iter(one.variants), "–")
+    return name.partition("/")[0] if plain else name
+
+
 def _share(count: int | None, of: int) -> str:
-    return "–" if count is None or of == 0 else f"{100 * count / of:.1f} %"
+    return "–" if count is None or of == 0 else f"{100 * count / of:.1f}"
 
 
 def _number(value: float | None) -> str:

@@ -9,11 +9,11 @@ from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers
 from runtime.selection.candidate import Candidate
-from runtime.serving.accuracies import Accuracies
 from runtime.serving.answer import Timing
-from runtime.serving.drift import DECODE, FIRST_TOKEN, PARTS, Drift
-from runtime.serving.variant_costs import Costs, VariantCosts
-from runtime.serving.work import Ahead, Work
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.drift import DECODE, FIRST_TOKEN, PARTS, Drift
+from runtime.serving.forecasting.variant_costs import Costs, VariantCosts
+from runtime.serving.forecasting.work import Ahead, Work
 
 NOTHING = Ahead()
 
@@ -60,7 +60,7 @@ class Forecaster:
         self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
 
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
-        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises DocumentError for an
+        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an
         unknown task."""
         found: list[Candidate] = []
         costs: dict[str, Costs] = {}

@@ -20,7 +20,7 @@ from runtime.engines.stages import DECODE, EMBEDDINGS, PREFILL, SAMPLING, VISION
 from runtime.errors import OutsideDomainError
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers, Workload
-from runtime.serving.work import Ahead, Work
+from runtime.serving.forecasting.work import Ahead, Work
 
 READING = (VISION, EMBEDDINGS, PREFILL, SAMPLING)  # the image is cut up before, while the request is read
 TOKEN = (DECODE, SAMPLING)

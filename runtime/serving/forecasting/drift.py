@@ -1,6 +1,7 @@
 """How much longer answers take than an estimator predicts, learned from outcomes, within bounds."""
 
 import math
+from collections.abc import Iterator
 
 FIRST_TOKEN, DECODE = "first_token", "decode"
 PARTS = (FIRST_TOKEN, DECODE)
@@ -22,6 +23,10 @@ class Drift:
     def ratio(self, part: str) -> float:
         """What a prediction of the part is multiplied by."""
         return math.exp(self._logs[part])
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        """Every part with its ratio."""
+        return ((part, self.ratio(part)) for part in PARTS)
 
     def count(self, part: str) -> int:
         """How many outcomes it was learned from."""

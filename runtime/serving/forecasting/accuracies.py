@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from runtime.documents.baseline import Baseline, ScoreRecord
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest, VariantRecord
-from runtime.errors import DocumentError
+from runtime.errors import DocumentError, RequestError
 from runtime.selection.candidate import Accuracy
 
 SPREADS = 2.0
@@ -48,7 +48,7 @@ class Accuracies:
         return tuple(dict.fromkeys((*self._tasks, *datasets)))
 
     def of(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
-        """The accuracy of a variant on a task, None where nothing is known. Raises DocumentError as `check` does."""
+        """The accuracy of a variant on a task, None where nothing is known. Raises RequestError as `check` does."""
         kept = self._kept.get(task)
         if kept is None:
             self.check(task)
@@ -58,10 +58,10 @@ class Accuracies:
         return kept[variant, dtype]
 
     def check(self, task: str | None) -> None:
-        """Raise DocumentError for a task that the baseline has not, naming those it has. Without a baseline every name
+        """Raise RequestError for a task that the baseline has not, naming those it has. Without a baseline every name
         is as good as another."""
         if task is not None and self._tasks and task not in self.tasks:
-            raise DocumentError(f"no task {task!r} in the baseline; it has {', '.join(self.tasks)}")
+            raise RequestError(f"no task {task!r} in the baseline; it has {', '.join(self.tasks)}")
 
     def _measured_on(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
         found = self._measured.get((variant, dtype), {})

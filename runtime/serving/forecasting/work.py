@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from runtime.documents.graph_contract import IMAGE_INPUT_IDX, INPUT_IDS
 from runtime.engines.protocol import Prompt
 from runtime.latency.workload import Workload
-from runtime.serving.lengths import Length
+from runtime.serving.batching.queue_state import QueueState
+from runtime.serving.forecasting.lengths import Length
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +39,15 @@ class Ahead:
     waiting: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     running: Mapping[str, int] = field(default_factory=dict)
     max_rows: int = 32
+
+    @classmethod
+    def of(cls, queue: QueueState, *, max_rows: int) -> "Ahead":
+        """What a scheduler has to do; a prompt of which a part is read counts with what is left of it."""
+        waiting: dict[str, tuple[int, int]] = {}
+        for one in (*queue.reading, *queue.waiting):
+            prompts, tokens = waiting.get(one.variant, (0, 0))
+            waiting[one.variant] = (prompts + 1, tokens + one.unread_tokens)
+        return cls(waiting=waiting, running=dict(queue.running), max_rows=max_rows)
 
     @property
     def rows(self) -> dict[str, int]:

@@ -1,0 +1,22 @@
+"""How a family is served, beside what it is."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.serving.batching.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilySettings:
+    """`threads` of each engine (None: its own number). At most `most_bytes` of variants stay loaded (None: what memory
+    allows). Outside what an estimator was fitted on its bounds are widened, or nothing is predicted where `widen` is
+    false. Upper bounds are for an answer that a share `quantile` of those of its task does not exceed. Decisions go to
+    the file `log`, texts of prompts with `log_prompts` only."""
+
+    threads: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    most_bytes: int | None = None
+    widen: bool = True
+    quantile: float = 0.95
+    log: Path | None = None
+    log_prompts: bool = False

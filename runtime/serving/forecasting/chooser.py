@@ -1,0 +1,77 @@
+"""Chooses for requests as they come, and learns from their outcomes; for several threads."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.engines.protocol import Prompt
+from runtime.selection.choice import Choice
+from runtime.selection.choose import choose
+from runtime.selection.demand import Demand
+from runtime.serving.answer import CANCELLED
+from runtime.serving.batching.listener import Finish
+from runtime.serving.forecasting.drift import Drift
+from runtime.serving.forecasting.forecast import Forecast, Forecaster
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.work import Ahead, Work
+from runtime.serving.request import Request, Wish
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is known of a request when it is decided: at most `cap` tokens, what is `ahead` of it by type of weights,
+    and the forecast of its candidates."""
+
+    cap: int
+    ahead: Mapping[str, Ahead]
+    forecast: Forecast
+    demand: Demand
+
+
+class Chooser:
+    """Forecasts and choices of one family."""
+
+    def __init__(self, forecaster: Forecaster, lengths: Lengths, *, default_tokens: int) -> None:
+        """`default_tokens` is the cap of an answer that asks for none."""
+        self._forecaster, self._lengths, self._default_tokens = forecaster, lengths, default_tokens
+        self._lock = threading.Lock()
+
+    @property
+    def drift(self) -> Mapping[str, Drift]:
+        """By type of weights, of those with an estimator."""
+        return self._forecaster.drift
+
+    def plan(self, request: Request, prompt: Prompt, ahead: Mapping[str, Ahead], *, spent_ms: float) -> Plan:
+        """Forecast a request that was read, `spent_ms` after its arrival. Raises RequestError for an unknown task."""
+        task, cap = request.wish.task, request.sampling.max_tokens or self._default_tokens
+        with self._lock:
+            work = Work.of(prompt, self._lengths.expect(task, cap), spent_ms=spent_ms)
+            forecast = self._forecaster.forecast(work, task, ahead)
+        return Plan(cap=cap, ahead=ahead, forecast=forecast, demand=demand_of(request.wish))
+
+    def choose(self, plan: Plan) -> Choice:
+        """The choice. Raises NoFeasibleVariantError."""
+        return choose(plan.forecast.candidates, plan.demand)
+
+    def answer_ms(self, plan: Plan, choice: Choice) -> float | None:
+        """What the answer takes once its turn has come; None where nothing is predicted."""
+        return self._forecaster.answer_ms(plan.forecast, choice.candidate)
+
+    def learn(self, request: Request, plan: Plan, choice: Choice, finish: Finish) -> None:
+        """Learn from an answer, unless it was cancelled."""
+        if finish.reason == CANCELLED or not finish.tokens:
+            return
+        with self._lock:
+            self._lengths.learn(request.wish.task, len(finish.tokens))
+            self._forecaster.learn(plan.forecast, choice.candidate, finish.timing, len(finish.tokens))
+
+
+def demand_of(wish: Wish) -> Demand:
+    """What a wish demands of its variant."""
+    return Demand(
+        budget_ms=wish.budget_ms,
+        min_accuracy=wish.min_accuracy,
+        variant=wish.variant,
+        dtype=wish.dtype,
+        best_effort=wish.best_effort,
+    )

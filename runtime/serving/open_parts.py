@@ -1,0 +1,102 @@
+"""The parts of a family that answers, opened from its folder."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from runtime.documents.baseline import ONNX
+from runtime.documents.family_digest import family_digest
+from runtime.documents.family_layout import GRAPHS
+from runtime.documents.latency.estimator_document import read_estimator
+from runtime.documents.manifest import Manifest
+from runtime.engines.open import open_engine
+from runtime.engines.protocol import Engine
+from runtime.errors import DocumentError
+from runtime.latency.estimator import Estimator
+from runtime.serving.batching.scheduler import Scheduler
+from runtime.serving.batching.transcript import Reader
+from runtime.serving.decisions.journal import Journal
+from runtime.serving.decisions.log import DecisionLog
+from runtime.serving.decisions.record import LogHeader
+from runtime.serving.family_settings import FamilySettings
+from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.chooser import Chooser
+from runtime.serving.forecasting.forecast import Forecaster
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.pool import Pool
+from runtime.serving.served_engine import ServedEngine
+from runtime.serving.variant_sizes import variant_sizes
+
+FLOAT32 = "float32"
+
+
+def open_engines(
+    folder: Path,
+    manifest: Manifest,
+    reader: Reader,
+    settings: FamilySettings,
+    *,
+    engine: str,
+    device: str | None,
+    dtypes: Sequence[str] | None,
+) -> dict[str, ServedEngine]:
+    """An engine for each type of weights, with its scheduler; `dtypes` None: all that the family has graphs in, for
+    torch the checkpoint's. No variant is loaded yet, but torch's first. Raises DocumentError, MissingPackageError."""
+    opened: dict[str, ServedEngine] = {}
+    with ExitStack() as undo:
+        for asked in _graph_types(folder, dtypes) if engine == ONNX else [FLOAT32]:
+            running = open_engine(engine, folder, manifest, dtype=asked, device=device, threads=settings.threads)
+            undo.callback(running.close)
+            dtype = asked if engine == ONNX else running.load(manifest.variants[0].id)
+            pool = Pool(
+                running, variant_sizes(folder, manifest, engine=engine, dtype=dtype), most_bytes=settings.most_bytes
+            )
+            opened[dtype] = serve_engine(running, reader, settings, pool)
+            undo.callback(opened[dtype].scheduler.close, drain=False)
+        if dtypes is not None and set(dtypes) - opened.keys():
+            raise DocumentError(f"{folder}: the {engine} engine runs {', '.join(opened)}, not {', '.join(dtypes)}")
+        undo.pop_all()
+    return opened
+
+
+def serve_engine(running: Engine, reader: Reader, settings: FamilySettings, pool: Pool | None = None) -> ServedEngine:
+    """The engine with a scheduler, over the variants of `pool`."""
+    scheduler = Scheduler(running, reader, limits=settings.limits, variants=pool)
+    return ServedEngine(engine=running, scheduler=scheduler, max_rows=settings.limits.max_rows, pool=pool)
+
+
+def _graph_types(folder: Path, dtypes: Sequence[str] | None) -> list[str]:
+    """Those asked for, which the engine checks, or all there are."""
+    found = sorted(path.name for path in (folder / GRAPHS).glob("*") if path.is_dir())
+    return list(dtypes or found or [FLOAT32])
+
+
+def open_chooser(
+    manifest: Manifest,
+    accuracies: Accuracies,
+    estimators: Sequence[str | Path],
+    settings: FamilySettings,
+    *,
+    engine: str,
+    dtypes: Sequence[str],
+) -> Chooser:
+    """Raises DocumentError for files that are no estimators of this engine and these types."""
+    read = [Estimator(read_estimator(Path(path))) for path in estimators]
+    forecaster = Forecaster(manifest, dtypes, accuracies, read, engine=engine, widen=settings.widen)
+    lengths = Lengths(quantile=settings.quantile)
+    return Chooser(forecaster, lengths, default_tokens=settings.limits.default_tokens)
+
+
+def open_journal(manifest: Manifest, settings: FamilySettings, *, engine: str, dtypes: Sequence[str]) -> Journal | None:
+    """The decision log, if there is to be one. Raises TargetError."""
+    if settings.log is None:
+        return None
+    header = LogHeader(
+        trimoe=importlib.metadata.version("trimoe"),
+        family=manifest.source.name,
+        digest=family_digest(manifest.files, manifest.variants),
+        engine=engine,
+        dtypes=tuple(dtypes),
+    )
+    return Journal(DecisionLog(settings.log, header), prompts=settings.log_prompts)
