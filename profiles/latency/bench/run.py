@@ -18,8 +18,8 @@ Measure = Callable[[Cell], Visit]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """When a cell has been visited often enough: `least` visits that no other program disturbed, and every stage's
-    median known to `relative_error`, or `most` visits. `spread` is how much repeats may differ before the machine counts
-    as too noisy."""
+    median known to `relative_error`, or `most` visits. `spread` is how much repeats may differ before the machine
+    counts as too noisy."""
 
     least: int = 5
     most: int = 30
