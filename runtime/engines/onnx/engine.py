@@ -4,14 +4,21 @@ variants take little more memory than one."""
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
 import onnxruntime
 
-from runtime.documents.family_layout import GRAPH_INPUTS, GRAPHS, graph_folder, graph_golden_path, graph_path
+from runtime.documents.family_layout import (
+    GRAPH_INPUTS,
+    GRAPHS,
+    graph_files,
+    graph_folder,
+    graph_golden_path,
+    graph_path,
+)
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.rows import Rows, bounds, part_count
@@ -22,6 +29,7 @@ from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
 from runtime.engines.prefixes import Prefixes
 from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
+from runtime.engines.trust import CheckRecords, Checks
 from runtime.errors import DocumentError
 
 _log = logging.getLogger(__name__)
@@ -44,10 +52,11 @@ class OnnxEngine:
         provider: str = CPU,
         threads: int | None = None,
         prefix_bytes: int = 0,
+        records: CheckRecords | None = None,
     ) -> None:
         """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
-        that begin as others did. Raises DocumentError when the family has no graphs in that type, naming those it
-        has."""
+        that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
+        family has no graphs in that type, naming those it has."""
         self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
         self._threads = threads or os.cpu_count() or 1
         self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
@@ -56,6 +65,7 @@ class OnnxEngine:
         self._loading: dict[str, Lock] = {}
         self._workers = Workers(self._threads)
         self._shared_tested = False
+        self._checks = Checks(folder, manifest, software=self.software, records=records)
         if not (folder / graph_folder(dtype)).is_dir():
             found = sorted(path.name for path in (folder / GRAPHS).glob("*") if path.is_dir())
             raise DocumentError(
@@ -122,15 +132,20 @@ class OnnxEngine:
         return found
 
     def _opened(self, variant: str) -> VariantGraphs:
+        """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
         graph = self._folder / graph_path(self._dtype, variant)
-        graphs = VariantGraphs(graph, self._shared, provider=self._provider, threads=self._threads)
-        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (variant, GRAPH_INPUTS))
+        opened = cache(partial(VariantGraphs, graph, self._shared, provider=self._provider, threads=self._threads))
+        self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
+        return opened()
+
+    def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:
+        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (graph.stem, GRAPH_INPUTS))
         if not golden.is_file():
             _log.warning(
                 "%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits",
                 self._folder,
             )
-            return graphs
+            return
         first = not self._shared_tested
         self_test(
             graph,
@@ -142,7 +157,6 @@ class OnnxEngine:
             shared=first,
         )
         self._shared_tested = True
-        return graphs
 
 
 def _apart(
