@@ -12,7 +12,7 @@ from runtime.documents.checked_json import dump_document
 from runtime.documents.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from profiles.benchmarks.batching import BatchingBench
+    from profiles.benchmarks.batching.throughput import BatchingBench
 
 
 @click.command("batching", short_help="Many requests at once against one at a time.")
@@ -36,8 +36,8 @@ def bench_batching(family: Path, engine: str, dtype: str, threads: int | None, r
     """
     manifest = read_manifest(family)
     with needed_packages("this benchmark", extras="profiles,cpu"):
-        from profiles.benchmarks.batching import bench_batching as measure
-        from profiles.benchmarks.batching import four_variants
+        from profiles.benchmarks.batching.throughput import bench_batching as measure
+        from profiles.benchmarks.batching.throughput import four_variants
         from runtime.engines.open import open_engine
         from runtime.engines.prompts import PromptReader
 

@@ -1,0 +1,81 @@
+"""Requests of random tokens to a scheduler, and when their answers came."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from runtime.documents.graph_contract import INPUT_IDS
+from runtime.engines.protocol import Engine, Prompt
+from runtime.serving.answer import Piece
+from runtime.serving.batching.answering.transcript import Reader, TextStream
+from runtime.serving.batching.limits import Limits
+from runtime.serving.batching.listener import Finish
+from runtime.serving.batching.scheduler import Scheduler
+
+CHUNK_TOKENS = 64
+
+
+class EndlessReader:
+    """The texts of `reader`, of answers that only end where there is no more room."""
+
+    ends: frozenset[int] = frozenset()
+
+    def __init__(self, reader: Reader) -> None:
+        """See Reader."""
+        self._reader = reader
+
+    def text_stream(self) -> TextStream:
+        """See Reader."""
+        return self._reader.text_stream()
+
+    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """See Reader."""
+        return self._reader.texts(rows)
+
+
+class Stopwatch:
+    """The moments at which the tokens of an answer came."""
+
+    def __init__(self) -> None:
+        """None has come."""
+        self.moments: list[float] = []
+        self._error: Exception | None = None
+        self._over = threading.Event()
+
+    def piece(self, piece: Piece) -> None:
+        """See Listener."""
+        self.moments.append(time.monotonic())
+
+    def finished(self, finish: Finish) -> None:
+        """See Listener."""
+        self._over.set()
+
+    def failed(self, error: Exception) -> None:
+        """See Listener."""
+        self._error = error
+        self._over.set()
+
+    def wait(self) -> None:
+        """Until the answer is over; raises what it failed with."""
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+
+
+@contextmanager
+def running(engine: Engine, reader: Reader, *, rows: int) -> Iterator[Scheduler]:
+    """A scheduler that is closed at the end."""
+    scheduler = Scheduler(engine, reader, limits=Limits(max_rows=rows, chunk_tokens=CHUNK_TOKENS))
+    try:
+        yield scheduler
+    finally:
+        scheduler.close(drain=False)
+
+
+def random_prompt(variant: str, tokens: int, *, seed: int) -> Prompt:
+    """Text of random tokens that every vocabulary has."""
+    ids = np.random.default_rng(seed).integers(3, 128, tokens)
+    return Prompt(variant=variant, arrays={INPUT_IDS: ids})
