@@ -4,10 +4,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
+from profiles.latency.bench.prompts import TOKENIZER_FILES
 from runtime.documents.graph_contract import INPUT_IDS
+from runtime.documents.manifest import Manifest
+from runtime.engines.prompts import PromptReader
 from runtime.engines.protocol import Engine, Prompt
 from runtime.serving.answer import Piece
 from runtime.serving.batching.answering.transcript import Reader, TextStream
@@ -34,6 +38,37 @@ class EndlessReader:
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """See Reader."""
         return self._reader.texts(rows)
+
+
+class NoTexts:
+    """For random weights, which come without a tokenizer: no token has a text."""
+
+    ends: frozenset[int] = frozenset()
+
+    def text_stream(self) -> "NoTexts":
+        """See Reader."""
+        return self
+
+    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """See Reader."""
+        return [""] * len(rows)
+
+    def push(self, token: int) -> str:
+        """See TextStream."""
+        return ""
+
+    def end(self) -> str:
+        """See TextStream."""
+        return ""
+
+
+def open_texts(family: Path, manifest: Manifest) -> Reader:
+    """What gives the tokens of any variant their texts. Raises DocumentError for files that are not what they must
+    be."""
+    folder = family / manifest.variants[0].folder
+    if manifest.source.synthetic and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        return NoTexts()
+    return PromptReader(folder)
 
 
 class Stopwatch:
