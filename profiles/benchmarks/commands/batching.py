@@ -12,7 +12,7 @@ from runtime.documents.checked_json import dump_document
 from runtime.documents.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from profiles.benchmarks.batching import BatchingBench
+    from profiles.benchmarks.batching.throughput import BatchingBench
 
 
 @click.command("batching", short_help="Many requests at once against one at a time.")
@@ -36,14 +36,14 @@ def bench_batching(family: Path, engine: str, dtype: str, threads: int | None, r
     """
     manifest = read_manifest(family)
     with needed_packages("this benchmark", extras="profiles,cpu"):
-        from profiles.benchmarks.batching import bench_batching as measure
-        from profiles.benchmarks.batching import four_variants
+        from profiles.benchmarks.batching.requests import open_texts
+        from profiles.benchmarks.batching.throughput import bench_batching as measure
+        from profiles.benchmarks.batching.throughput import four_variants
         from runtime.engines.open import open_engine
-        from runtime.engines.prompts import PromptReader
 
     opened = open_engine(engine, family, manifest, dtype=dtype, threads=threads)
     try:
-        reader, variants = PromptReader(family / manifest.variants[0].folder), four_variants(manifest)
+        reader, variants = open_texts(family, manifest), four_variants(manifest)
         bench = measure(opened, reader, variants, rounds=rounds, say=partial(click.echo, err=True))
     finally:
         opened.close()

@@ -85,6 +85,6 @@ def _softmax(logits: Logits, temperatures: Logits) -> Probabilities:
     values = logits - logits.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):  # a tiny temperature leaves the most likely token alone
         values /= temperatures
-    shares = np.exp(values, out=values).astype(np.float64)
+    shares: Probabilities = np.exp(values, out=values).astype(np.float64)
     shares /= shares.sum(axis=-1, keepdims=True)
     return shares

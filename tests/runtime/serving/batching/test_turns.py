@@ -63,6 +63,22 @@ def test_newcomers_first_tokens_wait_for_one_step_and_one_chunk_at_most() -> Non
     assert driven.engine.names() == ["read", "decode"]  # the long prompt's turn again
 
 
+def test_tokens_that_the_engine_has_kept_do_not_count_as_chunks_to_be_read() -> None:
+    driven = Driven(
+        Limits(chunk_tokens=16), ToyEngine(kept=lambda asked: 48 if len(asked.arrays["input_ids"]) > 60 else 0)
+    )
+    entry = driven.ask(70, tokens=1)
+    driven.engine.clock.now += 1
+    other = driven.ask(40, tokens=1)
+    driven.run(1)
+    assert (entry.unread, other.unread) == (70, 24)  # the shorter one goes first
+    driven.run(1)
+    assert entry.unread == 70 - 48 - 16
+    driven.run()
+    assert driven.engine.names().count("read") == 3 + 2
+    assert [heard(one).tokens for one in (entry, other)] == [alone(entry), alone(other)]
+
+
 def test_prompts_are_read_together_where_they_fit_into_a_chunk_with_their_padding() -> None:
     driven = Driven(Limits(chunk_tokens=32))
     for tokens in (8, 4, 14, 8, 30):

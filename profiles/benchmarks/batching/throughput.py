@@ -2,28 +2,17 @@
 engine, and what newcomers wait for. Medians of interleaved rounds, in one run."""
 
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from profiles.benchmarks.batching.newcomers import newcomers
+from profiles.benchmarks.batching.requests import EndlessReader, Stopwatch, random_prompt, running
 from profiles.benchmarks.figures import Figure, at_least, at_most
-from profiles.benchmarks.watched_engine import DECODE, READ, WatchedEngine
-from runtime.documents.graph_contract import INPUT_IDS
 from runtime.documents.manifest import Manifest
 from runtime.engines.protocol import Engine, Prompt
-from runtime.serving.answer import Piece
-from runtime.serving.batching.answering.transcript import Reader, TextStream
-from runtime.serving.batching.limits import Limits
-from runtime.serving.batching.listener import Finish
-from runtime.serving.batching.scheduler import Scheduler
+from runtime.serving.batching.answering.transcript import Reader
 from runtime.serving.request import Sampling
-
-CHUNK_TOKENS = 64
-LONG_CHUNKS = 6  # of the prompt that newcomers come in on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,53 +31,6 @@ class BatchingBench:
     rates: dict[str, float]
     figures: tuple[Figure, ...]
     rounds: int
-
-
-class EndlessReader:
-    """The texts of `reader`, of answers that only end where there is no more room."""
-
-    ends: frozenset[int] = frozenset()
-
-    def __init__(self, reader: Reader) -> None:
-        """See Reader."""
-        self._reader = reader
-
-    def text_stream(self) -> TextStream:
-        """See Reader."""
-        return self._reader.text_stream()
-
-    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """See Reader."""
-        return self._reader.texts(rows)
-
-
-class Stopwatch:
-    """The moments at which the tokens of an answer came."""
-
-    def __init__(self) -> None:
-        """None has come."""
-        self.moments: list[float] = []
-        self._error: Exception | None = None
-        self._over = threading.Event()
-
-    def piece(self, piece: Piece) -> None:
-        """See Listener."""
-        self.moments.append(time.monotonic())
-
-    def finished(self, finish: Finish) -> None:
-        """See Listener."""
-        self._over.set()
-
-    def failed(self, error: Exception) -> None:
-        """See Listener."""
-        self._error = error
-        self._over.set()
-
-    def wait(self) -> None:
-        """Until the answer is over; raises what it failed with."""
-        self._over.wait()
-        if self._error is not None:
-            raise self._error
 
 
 class Contenders:
@@ -120,6 +62,8 @@ class Contenders:
         repeated = [variants[place % len(variants)] for place in range(self._load.requests)]
         watches = self._answered(self._prompts(repeated))
         begin, end = max(one.moments[0] for one in watches), min(one.moments[-1] for one in watches)
+        if begin >= end:
+            raise ValueError(f"answers of {self._load.new_tokens} tokens are too short: one ended before all had begun")
         return sum(begin < moment <= end for one in watches for moment in one.moments) / (end - begin)
 
     def _answered(self, prompts: Sequence[Prompt]) -> list[Stopwatch]:
@@ -133,22 +77,6 @@ class Contenders:
 
     def _prompts(self, variants: Sequence[str]) -> list[Prompt]:
         return [random_prompt(variant, self._load.prompt_tokens, seed=place) for place, variant in enumerate(variants)]
-
-
-@contextmanager
-def running(engine: Engine, reader: Reader, *, rows: int) -> Iterator[Scheduler]:
-    """A scheduler that is closed at the end."""
-    scheduler = Scheduler(engine, reader, limits=Limits(max_rows=rows, chunk_tokens=CHUNK_TOKENS))
-    try:
-        yield scheduler
-    finally:
-        scheduler.close(drain=False)
-
-
-def random_prompt(variant: str, tokens: int, *, seed: int) -> Prompt:
-    """Text of random tokens that every vocabulary has."""
-    ids = np.random.default_rng(seed).integers(3, 128, tokens)
-    return Prompt(variant=variant, arrays={INPUT_IDS: ids})
 
 
 def four_variants(manifest: Manifest) -> tuple[str, ...]:
@@ -172,7 +100,7 @@ def bench_batching(
     """Time everything in turn, round after round, after one that warms up. The first of `variants` is the one that runs
     alone. Raises what the engine raises."""
     contenders = Contenders(engine, reader, load or Load())
-    timed = {
+    timed: dict[str, Callable[[], float]] = {
         "bare engine, 1 sequence": lambda: contenders.bare(variants[0]),
         "one at a time": lambda: contenders.in_turn(variants[:1]),
         "together": lambda: contenders.together(variants[:1]),
@@ -202,35 +130,3 @@ def bench_batching(
 
 def _ratio(ones: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
-
-
-def newcomers(engine: Engine, reader: Reader, variant: str, *, count: int) -> tuple[Figure, Figure]:
-    """The most chunks and steps of others that a newcomer's first token waited for, of `count` that came one at a time
-    while an answer was decoded and a long prompt was read."""
-    chunks, steps = zip(*(_waited(engine, reader, variant, seed=number) for number in range(count)), strict=True)
-    return (
-        at_most("chunks that a first token waits for", max(chunks), 1),
-        at_most("steps that a first token waits for", max(steps), 1),
-    )
-
-
-def _waited(engine: Engine, reader: Reader, variant: str, *, seed: int) -> tuple[int, int]:
-    """Chunks and steps of others between the arrival of a newcomer and its first token."""
-    watched, delay = WatchedEngine(engine), np.random.default_rng(seed).random()
-    prompt = random_prompt(variant, CHUNK_TOKENS // 2, seed=seed)
-    with running(watched, EndlessReader(reader), rows=8) as scheduler:
-        first, long, new = Stopwatch(), Stopwatch(), Stopwatch()
-        scheduler.submit(random_prompt(variant, 4, seed=0), Sampling(max_tokens=LONG_CHUNKS + 9), first)
-        scheduler.submit(random_prompt(variant, LONG_CHUNKS * CHUNK_TOKENS, seed=1), Sampling(max_tokens=1), long)
-        while sum(call.kind == READ for call in watched.calls) < 3 and not long.moments:
-            time.sleep(1e-4)
-        time.sleep(delay * sum(call.ended - call.began for call in watched.calls[-2:]))
-        arrived = time.monotonic()
-        scheduler.submit(prompt, Sampling(max_tokens=1), new)
-        new.wait()
-    others = [
-        call.kind
-        for call in watched.calls
-        if call.ended > arrived and call.began < new.moments[0] and not call.took_part(prompt)
-    ]
-    return others.count(READ), others.count(DECODE)

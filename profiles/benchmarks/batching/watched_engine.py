@@ -71,6 +71,11 @@ class WatchedSequences:
         """See Sequences."""
         return self._sequences.logits
 
+    @property
+    def reused(self) -> Sequence[int]:
+        """See Sequences."""
+        return self._sequences.reused
+
     def decode(self, tokens: Sequence[int | None]) -> None:
         """See Sequences."""
         with self._noted(DECODE):
