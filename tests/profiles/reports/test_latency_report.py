@@ -121,6 +121,7 @@ def test_the_head_says_what_was_measured_where_when_and_from_which_files(written
     ):
         assert said in text
     assert text.count("sha256 ") >= 4
+    assert "Memory and energy, 1 row<" in text and "1.02 kB" in text
     assert "--family DIR" in text and "--baseline FILE" not in text
 
 
@@ -204,6 +205,7 @@ def test_with_its_family_a_profile_has_a_roofline(model_family: ModelFamilies, t
         model=replace(profile.model, digest=digest, experts=manifest.source.experts),
         variants=(MeasuredVariant(id=variant.id, layers=len(variant.layers), top_k=variant.top_k),),
         points=tuple(replace(point, variant=variant.id) for point in profile.points),
+        footprints=(),
     )
     result = report(write(tmp_path / "p.json", own), "--family", folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
