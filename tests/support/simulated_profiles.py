@@ -44,6 +44,9 @@ def simulated_profile(
             MeasuredVariant(id=f"b{depth}-k{k}", layers=depth, top_k=(8, *(k,) * (depth - 1))) for depth, k in shapes
         ),
         points=tuple(points),
+        footprints=tuple(
+            replace(one, variant=f"b{depth}-k{k}") for one in PROFILE.footprints for depth, k in shapes[:1]
+        ),
     )
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from profiles.reports.latency.inputs import EstimatorFile, Subject
+from profiles.reports.latency.series import show_load
 from profiles.reports.pictures.chart import Table, head
+from profiles.reports.pictures.numbers import digits
 from runtime.documents.latency.estimator_document import HeldOut
-from runtime.documents.latency.profile_document import Device
+from runtime.documents.latency.profile_document import Device, LatencyProfile
+from runtime.latency.workload import Workload
+from runtime.text.one_line import one_line
 from runtime.text.sizes import show_bytes
 
+TEXTS = ("form", "variant", "load")
 LEFT_OUT = ("variant", "length", "batch", "points")
 
 
@@ -70,6 +75,23 @@ def held_out_table(estimator: EstimatorFile) -> Table:
         columns=(head("stage", right=False), *map(head, numbers)),
         rows=tuple((stage, *_errors(found), f"× {bound:.3f}", _held(found)) for stage, bound, found in rows),
     )
+
+
+def footprint_table(profile: LatencyProfile) -> Table:
+    """The memory and energy that a profile has."""
+    rows = tuple(
+        (
+            one_line(f"{one.engine} {one.dtype}"),
+            one.variant,
+            show_load(Workload(batch=one.batch, vision_tokens=one.vision_tokens, text_tokens=one.text_tokens)),
+            str(one.decoded_tokens),
+            "–" if one.peak_memory_bytes is None else show_bytes(one.peak_memory_bytes),
+            "–" if one.energy_j is None else digits(one.energy_j),
+        )
+        for one in profile.footprints
+    )
+    numbers = ("tokens decoded", "peak of memory", "energy, J")
+    return Table(columns=(*(head(text, right=False) for text in TEXTS), *map(head, numbers)), rows=rows)
 
 
 def _errors(found: Sequence[HeldOut]) -> tuple[str, ...]:

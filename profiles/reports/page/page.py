@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from profiles.reports.latency.inputs import Subject
 from profiles.reports.page.elements import facts, figure, table, text
-from profiles.reports.page.facts import held_out_table, profile_facts
+from profiles.reports.page.facts import footprint_table, held_out_table, profile_facts
 from profiles.reports.page.style_sheet import STYLE_SHEET
 from profiles.reports.pictures.charts import Picture
 
@@ -50,7 +50,8 @@ def _section(section: Section, *, alone: bool) -> str:
         )
         for form, one in section.subject.estimators.items()
     )
-    return f"{opening}{facts(profile_facts(section.subject))}{errors}<nav><ul>{links}</ul></nav>\n{pictures}"
+    took = table(footprint_table(profile), name="Memory and energy") if profile.footprints else ""
+    return f"{opening}{facts(profile_facts(section.subject))}{errors}{took}<nav><ul>{links}</ul></nav>\n{pictures}"
 
 
 def _place(section: Section) -> str:

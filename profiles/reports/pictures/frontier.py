@@ -124,7 +124,7 @@ def _draw(canvas: Canvas, ranked: Ranked) -> Figure:
     axes.set_xlabel(f"ms for an answer of {OUTPUT_TOKENS} tokens")
     axes.set_ylabel("accuracy, %")
     axes.margins(x=0.07, y=0.08)
-    legend_above(figure, axes, columns=4 if canvas.columns > 1 else 2 // len(forms) or 1)
+    legend_above(figure, axes, columns=5 if canvas.columns > 1 else 3 // len(forms) or 1)
     best = [one for one, other in ranked if other is None]
     marks = [(one.ms, 100 * one.accuracy.mean) for one, _ in ranked]
     place_labels(figure, axes, [(one.ms, 100 * one.accuracy.mean, one.variant) for one in best], marks)
@@ -138,7 +138,8 @@ def _frontier_line(axes: Axes, ranked: Ranked) -> None:
     axes.plot(*steps, drawstyle="steps-post", color=MUTED, linewidth=1.0, zorder=1.5)
     for one in best:
         ends = [100 * one.accuracy.low, 100 * one.accuracy.high]
-        axes.plot([one.ms] * 2, ends, color=MUTED, linewidth=0.8, alpha=0.7, zorder=1.4)
+        label = "interval" if one is best[-1] else None
+        axes.plot([one.ms] * 2, ends, color=MUTED, linewidth=0.8, alpha=0.7, zorder=1.4, label=label)
 
 
 def _marks(axes: Axes, ranked: Sequence[tuple[Contender, Contender | None]], number: int, form: object) -> None:

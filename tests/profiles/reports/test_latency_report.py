@@ -121,6 +121,7 @@ def test_the_head_says_what_was_measured_where_when_and_from_which_files(written
     ):
         assert said in text
     assert text.count("sha256 ") >= 4
+    assert "Memory and energy, 1 row<" in text and "1.02 kB" in text
     assert "--family DIR" in text and "--baseline FILE" not in text
 
 
@@ -164,7 +165,7 @@ def test_mixed_and_dense_layers_are_drawn(tmp_path: Path) -> None:
 
 
 def test_several_profiles_stand_in_one_page_under_their_files_names(tmp_path: Path) -> None:
-    files = [write(tmp_path / f"{name}.json", simulated_profile(loads=LOADS[:1])) for name in ("one", "two")]
+    files = [write(tmp_path / f"{name}.json", simulated_profile(SHAPES[:1], LOADS[:1])) for name in ("one", "two")]
     assert report(*files, "--out", tmp_path / "out").exit_code == 0
     assert {"one-depth.svg", "two-depth.svg"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert report(files[0], files[0], "--out", tmp_path / "twice").exit_code == 0
@@ -172,7 +173,7 @@ def test_several_profiles_stand_in_one_page_under_their_files_names(tmp_path: Pa
 
 
 def test_names_from_files_are_shown_and_not_obeyed(tmp_path: Path) -> None:
-    profile = simulated_profile(loads=LOADS[:1], forms=(("../x", "<b>$a$</b>"), FORM))
+    profile = simulated_profile(SHAPES[:1], LOADS[:1], forms=(("../x", "<b>$a$</b>"), FORM))
     model = replace(profile.model, name="<script>alert(1)</script> $x^$ 模型")
     path = write(tmp_path / "p.json", replace(profile, model=model))
     assert report(path, "--out", tmp_path / "out").exit_code == 0
@@ -183,7 +184,7 @@ def test_names_from_files_are_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 
 def test_times_that_were_not_measured_are_predicted_and_said_to_be(inputs: Path, tmp_path: Path) -> None:
-    profile = simulated_profile()
+    profile = simulated_profile(SHAPES[:3], LOADS[:4])
     known = tuple(point for point in profile.points if point.variant != "b14-k8")
     path = write(tmp_path / "p.json", replace(profile, points=known))
     options = ("--baseline", inputs / "baseline.json", "--out", tmp_path / "out")
@@ -204,6 +205,7 @@ def test_with_its_family_a_profile_has_a_roofline(model_family: ModelFamilies, t
         model=replace(profile.model, digest=digest, experts=manifest.source.experts),
         variants=(MeasuredVariant(id=variant.id, layers=len(variant.layers), top_k=variant.top_k),),
         points=tuple(replace(point, variant=variant.id) for point in profile.points),
+        footprints=(),
     )
     result = report(write(tmp_path / "p.json", own), "--family", folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
