@@ -12,12 +12,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {"runtime", "exporter", "profiles"}
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "onnx_ir": "onnx-ir"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+    "onnx_ir": "onnx-ir",
+    "prometheus_client": "prometheus-client",
+}
 # Its jar is run, not imported (profiles.metrics.normalisation.ptb); either build of onnxruntime gives the module.
 NEVER_IMPORTED = {"pycocoevalcap", "onnxruntime-gpu"}
 # Extras whose packages each package may import, beside the base.
 EXTRAS = {
-    "runtime": ("export", "cpu"),
+    "runtime": ("export", "cpu", "serve"),
     "exporter": ("export", "cpu"),
     "profiles": ("export", "profiles", "captions", "hf", "cpu"),
 }
@@ -51,4 +57,4 @@ def test_what_a_package_imports_is_declared(package: str) -> None:
 
 def test_what_is_declared_is_imported() -> None:
     used = {name for package in EXTRAS for name in imported(package)}
-    assert declared("export", "profiles", "captions", "hf", "cpu", "gpu") - used == NEVER_IMPORTED
+    assert declared("export", "profiles", "captions", "hf", "cpu", "gpu", "serve") - used == NEVER_IMPORTED

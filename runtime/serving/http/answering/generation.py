@@ -69,7 +69,8 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
             service.admission.took(time.monotonic() - begun)
             service.books.answered(request, stream.choice, stream.answer)
     except Exception as error:
-        refusal = api_error(error, retry_after_s=service.admission.retry_after_s)
+        waiting = service.current.family.state.waiting
+        refusal = api_error(error, retry_after_s=service.admission.retry_after_s, waiting=waiting)
         service.books.refused(request, refusal.code)
         if refusal is error:
             raise
