@@ -11,7 +11,7 @@ from runtime.documents.manifest import Manifest
 from runtime.selection.candidate import Accuracy, Candidate
 from runtime.selection.choice import Choice, NoFeasibleVariantError, Reason
 from runtime.serving.answer import CANCELLED, LENGTH, STOP, Answer, LogProbability, Piece, Timing
-from runtime.serving.http.served import FamilyState
+from runtime.serving.family import FamilyState
 from runtime.serving.request import Request
 from tests.support.documents import MANIFEST
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.browser import Browser, missing_browser, running_browser
+from tests.support.browser import Browser, headless_browser
 from tests.support.http_server import Running
 from tests.support.paths import DEMO
 
@@ -24,15 +24,13 @@ def test_the_page_needs_nothing_else_and_forbids_it(client: httpx.Client) -> Non
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if (why := missing_browser()) is not None:
-        pytest.skip(why)
-    with running_browser() as found:
+    with headless_browser() as found:
         yield found
 
 
 @pytest.fixture
 def page(browser: Browser, server: Running) -> Browser:
-    browser.open(server.url)
+    browser.open(server.url, width=1280)
     browser.until(lambda: "b4-k4" in browser.text("#verdict"))
     return browser
 
@@ -47,46 +45,46 @@ def test_the_map_shows_every_variant_and_the_chosen_one(page: Browser) -> None:
         "b4-k4",
     ]
     assert page.run("return document.querySelector('.point.chosen[data-variant]').dataset.variant") == "b4-k4"
-    assert page.log() == []
+    assert page.messages() == []
 
 
 def test_the_slider_by_keyboard_changes_what_would_be_chosen_and_says_why(page: Browser) -> None:
-    page.keys("#budget", LEFT * 370)
+    page.type("#budget", LEFT * 370)
     page.until(lambda: "b3-k2" in page.text("#verdict"))
     said = page.run("return document.getElementById('budget').getAttribute('aria-valuetext')")
     assert said == page.text("#budget-said") and said.endswith("ms")
     assert "48 ms are more than" in page.text("#reasons")
     assert page.run("return document.querySelectorAll('.limit').length") == 1
-    page.keys("#budget", HOME)
+    page.type("#budget", HOME)
     page.until(lambda: "No variant fits" in page.text("#verdict"))
     assert "b2-k1 needs 12 ms" in page.text("#verdict")
     page.run("document.getElementById('effort').click()")
     page.until(lambda: "does not keep" in page.text("#verdict"))
-    page.keys("#budget", END)
+    page.type("#budget", END)
     page.until(lambda: "b4-k4" in page.text("#verdict"))
     assert page.text("#budget-said") == "no limit"
 
 
 def test_a_floor_needs_a_task(page: Browser, server: Running) -> None:
     assert page.run("return document.getElementById('floor').disabled")
-    page.keys("#task", "digits-r")
+    page.type("#task", "digits-r")
     page.until(lambda: not page.run("return document.getElementById('floor').disabled"))
-    page.keys("#floor", END)
+    page.type("#floor", END)
     page.until(lambda: "No variant fits" in page.text("#verdict"))
 
 
 def test_a_prompt_with_a_picture_is_answered_as_it_comes(page: Browser, server: Running) -> None:
     server.family.requests.clear()
-    page.keys("#picture", str((DEMO / "photo.png").resolve()))
+    page.type("#picture", str((DEMO / "photo.png").resolve()))
     page.until(lambda: bool(page.run("return !document.getElementById('shown').classList.contains('hidden')")))
-    page.keys("#prompt", "Which digit?")
-    page.keys("#prompt", CONTROL + ENTER)
+    page.type("#prompt", "Which digit?")
+    page.type("#prompt", CONTROL + ENTER)
     page.until(lambda: page.text("#answer") == "the number is 0720")
     page.until(lambda: "b4-k4 in float32: 12.5 ms" in page.text("#account"))
     request = server.family.requests[-1]
     assert "Which digit?" in request.text and request.image is not None and request.image.size == (32, 16)
     page.until(lambda: "b4-k4" in page.text("#live"))
-    assert page.log() == []
+    assert page.messages() == []
 
 
 def test_an_answer_can_be_stopped(page: Browser, server: Running) -> None:
@@ -100,14 +98,14 @@ def test_an_answer_can_be_stopped(page: Browser, server: Running) -> None:
 
 
 def test_a_refusal_is_shown(page: Browser) -> None:
-    page.keys("#budget", HOME)
+    page.type("#budget", HOME)
     page.until(lambda: "No variant fits" in page.text("#verdict"))
     page.run("document.getElementById('send').click()")
     page.until(lambda: "no variant answers" in page.text("#answer"))
 
 
 def test_everything_fits_on_a_phone_and_is_reached_by_keyboard(browser: Browser, server: Running) -> None:
-    browser.open(server.url, width=390, height=844)
+    browser.open(server.url, width=390)
     browser.until(lambda: "b4-k4" in browser.text("#verdict"))
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.run(wide) == 0
@@ -116,14 +114,9 @@ def test_everything_fits_on_a_phone_and_is_reached_by_keyboard(browser: Browser,
     assert browser.run(unlabelled) == []
     reached = []
     for _ in range(10):
-        browser.command("POST", "actions", {"actions": [_pressed(TAB)]})
+        browser.press(TAB)
         reached.append(browser.run("return document.activeElement.id"))
     assert [one for one in reached if one] == ["budget", "task", "tokens", "effort", "prompt", "picture", "send"]
-
-
-def _pressed(key: str) -> dict:
-    actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-    return {"type": "key", "id": "keyboard", "actions": actions}
 
 
 def test_a_page_in_the_package_is_installed_with_it() -> None:
