@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 
+LONGEST_WAIT_S = 15.0
 BROWSERS, DRIVER = ("chromium", "chromium-browser", "google-chrome"), "chromedriver"
 _STARTED = re.compile(rb"started successfully on port (\d+)")
 
@@ -32,9 +34,30 @@ class Browser:
             self._post("/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": values})
         self._post("/url", {"url": address})
 
-    def run(self, script: str) -> Any:
+    def run(self, script: str, *arguments: Any) -> Any:
         """What a script of the page returns."""
-        return self._post("/execute/sync", {"script": script, "args": []})
+        return self._post("/execute/sync", {"script": script, "args": arguments})
+
+    def text(self, selector: str) -> str:
+        """The text of the first element that the selector finds."""
+        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    def type(self, selector: str, keys: str) -> None:
+        """Type into that element; a field for files takes a path."""
+        (element,) = self._post("/element", {"using": "css selector", "value": selector}).values()
+        self._post(f"/element/{element}/value", {"text": keys})
+
+    def press(self, key: str) -> None:
+        """Press a key, whatever has the focus."""
+        actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self._post("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for the page; fails after a while."""
+        end = time.monotonic() + LONGEST_WAIT_S
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def messages(self) -> list[str]:
         """What the console said since the last call."""

@@ -11,7 +11,7 @@ from runtime.documents.manifest import Manifest
 from runtime.selection.candidate import Accuracy, Candidate
 from runtime.selection.choice import Choice, NoFeasibleVariantError, Reason
 from runtime.serving.answer import CANCELLED, LENGTH, STOP, Answer, LogProbability, Piece, Timing
-from runtime.serving.http.served import FamilyState
+from runtime.serving.family import FamilyState
 from runtime.serving.request import Request
 from tests.support.documents import MANIFEST
 
@@ -95,6 +95,7 @@ class FakeFamily:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     cancels: int = 0
     closed: bool = False
+    waiting: int = 0
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -102,7 +103,7 @@ class FakeFamily:
 
     @property
     def state(self) -> FamilyState:
-        return FamilyState(waiting=2, running={"b4-k4": 1}, loaded_bytes=1000, drift={"prefill": 1.1})
+        return FamilyState(waiting=self.waiting, running={"b4-k4": 1}, loaded_bytes=1000, drift={"prefill": 1.1})
 
     def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:
         return " ".join(f"{message['role']}: {message['content']}" for message in messages)

@@ -11,6 +11,7 @@ from typing import Any
 from runtime.errors import DocumentError
 from runtime.serving.http.app import create_service
 from runtime.serving.http.limits import Limits
+from runtime.serving.http.listening.listener import bind
 from runtime.serving.http.listening.server import HttpServer
 from runtime.serving.http.served import Served
 from runtime.serving.http.service import Service
@@ -63,7 +64,7 @@ def running_server(
             running.update(url=url, service=service, server=server, loop=asyncio.get_running_loop())
             started.set()
 
-        server = HttpServer(service, host="127.0.0.1", port=0, ready=ready)
+        server = HttpServer(service, bind("127.0.0.1", 0), ready=ready)
         await server.serve()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))

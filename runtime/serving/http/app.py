@@ -1,5 +1,6 @@
 """The HTTP application over a family."""
 
+import functools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from runtime.serving.http.observing.recent import RecentDecisions
 from runtime.serving.http.reloading import Load, Reloading
 from runtime.serving.http.routes import admin, completions, family, health, models, page
 from runtime.serving.http.routes.error_handlers import add_error_handlers
+from runtime.serving.http.routes.openapi import openapi_document
 from runtime.serving.http.served import Served
 from runtime.serving.http.service import Service
 
@@ -77,6 +79,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.openapi = functools.partial(openapi_document, app)  # type: ignore[method-assign]
     bearer = HTTPBearer(auto_error=False, description="A key that the operator gave out.")
     asks = [Security(bearer)] if service.keys else []
     for module in (completions, models, family):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runtime.documents.manifest import manifest_digest
 from runtime.serving.http.served import Served
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ class _Held:
     """A family, the requests that use it, and whether another one has its place."""
 
     family: Served
+    digest: str
     users: int = 0
     retired: bool = False
 
@@ -25,13 +27,18 @@ class CurrentFamily:
     used on the event loop only."""
 
     def __init__(self, family: Served) -> None:
-        self._held = _Held(family=family)
+        self._held = _held(family)
         self._closing: set[asyncio.Future[None]] = set()
 
     @property
     def family(self) -> Served:
         """The one that new requests get; for a look that ends before the next await."""
         return self._held.family
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest."""
+        return self._held.digest
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[Served]:
@@ -46,7 +53,7 @@ class CurrentFamily:
 
     def replace(self, family: Served) -> None:
         """Give new requests this family from now on."""
-        old, self._held = self._held, _Held(family=family)
+        old, self._held = self._held, _held(family)
         old.retired = True
         self._close_unused(old)
 
@@ -62,6 +69,10 @@ class CurrentFamily:
             closing = asyncio.get_running_loop().run_in_executor(None, _close, held.family)
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+def _held(family: Served) -> _Held:
+    return _Held(family=family, digest=manifest_digest(family.manifest))
 
 
 def _close(family: Served) -> None:

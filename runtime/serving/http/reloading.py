@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.documents.manifest import manifest_digest
 from runtime.errors import TrimoeError
 from runtime.serving.http.api_error import ApiError
 from runtime.serving.http.current_family import CurrentFamily
@@ -44,6 +43,5 @@ class Reloading:
         self._path = path or self._path
         self._current.replace(family)
         self._metrics.swapped("done")
-        digest = manifest_digest(family.manifest)
-        _log.info("family changed to %s", digest)
-        return digest
+        _log.info("family changed to %s", self._current.digest)
+        return self._current.digest

@@ -1,7 +1,6 @@
 """What the server asks of a family: the part of serving.family that it uses."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from runtime.documents.manifest import Manifest
@@ -10,15 +9,24 @@ from runtime.serving.answer import Answer, Piece
 from runtime.serving.request import Request
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FamilyState:
-    """How a family is doing: requests that wait and rows that run, by variant; bytes that its variants take; and by
-    what factor measured times differ from predicted ones, by stage."""
+class ServedState(Protocol):
+    """How a family is doing."""
 
-    waiting: int = 0
-    running: Mapping[str, int] = field(default_factory=dict)
-    loaded_bytes: int = 0
-    drift: Mapping[str, float] = field(default_factory=dict)
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """Sequences that run, by variant."""
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Bytes that its loaded variants take."""
+
+    @property
+    def drift(self) -> Mapping[str, float]:
+        """By what factor measured times differ from predicted ones, by part."""
 
 
 class ServedStream(Protocol):
@@ -59,7 +67,7 @@ class Served(Protocol):
         """Whether requests may have a picture."""
 
     @property
-    def state(self) -> FamilyState:
+    def state(self) -> ServedState:
         """How it is doing now."""
 
     def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:

@@ -64,12 +64,13 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
             stream = await family.stream_async(request)
             try:
                 yield Generation(service, request, stream, begun)
+                service.books.answered(request, stream.choice, stream.answer)
             finally:
                 stream.cancel()
             service.admission.took(time.monotonic() - begun)
-            service.books.answered(request, stream.choice, stream.answer)
     except Exception as error:
-        refusal = api_error(error, retry_after_s=service.admission.retry_after_s)
+        waiting = service.current.family.state.waiting
+        refusal = api_error(error, retry_after_s=service.admission.retry_after_s, waiting=waiting)
         service.books.refused(request, refusal.code)
         if refusal is error:
             raise

@@ -22,17 +22,15 @@ _LAST_WORDS_S = 5
 
 
 class HttpServer(uvicorn.Server):
-    """Serves `service` at host and port (0: any that is free) until SIGTERM or SIGINT: then it accepts nothing new,
-    finishes what it has begun within `limits.drain_s`, and ends. A second signal ends it at once."""
+    """Serves `service` on a bound socket until SIGTERM or SIGINT: then it accepts nothing new, finishes what it has
+    begun within `limits.drain_s`, and ends. A second signal ends it at once."""
 
-    def __init__(self, service: Service, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+    def __init__(self, service: Service, listener: socket.socket, *, ready: Callable[[str], None]) -> None:
         """`ready` is called with the address when requests are accepted."""
         limits = service.limits
         connection: Any = functools.partial(Connection, limits=limits)
         config = uvicorn.Config(
             create_app(service),
-            host=host,
-            port=port,
             http=connection,
             ws="none",
             loop="asyncio",
@@ -46,19 +44,19 @@ class HttpServer(uvicorn.Server):
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         super().__init__(config)
-        self._service, self._ready = service, ready
+        self._service, self._listener, self._ready = service, listener, ready
         self._swaps: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server."""
-        await super().startup(sockets)
+        await super().startup([self._listener])
         if self.started:
             self._ready(self.address)
 
     @property
     def address(self) -> str:
-        """http://HOST:PORT, once requests are accepted."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        """http://HOST:PORT"""
+        host, port = self._listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from runtime.serving.http.served import FamilyState
+from runtime.serving.http.served import ServedState
 
 _STATM = Path("/proc/self/statm")
 
@@ -15,7 +15,7 @@ _STATM = Path("/proc/self/statm")
 class FamilyCollector(Collector):
     """Queue, running rows, memory and drift as they are now."""
 
-    def __init__(self, state: Callable[[], FamilyState]) -> None:
+    def __init__(self, state: Callable[[], ServedState]) -> None:
         self._state = state
 
     def describe(self) -> Iterator[Metric]:

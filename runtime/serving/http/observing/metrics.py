@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest
 from runtime.selection.choice import Choice
 from runtime.serving.answer import Answer
 from runtime.serving.http.observing.family_collector import FamilyCollector
-from runtime.serving.http.served import FamilyState
+from runtime.serving.http.served import ServedState
 from runtime.serving.request import Request
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -18,7 +18,7 @@ _RATIOS = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.4, 1.7, 2.0, 3
 class Metrics:
     """Counts what happens; `text` is what /metrics gives."""
 
-    def __init__(self, state: Callable[[], FamilyState], in_progress: Callable[[], int]) -> None:
+    def __init__(self, state: Callable[[], ServedState], in_progress: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
         self._http = Counter(
             "trimoe_http_requests",

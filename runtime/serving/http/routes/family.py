@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from runtime.documents.manifest import VariantRecord, manifest_digest
+from runtime.documents.manifest import VariantRecord
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.serving.http.answering.ask import Reader
 from runtime.serving.http.answering.failures import api_error
@@ -30,7 +30,7 @@ async def show_family(service: Serving) -> FamilyView:
     manifest = family.manifest
     return FamilyView(
         name=service.name,
-        digest=manifest_digest(manifest),
+        digest=service.current.digest,
         architecture=manifest.source.architecture,
         reads_images=family.reads_images,
         dtypes=list(family.dtypes),
