@@ -12,14 +12,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {"runtime", "exporter", "profiles"}
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "onnx_ir": "onnx-ir"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+    "onnx_ir": "onnx-ir",
+    "pynvml": "nvidia-ml-py",
+}
 # Its jar is run, not imported (profiles.metrics.normalisation.ptb); either build of onnxruntime gives the module.
 NEVER_IMPORTED = {"pycocoevalcap", "onnxruntime-gpu"}
 # Extras whose packages each package may import, beside the base.
 EXTRAS = {
     "runtime": ("export", "cpu"),
     "exporter": ("export", "cpu"),
-    "profiles": ("export", "profiles", "captions", "hf", "cpu"),
+    "profiles": ("export", "profiles", "captions", "hf", "cpu", "gpu"),
 }
 
 
