@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "onnx_ir": "onnx-ir",
     "onnxruntime_genai": "onnxruntime-genai",
     "prometheus_client": "prometheus-client",
+    "pynvml": "nvidia-ml-py",
 }
 # Its jar is run, not imported (profiles.metrics.normalisation.ptb); either build of onnxruntime gives the module.
 NEVER_IMPORTED = {"pycocoevalcap", "onnxruntime-gpu"}
@@ -26,7 +27,7 @@ NEVER_IMPORTED = {"pycocoevalcap", "onnxruntime-gpu"}
 EXTRAS = {
     "runtime": ("export", "cpu", "genai", "serve"),
     "exporter": ("export", "cpu"),
-    "profiles": ("export", "profiles", "captions", "hf", "cpu"),
+    "profiles": ("export", "profiles", "captions", "hf", "cpu", "gpu"),
 }
 
 

@@ -9,6 +9,7 @@ from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.onnx import bench_onnx
+from profiles.benchmarks.commands.recalibration import bench_recalibration
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -32,6 +33,7 @@ class _Benchmarks(Commands):
         "estimators": bench_estimators,
         "choice": bench_choice,
         "batching": bench_batching,
+        "recalibration": bench_recalibration,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

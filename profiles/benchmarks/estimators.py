@@ -43,7 +43,7 @@ def compare(observations: Sequence[Observation], *, repeats: int = 10, seed: int
             seen = [one for one in observations if one.request in drawn]
             unseen = [one for one in observations if one.request not in drawn]
             for name, way in WAYS.items():
-                found[name].append(_error(unseen, _by_stage(way, seen, unseen)))
+                found[name].append(answer_error(unseen, _by_stage(way, seen, unseen)))
         rows.append(Row(cells=size, errors={name: statistics.median(errors) for name, errors in found.items()}))
     return tuple(rows)
 
@@ -62,7 +62,8 @@ def _by_stage(way: Predictor, seen: Sequence[Observation], unseen: Sequence[Obse
     return found
 
 
-def _error(observations: Sequence[Observation], predicted: Array) -> float:
+def answer_error(observations: Sequence[Observation], predicted: Array) -> float:
+    """The mean absolute error of whole answers, as a share, from predictions of all their stages."""
     measured: dict[str, float] = {}
     guessed: dict[str, float] = {}
     decoded: dict[str, int] = {}

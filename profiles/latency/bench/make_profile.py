@@ -22,6 +22,7 @@ from runtime.documents.latency.profile_document import (
 )
 from runtime.documents.manifest import Manifest
 
+NANOSECONDS = 6  # digits of milliseconds; clocks tell no more
 LEAST_CALM = 3  # visits that no other program disturbed, of which a median is taken; with fewer, all count
 
 
@@ -104,10 +105,10 @@ def _points(series: Series) -> Iterator[Point]:
                 text_tokens=first.text_tokens,
                 stage=stage,
                 position=position,
-                median_ms=found.median,
-                p5_ms=found.p5,
-                p95_ms=found.p95,
+                median_ms=round(found.median, NANOSECONDS),
+                p5_ms=round(found.p5, NANOSECONDS),
+                p95_ms=round(found.p95, NANOSECONDS),
                 count=found.count,
                 outliers=found.outliers,
-                drift=found.drift,
+                drift=round(found.drift, 4),
             )

@@ -16,7 +16,7 @@ OUTLIER = 3.0  # robust standard deviations from the median
 _ROBUST = 1.4826  # of a normal distribution's median absolute deviation
 _QUARTILES = 1.349  # distance of the quartiles of a normal distribution in standard deviations
 _MEDIAN_ERROR = 1.2533  # standard error of a normal sample's median over that of its mean
-MOST_WAITED = 0.02
+MOST_WAITED = 0.05
 Array = npt.NDArray[np.float64]
 
 

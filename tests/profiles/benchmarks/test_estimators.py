@@ -5,44 +5,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from msgspec.structs import replace
 
 from profiles.benchmarks.__main__ import PROGRAM, benchmarks
 from profiles.benchmarks.error_picture import error_picture
 from profiles.benchmarks.estimators import Row, compare, is_lowest
-from profiles.latency.fit.observations import Observation
-from runtime.documents.latency.profile_document import LatencyProfile, MeasuredVariant, Point, dump_profile
-from tests.support.latency_documents import PROFILE
-from tests.support.simulated_machine import SHAPES, Machine, observe
+from runtime.documents.latency.profile_document import dump_profile
+from tests.support.simulated_machine import Machine, observe
+from tests.support.stage_profiles import simulated_profile
 
 ROWS = (
     Row(cells=10, errors={"trimoe": 0.05, "lookup": 0.2, "network": 0.3}),
     Row(cells=20, errors={"trimoe": 0.03, "lookup": 0.1, "network": 0.02}),
 )
-
-
-def point(one: Observation) -> Point:
-    return Point(
-        engine="onnx",
-        dtype="float32",
-        variant=one.variant,
-        batch=one.load.batch,
-        vision_tokens=one.load.vision_tokens,
-        text_tokens=one.load.text_tokens,
-        stage=one.stage,
-        position=one.position if one.stage == "decode" else None,
-        median_ms=one.ms,
-        p5_ms=one.ms,
-        p95_ms=one.ms,
-        count=5,
-        outliers=0,
-        drift=0.0,
-    )
-
-
-def profile() -> LatencyProfile:
-    variants = tuple(MeasuredVariant(id=f"b{d}-k{k}", layers=d, top_k=(8, *(k,) * (d - 1))) for d, k in SHAPES)
-    return replace(PROFILE, variants=variants, points=tuple(map(point, observe(Machine()))), footprints=())
 
 
 def test_trimoe_is_lowest_from_few_cells() -> None:
@@ -54,7 +28,7 @@ def test_trimoe_is_lowest_from_few_cells() -> None:
 
 
 def test_the_command_prints_a_table_and_writes_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.json").write_bytes(dump_profile(profile()))
+    (tmp_path / "a.json").write_bytes(dump_profile(simulated_profile(Machine())))
     monkeypatch.setattr("profiles.benchmarks.estimators.SIZES", (10, 20))
     command = ["estimators", str(tmp_path / "a.json"), "--repeats", "1", "--figure", str(tmp_path / "a.svg")]
     result = CliRunner().invoke(benchmarks, command, prog_name=PROGRAM)
