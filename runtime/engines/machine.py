@@ -14,8 +14,8 @@ def processors() -> tuple[str, ...]:
     cards = [_text(path) for path in sorted(_GPUS.glob("gpus/*/information"))]
     models = [found[1] for card in cards if (found := re.search(r"^Model:\s*(.*)$", card, re.MULTILINE))]
     driver = _text(_GPUS / "version").partition("\n")[0]
-    found = (platform.machine(), name[1] if name else platform.processor(), *models, driver)
-    return tuple(one for one in found if one)
+    all_of_them = (platform.machine(), name[1] if name else platform.processor(), *models, driver)
+    return tuple(one for one in all_of_them if one)
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -77,7 +78,7 @@ class _Bench:
     def measure(self, form: Form, progress: RunProgress) -> Series:
         """The visits of one form, those that its journal has and the others."""
         request = self.request
-        options = {} if form.dtype is None else {"dtype": form.dtype}
+        options: dict[str, Any] = {} if form.dtype is None else {"dtype": form.dtype}
         engine = open_engine(
             form.engine, request.family, request.manifest, **options, device=request.device, threads=request.threads
         )
