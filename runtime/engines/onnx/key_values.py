@@ -2,6 +2,8 @@
 
 import math
 import mmap
+import platform
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,8 +11,10 @@ import numpy as np
 
 from runtime.engines.protocol import Array
 
-# Pages of a private mapping are given when they are written to; Windows, which has no flags, does so of itself.
-_PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+# Pages of a private mapping are given when they are written to, and not counted before, where Linux is told so: the
+# number is MAP_NORESERVE on x86 and Arm, which the module names since Python 3.13. Windows has no flags.
+_UNCOUNTED = 0x4000 if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") else 0
+_FLAGS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _UNCOUNTED} if hasattr(mmap, "MAP_PRIVATE") else {}
 MUCH = 4  # buffers that many times larger than what they hold are given up for smaller ones
 
 
@@ -90,7 +94,7 @@ class KeyValues:
         sizes = self._sizes
         shape = (2 * sizes.layers, rows, sizes.kv_heads, capacity, sizes.head_dim)
         count = math.prod(shape)
-        memory = mmap.mmap(-1, max(1, count * sizes.dtype.itemsize), **_PRIVATE)
+        memory = mmap.mmap(-1, max(1, count * sizes.dtype.itemsize), **_FLAGS)
         return np.frombuffer(memory, sizes.dtype, count=count).reshape(shape)
 
 

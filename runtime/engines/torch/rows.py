@@ -10,7 +10,14 @@ import torch
 from torch.nn.functional import pad
 from transformers.cache_utils import DynamicCache
 
-from runtime.documents.graph_contract import ATTENTION_MASK, IMAGES, INPUT_IDS, INPUTS_EMBEDS
+from runtime.documents.graph_contract import (
+    ATTENTION_MASK,
+    IMAGE_INPUT_IDX,
+    IMAGE_MASKS,
+    IMAGES,
+    INPUT_IDS,
+    INPUTS_EMBEDS,
+)
 from runtime.engines.mixed_batch import Rows as AnyRows
 from runtime.engines.mixed_batch import Task
 from runtime.engines.padding import stack
@@ -89,9 +96,9 @@ class Rows:
         """Put embeddings in the place of tokens and images, which can be read in parts."""
         if IMAGES not in self._inputs:
             return
-        images, model = dict(self._inputs), self._model.model
-        embedded = model.transformer.wte(images.pop(INPUT_IDS))
-        self._inputs = {INPUTS_EMBEDS: model._add_image_features(embedded, *images.values(), 0)}
+        found, model = self._inputs, self._model.model
+        images = (found[name] for name in (IMAGES, IMAGE_MASKS, IMAGE_INPUT_IDX))
+        self._inputs = {INPUTS_EMBEDS: model._add_image_features(model.transformer.wte(found[INPUT_IDS]), *images, 0)}
 
     def _decode(self, tokens: Sequence[int | None], _threads: int) -> None:
         ids = torch.tensor([[token or 0] for token in tokens], device=self._model.device)
