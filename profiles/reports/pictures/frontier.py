@@ -78,7 +78,7 @@ def frontier_chart(subject: Subject, load: Workload) -> Chart | None:
         caption=f"An answer of {OUTPUT_TOKENS} tokens, {show_load(load)}; accuracy is the mean over "
         f"{', '.join(names)}, with its interval for variants on the frontier. {len(best)} of {len(found)} are on the "
         f"frontier, {ends}; the others are dominated: another one is neither slower nor less accurate."
-        + (f" {guessed} times are predicted, all others measured." if guessed else ""),
+        + (f" Times that are predicted, not measured: {guessed}." if guessed else ""),
         alt=f"Accuracy over milliseconds for an answer, {len(found)} variants. On the frontier, {ends}: "
         f"{', '.join(_name(one, found) for one in best)}; the other {len(found) - len(best)} are dominated.",
         table=_table(ranked, found),

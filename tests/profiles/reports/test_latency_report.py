@@ -189,9 +189,9 @@ def test_times_that_were_not_measured_are_predicted_and_said_to_be(inputs: Path,
     path = write(tmp_path / "p.json", replace(profile, points=known))
     options = ("--baseline", inputs / "baseline.json", "--out", tmp_path / "out")
     assert report(path, *options).exit_code == 0
-    assert "predicted, all others measured" not in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "predicted, not measured" not in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert report(path, "--estimator", fit(path), *options).exit_code == 0
-    assert "1 times are predicted, all others measured" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "predicted, not measured: 1." in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_with_its_family_a_profile_has_a_roofline(model_family: ModelFamilies, tmp_path: Path) -> None:
