@@ -11,7 +11,7 @@ from profiles.benchmarks.error_picture import error_picture
 from profiles.benchmarks.estimators import Row, compare, is_lowest
 from runtime.documents.latency.profile_document import dump_profile
 from tests.support.simulated_machine import Machine, observe
-from tests.support.stage_profiles import simulated_profile
+from tests.support.simulated_profiles import simulated_profile
 
 ROWS = (
     Row(cells=10, errors={"trimoe": 0.05, "lookup": 0.2, "network": 0.3}),
@@ -28,7 +28,7 @@ def test_trimoe_is_lowest_from_few_cells() -> None:
 
 
 def test_the_command_prints_a_table_and_writes_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.json").write_bytes(dump_profile(simulated_profile(Machine())))
+    (tmp_path / "a.json").write_bytes(dump_profile(simulated_profile()))
     monkeypatch.setattr("profiles.benchmarks.estimators.SIZES", (10, 20))
     command = ["estimators", str(tmp_path / "a.json"), "--repeats", "1", "--figure", str(tmp_path / "a.svg")]
     result = CliRunner().invoke(benchmarks, command, prog_name=PROGRAM)
