@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := profiles/data/demo
 
-.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval clean
+.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval pictures clean
 
 setup: $(VENV)/.installed
 
@@ -49,5 +49,11 @@ bench-onnx: setup
 bench-eval: demo
 	$(BIN)/python -m profiles.benchmarks eval artifacts/demo
 
+# The frontier in README.md, from the demo's profile; PROFILE=FILE takes another one.
+PROFILE ?= $(DEMO)/latency.json
+pictures: setup
+	$(BIN)/trimoe report $(PROFILE) --baseline $(DEMO)/baseline.json --out artifacts/report
+	cp artifacts/report/frontier.svg $(DEMO)/frontier.svg
+
 clean:
-	rm -rf $(VENV) artifacts/demo artifacts/.demo.staging artifacts/synth-bench
+	rm -rf $(VENV) artifacts/demo artifacts/.demo.staging artifacts/report artifacts/synth-bench

@@ -12,14 +12,22 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {"runtime", "exporter", "profiles"}
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "onnx_ir": "onnx-ir"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+    "onnx_ir": "onnx-ir",
+    "onnxruntime_genai": "onnxruntime-genai",
+    "prometheus_client": "prometheus-client",
+    "pynvml": "nvidia-ml-py",
+}
 # Its jar is run, not imported (profiles.metrics.normalisation.ptb); either build of onnxruntime gives the module.
 NEVER_IMPORTED = {"pycocoevalcap", "onnxruntime-gpu"}
 # Extras whose packages each package may import, beside the base.
 EXTRAS = {
-    "runtime": ("export", "cpu"),
+    "runtime": ("export", "cpu", "genai", "serve"),
     "exporter": ("export", "cpu"),
-    "profiles": ("export", "profiles", "captions", "hf", "cpu"),
+    "profiles": ("export", "profiles", "captions", "hf", "cpu", "gpu"),
 }
 
 
@@ -51,4 +59,5 @@ def test_what_a_package_imports_is_declared(package: str) -> None:
 
 def test_what_is_declared_is_imported() -> None:
     used = {name for package in EXTRAS for name in imported(package)}
-    assert declared("export", "profiles", "captions", "hf", "cpu", "gpu") - used == NEVER_IMPORTED
+    known = ("export", "profiles", "captions", "hf", "cpu", "gpu", "genai", "serve")
+    assert declared(*known) - used == NEVER_IMPORTED

@@ -7,33 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import DEMO, ROOT
+from tests.support.paths import ROOT
 
 READMES = sorted(path for path in ROOT.glob("**/README.md") if not {".venv", "artifacts"} & set(path.parts))
-SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+SHOWN = "\n".join(path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "runtime" / "README.md"))
+SNIPPETS = re.findall(r"```python\n(.*?)```", SHOWN, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one variant of the demo's family where `make demo` puts it, and the project's data."""
-    folder = tmp_path_factory.mktemp("readme")
+def workplace(demo_family: Path) -> Path:
+    """A folder with the family where `make demo` puts it, and the project's data."""
+    folder = demo_family.parent.parent
     (folder / "profiles").symlink_to(ROOT / "profiles")
-    options = ["--remove", "10,15", "--top-k", "4", "--format", "safetensors,onnx", "--no-logits"]
-    command = [
-        sys.executable,
-        "-c",
-        "from runtime.cli import main; main()",
-        "export",
-        str(DEMO / "checkpoint"),
-        *options,
-    ]
-    subprocess.run([*command, "--out", str(folder / "artifacts" / "demo")], check=True, cwd=ROOT, capture_output=True)
     return folder
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["transformers", "onnx"])
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=["transformers", "onnx", "light"])
 def test_a_snippet_reads_the_number_on_the_picture(snippet: str, workplace: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "HF_MODULES_CACHE": str(workplace / "modules"), "PATH": ""}
+    environment["XDG_CACHE_HOME"] = str(workplace / "cache")
     found = subprocess.run(
         [sys.executable, "-c", snippet], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 from profiles.sample import Sample
@@ -12,12 +11,12 @@ from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
 from runtime.engines.open import open_engine
-from runtime.engines.prompts import PromptReader, Request
+from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class SampleQuestion:
     """A prompt, already filled in, and the sample whose image goes with it."""
 
     prompt: str
@@ -36,7 +35,7 @@ class Answerer(Protocol):
         """Names and versions of what the answers may depend on."""
 
     def answer(
-        self, questions: Sequence[Question], *, max_new_tokens: int, following: Sequence[Question] = ()
+        self, questions: Sequence[SampleQuestion], *, max_new_tokens: int, following: Sequence[SampleQuestion] = ()
     ) -> list[str]:
         """The greedy answer to each question, in order, without special tokens. What comes after may be prepared
         meanwhile: `following`."""
@@ -49,15 +48,15 @@ AnswererOpener = Callable[[str], Answerer]  # the answerer of a variant, by its 
 
 
 class EngineAnswerer:
-    """One variant of an engine's family. The batch that follows is read by a thread of its own; a lock keeps the
-    tokenizer to one thread at a time. A single sample is read when it is due: handing it over would take longer."""
+    """One variant of an engine's family. The batch that follows is read by a thread of its own. A single sample is read
+    when it is due: handing it over would take longer."""
 
     def __init__(self, engine: Engine, variant: str, folder: Path) -> None:
         """Load the variant, whose files are in `folder`. Raises what engines and prompts raise."""
         self._engine, self._variant, self._prompts = engine, variant, PromptReader(folder)
         self.dtype = engine.load(variant)
-        self._reader, self._tokenizing = ThreadPoolExecutor(1), Lock()
-        self._ahead: tuple[Sequence[Question], Future[tuple[Prompt, ...]]] | None = None
+        self._reader = ThreadPoolExecutor(1)
+        self._ahead: tuple[Sequence[SampleQuestion], Future[tuple[Prompt, ...]]] | None = None
 
     @property
     def software(self) -> Mapping[str, str]:
@@ -65,31 +64,29 @@ class EngineAnswerer:
         return {**self._engine.software, **self._prompts.software}
 
     def answer(
-        self, questions: Sequence[Question], *, max_new_tokens: int, following: Sequence[Question] = ()
+        self, questions: Sequence[SampleQuestion], *, max_new_tokens: int, following: Sequence[SampleQuestion] = ()
     ) -> list[str]:
         """See Answerer. Raises DatasetError for an image that cannot be read."""
         prompts = self._prepared(questions)
         if len(following) > 1:
             self._ahead = following, self._reader.submit(self._read, following)
         rows = generate(self._engine, prompts, max_new_tokens=max_new_tokens, ends=self._prompts.ends)
-        with self._tokenizing:
-            return self._prompts.texts(rows)
+        return self._prompts.texts(rows)
 
     def close(self) -> None:
         """Free the variant; the engine stays open for others."""
         self._reader.shutdown(cancel_futures=True)
         self._engine.unload(self._variant)
 
-    def _prepared(self, questions: Sequence[Question]) -> tuple[Prompt, ...]:
+    def _prepared(self, questions: Sequence[SampleQuestion]) -> tuple[Prompt, ...]:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == questions:
             return ahead[1].result()
         return self._read(questions)
 
-    def _read(self, questions: Sequence[Question]) -> tuple[Prompt, ...]:
-        requests = (Request(text=one.prompt, image=one.sample.open_image()) for one in questions)
-        with self._tokenizing:
-            return self._prompts.read(requests, variant=self._variant)
+    def _read(self, questions: Sequence[SampleQuestion]) -> tuple[Prompt, ...]:
+        read = (Question(text=one.prompt, image=one.sample.open_image()) for one in questions)
+        return self._prompts.read(read, variant=self._variant)
 
 
 def open_answerers(

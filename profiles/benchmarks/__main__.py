@@ -2,10 +2,14 @@
 
 import click
 
+from profiles.benchmarks.commands.batching import bench_batching
 from profiles.benchmarks.commands.choice import bench_choice
+from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.onnx import bench_onnx
+from profiles.benchmarks.commands.recalibration import bench_recalibration
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -21,7 +25,16 @@ class _Benchmarks(Commands):
 
 @click.group(
     cls=_Benchmarks,
-    commands={"export": bench_export, "onnx": bench_onnx, "eval": bench_eval, "choice": bench_choice},
+    commands={
+        "export": bench_export,
+        "onnx": bench_onnx,
+        "eval": bench_eval,
+        "latency": bench_latency,
+        "estimators": bench_estimators,
+        "choice": bench_choice,
+        "batching": bench_batching,
+        "recalibration": bench_recalibration,
+    },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def benchmarks() -> None:

@@ -19,6 +19,7 @@ from runtime.engines.stages import DECODE
 
 SIZES = (10, 20, 50, 100, 200)
 HIDDEN = (64, 64)
+OURS = "trimoe"
 Array = npt.NDArray[np.float64]
 Predictor = Callable[[Sequence[Observation], Sequence[Observation]], Array]
 
@@ -42,9 +43,14 @@ def compare(observations: Sequence[Observation], *, repeats: int = 10, seed: int
             seen = [one for one in observations if one.request in drawn]
             unseen = [one for one in observations if one.request not in drawn]
             for name, way in WAYS.items():
-                found[name].append(_error(unseen, _by_stage(way, seen, unseen)))
+                found[name].append(answer_error(unseen, _by_stage(way, seen, unseen)))
         rows.append(Row(cells=size, errors={name: statistics.median(errors) for name, errors in found.items()}))
     return tuple(rows)
+
+
+def is_lowest(rows: Sequence[Row]) -> bool:
+    """Whether trimoe's errors are below all others for every number of cells."""
+    return all(row.errors[OURS] < min(error for name, error in row.errors.items() if name != OURS) for row in rows)
 
 
 def _by_stage(way: Predictor, seen: Sequence[Observation], unseen: Sequence[Observation]) -> Array:
@@ -56,7 +62,8 @@ def _by_stage(way: Predictor, seen: Sequence[Observation], unseen: Sequence[Obse
     return found
 
 
-def _error(observations: Sequence[Observation], predicted: Array) -> float:
+def answer_error(observations: Sequence[Observation], predicted: Array) -> float:
+    """The mean absolute error of whole answers, as a share, from predictions of all their stages."""
     measured: dict[str, float] = {}
     guessed: dict[str, float] = {}
     decoded: dict[str, int] = {}
@@ -115,4 +122,4 @@ def _inputs(observations: Sequence[Observation]) -> Array:
     )
 
 
-WAYS: Mapping[str, Predictor] = {"trimoe": terms, "lookup": lookup, "network": network}
+WAYS: Mapping[str, Predictor] = {OURS: terms, "lookup": lookup, "network": network}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from profiles.accuracy.answerer import Answerer, Question
+from profiles.accuracy.answerer import Answerer, SampleQuestion
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.datasets.dataset import Dataset, fill_prompt
 
@@ -45,7 +45,7 @@ def bench_eval(
         for dataset in datasets:
             say(f"round {number} of {rounds}, {dataset.name}")
             questions = [
-                Question(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample)
+                SampleQuestion(prompt=fill_prompt(dataset.settings.prompt, sample), sample=sample)
                 for sample in dataset.samples
             ]
             for size in (batch_size, 1):
@@ -71,7 +71,7 @@ def bench_eval(
 
 
 def _answer(
-    answerer: Answerer, questions: Sequence[Question], size: int, max_new_tokens: int
+    answerer: Answerer, questions: Sequence[SampleQuestion], size: int, max_new_tokens: int
 ) -> tuple[float, list[str]]:
     """Seconds for all questions in batches of `size`, and the answers in order."""
     found: dict[int, str] = {}

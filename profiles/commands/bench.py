@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from profiles.latency.bench.presets import PRESETS
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.atomic_file import write_atomically
@@ -50,6 +51,12 @@ def _device(_context: click.Context, _parameter: click.Parameter, value: str) ->
     return value
 
 
+def _preset(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    """Make the preset's values the defaults of the other options."""
+    if value is not None:
+        context.default_map = {**(context.default_map or {}), **PRESETS[value]}
+
+
 _engine_options = option_group(
     "engine",
     EngineOptions,
@@ -81,7 +88,7 @@ _effort_options = option_group(
         default="",
         metavar="'batch=… image=… text=…'",
         help="Batch sizes, image sizes in pixels, tokens of text, e.g. 'batch=1,4 image=none,336x336 text=16,64'; what "
-        "is left out has its default: batches of 1 and 4, images of one crop, a few and the most, 16 to 256 tokens.",
+        "is left out has its default: batches of 1, 2 and 4, images of one crop, a few and the most, 16 to 256 tokens.",
     ),
     click.option(
         "--budget-minutes",
@@ -111,6 +118,14 @@ _effort_options = option_group(
 @click.command()
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The latency profile to write.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    expose_value=False,
+    callback=_preset,
+    help="The pruning study's grid on that accelerator, in under 30 minutes; other options still hold.",
+)
 @_engine_options
 @_effort_options
 @click.option("--compare", type=FILE, nargs=2, metavar="A B", help="Compare two profiles instead of measuring.")

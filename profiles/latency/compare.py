@@ -12,6 +12,8 @@ from runtime.documents.schema import fields_of
 
 RESAMPLES = 2000
 LEVEL = 0.95
+AGREEMENT = 0.03  # two runs of one family on a still machine differ by no more
+OF_THE_RUN = ("clocks", "load")  # what two runs on one machine may see differently
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,10 +32,22 @@ class StageRatio:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfileComparison:
-    """The ratios, and (what, in the first, in the second) for all that differs."""
+    """The ratios, and (what, in the first, in the second) for all that differs; `repeated` tells whether both are of
+    one family on one machine with the same software, so that nothing but noise is between them."""
 
     ratios: tuple[StageRatio, ...]
     differences: tuple[tuple[str, str, str], ...]
+    repeated: bool
+
+    @property
+    def worst(self) -> StageRatio:
+        """The stage in which the two differ most."""
+        return max(self.ratios, key=lambda one: abs(one.ratio - 1.0))
+
+    @property
+    def agree(self) -> bool:
+        """Whether every stage's times are the same within `AGREEMENT`."""
+        return abs(self.worst.ratio - 1.0) <= AGREEMENT
 
 
 def compare_profiles(first: LatencyProfile, second: LatencyProfile) -> ProfileComparison:
@@ -47,9 +61,11 @@ def compare_profiles(first: LatencyProfile, second: LatencyProfile) -> ProfileCo
         point = mine[key]
         ratio = theirs[key].median_ms / point.median_ms
         groups.setdefault((point.engine, point.dtype, point.stage), []).append(ratio)
+    differences = tuple(_differences(first, second))
     return ProfileComparison(
         ratios=tuple(_ratio(*group, ratios) for group, ratios in groups.items()),
-        differences=tuple(_differences(first, second)),
+        differences=differences,
+        repeated=all(what in {f"device {name}" for name in OF_THE_RUN} for what, _, _ in differences),
     )
 
 
@@ -88,6 +104,8 @@ def comparison_document(comparison: ProfileComparison) -> dict[str, object]:
     return {
         "level": LEVEL,
         "stages": [asdict(one) for one in comparison.ratios],
+        "repeated": comparison.repeated,
+        "agree": comparison.agree,
         "differences": [
             {"what": what, "first": first, "second": second} for what, first, second in comparison.differences
         ],

@@ -62,3 +62,10 @@ def graph_data_name(precision: str) -> str:
 def graph_data_path(precision: str) -> str:
     """The file of weights that all graphs of a type point into."""
     return f"{graph_folder(precision)}/{graph_data_name(precision)}"
+
+
+def graph_files(precision: str, variant: str) -> tuple[str, ...]:
+    """Everything that answers by a variant's graph depend on, and what its self-test reads."""
+    graphs = (graph_path(precision, name) for name in (variant, EMBEDDINGS, VISION))
+    golden = (graph_golden_path(precision, name) for name in (variant, GRAPH_INPUTS))
+    return (*graphs, graph_data_path(precision), *golden)

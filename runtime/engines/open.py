@@ -5,6 +5,7 @@ from pathlib import Path
 from runtime.documents.baseline import ENGINES, ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.protocol import Engine
+from runtime.engines.trust import CheckRecords
 from runtime.errors import DocumentError, MissingPackageError
 
 
@@ -16,10 +17,12 @@ def open_engine(
     dtype: str = "float32",
     device: str | None = None,
     threads: int | None = None,
+    records: CheckRecords | None = None,
 ) -> Engine:
     """The engine called `name`, one of ENGINES, for the family in `folder`; no variant is loaded yet. `dtype` says
     which ONNX graphs to run; the torch engine has the checkpoint's. `device` is `cpu` or `cuda:N`; None: the CPU for
-    ONNX graphs, for torch CUDA where there is one.
+    ONNX graphs, for torch CUDA where there is one. ONNX graphs are read against their digests and tested before they
+    answer, unless `records` say that they passed on this machine; None: each time.
 
     Raises MissingPackageError when the engine's packages are not installed, DocumentError for an unknown name and when
     the family has no graphs in that type.
@@ -32,7 +35,7 @@ def open_engine(
             from runtime.engines.onnx.session import CPU, CUDA
 
             provider = CUDA if device is not None and device.startswith("cuda") else CPU
-            return OnnxEngine(folder, manifest, dtype=dtype, provider=provider, threads=threads)
+            return OnnxEngine(folder, manifest, dtype=dtype, provider=provider, threads=threads, records=records)
         from runtime.engines.torch.engine import TorchEngine
 
         return TorchEngine(folder, manifest, device=device, threads=threads)

@@ -1,88 +1,116 @@
-"""Requests as the arrays that engines read, and tokens as text: the processor or tokenizer of a variant's folder."""
+"""Questions as the arrays that engines read, chats as questions, and tokens as text: by the files of a variant's
+folder, without torch and transformers."""
 
-import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from runtime.documents.checked_json import Node, read_document
 from runtime.documents.family_layout import CONFIG, GENERATION_CONFIG
-from runtime.documents.graph_contract import ATTENTION_MASK
-from runtime.engines.modeling_classes import find_modeling_class
-from runtime.engines.protocol import Prompt
+from runtime.documents.graph_contract import INPUT_IDS
+from runtime.engines.protocol import Array, Prompt
+from runtime.engines.tokens.chat import Messages, find_template, molmoe_chat, plain_chat
+from runtime.engines.tokens.text_stream import TextStream
+from runtime.engines.tokens.tokenizer import TextTokenizer, open_tokenizer
 from runtime.errors import DocumentError, MissingPackageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from runtime.engines.molmoe_prompts import MolmoePrompts
     from runtime.modeling.crops_trimoe_molmoe import CropSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """A question, already filled in, and the picture (RGB) that it is about, if any."""
+class Question:
+    """A text, already filled in, and the picture (of any mode with 8 bits a channel) that it is about, if any."""
 
     text: str
     image: "Image | None" = None
 
 
 class PromptReader:
-    """Turns requests into prompts and tokens into text, one call at a time: tokenizers are not for several threads."""
+    """Turns questions into prompts and tokens into text; may be used by several threads.
+
+    A question to MolmoE is read as it was trained to be asked, ` User: … Assistant:`, unless it is written so already;
+    that to a family of text with what its tokenizer puts around a text, unless it already begins with the token that
+    begins one. So what `chat_text` returns is read as it is.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Read the processor or tokenizer files in a variant's folder. Raises DocumentError for files that are not what
-        they must be, MissingPackageError without transformers."""
-        try:
-            self._processor, self._tokenizer = _open_processor(folder)
-        except ImportError as error:
-            raise MissingPackageError.of(error, needed_by="tokenizers", extras="export,cpu") from error
-        self.ends = _end_tokens(folder, self._tokenizer.eos_token_id)
+        """Read the tokenizer and processor files in a variant's folder. Raises DocumentError for files that are not
+        what they must be, MissingPackageError where pillow is missing for a family that takes images, or transformers
+        for a tokenizer that it alone can open."""
+        self._tokenizer = open_tokenizer(folder)
+        self._images = _image_prompts(folder, self._tokenizer)
+        self._template = find_template(folder)
+        self.ends = _end_tokens(folder, self._tokenizer.eos)
 
     @property
     def software(self) -> Mapping[str, str]:
-        """The version of transformers, whose tokenizers are used."""
-        return {"transformers": importlib.metadata.version("transformers")}
+        """The version of tokenizers, and of transformers where it opened the tokenizer."""
+        return self._tokenizer.software
 
     @property
     def crop_settings(self) -> "CropSettings | None":
         """How images are cut into crops; None for families of text."""
-        settings: CropSettings | None = None if self._processor is None else self._processor.image_processor.settings()
-        return settings
+        return None if self._images is None else self._images.settings
 
     @property
     def ordinary_tokens(self) -> Sequence[int]:
         """The ids of tokens that stand for text."""
-        special = set(self._tokenizer.all_special_ids)
-        return [token for token in range(self._tokenizer.vocab_size) if token not in special]
+        return self._tokenizer.ordinary
 
-    def read(self, requests: Iterable[Request], *, variant: str) -> tuple[Prompt, ...]:
-        """The requests as prompts for `variant`, in order."""
-        return tuple(Prompt(variant=variant, arrays=self._arrays(request)) for request in requests)
+    def read(self, questions: Iterable[Question], *, variant: str) -> tuple[Prompt, ...]:
+        """The questions as prompts for `variant`, in order. Raises ValueError for an image that cannot be used."""
+        return tuple(Prompt(variant=variant, arrays=self._arrays(question)) for question in questions)
+
+    def chat_text(self, messages: Messages) -> str:
+        """The text of a question that continues a conversation; each message has a `role` and, as text, its `content`.
+
+        By the tokenizer's own template; without one, MolmoE's style of prompts, or the texts one under the other.
+        Raises DocumentError, naming the file, for a template that fails or refuses the messages, MissingPackageError
+        for a template without jinja2.
+        """
+        if self._template is not None:
+            return self._template.render(messages, named=self._tokenizer.named)
+        return plain_chat(messages) if self._images is None else molmoe_chat(messages)
 
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of tokens, without special ones."""
-        return [str(text) for text in self._tokenizer.batch_decode(rows, skip_special_tokens=True)]
+        return [self._tokenizer.decode(row) for row in rows]
 
-    def _arrays(self, request: Request) -> Mapping[str, Any]:
-        if self._processor is None:
-            batch = self._tokenizer([request.text], return_tensors="np", return_token_type_ids=False)
-        else:
-            batch = self._processor(text=[request.text], images=[request.image], return_tensors="np")
-        return {name: value[0] for name, value in batch.items() if name != ATTENTION_MASK}
+    def text_stream(self) -> TextStream:
+        """The text of one answer, token by token."""
+        return TextStream(self._tokenizer)
+
+    def _arrays(self, question: Question) -> Mapping[str, Array]:
+        if self._images is not None:
+            return self._images.arrays(question.text, question.image)
+        if question.image is not None:
+            raise ValueError("a picture for a family that reads no images")
+        begin = self._tokenizer.named.get("bos_token")
+        complete = begin is not None and question.text.startswith(begin)
+        return {INPUT_IDS: np.array(self._tokenizer.encode(question.text, complete=complete), np.int64)}
 
 
-def _open_processor(folder: Path) -> tuple[Any, Any]:
-    """The processor (None for families of text) and its tokenizer."""
-    from transformers import AutoTokenizer, PreTrainedConfig
-
-    file = folder / CONFIG
-    config = read_document(file).value
-    packaged = find_modeling_class(config, "AutoProcessor", file=str(file), error=DocumentError)
-    if packaged is not None:
-        processor = packaged.from_pretrained(folder, local_files_only=True)
-        return processor, processor.tokenizer
-    return None, AutoTokenizer.from_pretrained(folder, config=PreTrainedConfig(), local_files_only=True)
+def _image_prompts(folder: Path, tokenizer: TextTokenizer) -> "MolmoePrompts | None":
+    """What reads images, as config.json says; None for families of text."""
+    path = folder / CONFIG
+    named = read_document(path).get("auto_map")
+    processor = None if named is None else named.get("AutoProcessor")
+    if processor is None:
+        return None
+    try:
+        from runtime.engines.molmoe_prompts import PROCESSOR_CLASS, MolmoePrompts
+    except ImportError as error:
+        raise MissingPackageError.of(error, needed_by="reading images", extras="cpu") from error
+    if processor.value != PROCESSOR_CLASS:
+        raise DocumentError(f"{path}: auto_map.AutoProcessor: {processor.value!r} is no class that this trimoe has")
+    return MolmoePrompts(folder, tokenizer)
 
 
 def _end_tokens(folder: Path, default: int | None) -> frozenset[int]:

@@ -29,6 +29,9 @@ class StageClock(Protocol):
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Entered where the stage begins, left when its results are there, on an accelerator too."""
 
+    def span(self, name: str, began: float, ended: float) -> None:
+        """A stage that the device timed itself, in seconds as `time.perf_counter` counts them."""
+
 
 class NoClock:
     """Does not look."""
@@ -36,6 +39,9 @@ class NoClock:
     def stage(self, name: str) -> AbstractContextManager[None]:
         """See StageClock."""
         return nullcontext()
+
+    def span(self, name: str, began: float, ended: float) -> None:
+        """See StageClock."""
 
 
 NO_CLOCK = NoClock()
@@ -48,6 +54,11 @@ class Sequences(Protocol):
     def logits(self) -> npt.NDArray[np.float32]:
         """What may follow each sequence: [sequences, vocabulary], in the order of the prompts, which may run only when
         this is first asked for."""
+
+    @property
+    def reused(self) -> Sequence[int]:
+        """How many tokens at the beginning of each prompt need not be read, because the engine has kept what another
+        prompt left of them; known once reading has begun."""
 
     def decode(self, tokens: Sequence[int | None]) -> None:
         """Append a token to each sequence and renew `logits`; a sequence given None is over: its logits mean nothing
@@ -66,7 +77,8 @@ class Sequences(Protocol):
 
     def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
         """The same sequences in parts that need not wait for each other, each with its places among them; threads may
-        go on with each part at the same time, its prompts included, instead of with the whole."""
+        go on with each part at the same time, its prompts included, instead of with the whole. There is one part where
+        anything has run already."""
 
 
 class Engine(Protocol):

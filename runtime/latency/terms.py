@@ -2,8 +2,9 @@
 
 A term is counted once a call or once a layer. Weights that are read (`experts_hit`) and arithmetic (`expert_tokens`)
 are separate terms, because the first is what one token at a time waits for and the second what a long prompt waits
-for; the capped ones (`tokens_64`: of tokens, at most 64) let small batches run at another rate than large ones. All
-coefficients are at least zero, so that more work never takes less time.
+for. Terms with a number in their name let the rate change with the size, as kernels and caches do: `tokens_64` counts
+tokens, at most 64; `vision_tokens_over_64` those above 64. All coefficients are at least zero, so that more work never
+takes less time.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from runtime.engines.stages import DECODE, EMBEDDINGS, IMAGE, PREFILL, VISION
 from runtime.latency.workload import Layers, Workload
 
 CALL = "call."  # begins the names of terms that count once a call
-ROWS_CAPS, TOKENS_CAPS = (2, 8), (16, 64, 256)
+ROWS_CAPS = (2, 8)
+TOKENS_CAPS = tuple(2**power for power in range(4, 12))
+VISION_CAPS = tuple(2**power for power in range(3, 12))
 
 CallTerms = Callable[[Workload], dict[str, float]]
 LayerTerms = Callable[[int | None, int, Workload, float], dict[str, float]]
@@ -27,13 +30,22 @@ def experts_hit(tokens: float, k: int, experts: int) -> float:
 
 def call_terms(stage: str, load: Workload) -> dict[str, float]:
     """The terms that a stage has once a call, by name."""
-    batch = float(load.batch)
+    batch, prompt = float(load.batch), float(load.prompt_tokens)
     if stage in (IMAGE, VISION):
-        seen = 1.0 if load.vision_tokens else 0.0
-        return {"call": seen, "rows": seen * batch, "vision_tokens": batch * load.vision_tokens}
+        return _image_terms(batch, float(load.vision_tokens))
     if stage == EMBEDDINGS:
-        return {"call": 1.0, "tokens": batch * load.prompt_tokens}
+        unseen = 0.0 if load.vision_tokens else 1.0  # a call that no vision tower has warmed up for
+        terms = {"call": 1.0, "rows": batch, "without_image": unseen}
+        return terms | {"prompt_tokens": prompt, "tokens": batch * prompt}
     return {"call": 1.0, "rows": batch}
+
+
+def _image_terms(batch: float, tokens: float) -> dict[str, float]:
+    """`tokens` are those of one row; their caps count for every row."""
+    seen = 1.0 if tokens else 0.0
+    terms = {"call": seen, "rows": seen * batch, "row_vision_tokens": tokens, "vision_tokens": batch * tokens}
+    terms |= {f"vision_tokens_{cap}": batch * min(tokens, cap) for cap in VISION_CAPS}
+    return terms | {f"vision_tokens_over_{cap}": batch * max(0.0, tokens - cap) for cap in VISION_CAPS}
 
 
 def layer_terms(stage: str, k: int | None, experts: int, load: Workload, position: float) -> dict[str, float]:
@@ -49,12 +61,14 @@ def _prefill_terms(k: int | None, experts: int, load: Workload) -> dict[str, flo
     tokens = float(load.batch * load.prompt_tokens)
     terms = {"layer": 1.0, "tokens": tokens, "token_pairs": tokens * load.prompt_tokens}
     terms |= {f"tokens_{cap}": min(tokens, cap) for cap in TOKENS_CAPS}
+    if k is not None:
+        terms |= {f"expert_tokens_{cap}": k * min(tokens, cap) for cap in TOKENS_CAPS}
     return terms | _expert_terms(k, experts, tokens)
 
 
 def _decode_terms(k: int | None, experts: int, load: Workload, position: float) -> dict[str, float]:
     rows = float(load.batch)
-    terms = {"layer": 1.0, "rows": rows, "cache": rows * position}
+    terms = {"layer": 1.0, "rows": rows, "position": position, "cache": rows * position}
     terms |= {f"rows_{cap}": min(rows, cap) for cap in ROWS_CAPS}
     return terms | _expert_terms(k, experts, rows)
 

@@ -5,9 +5,9 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch.nn import functional as F
+
+from .resize_trimoe_molmoe import resize
 
 # Kinds of image tokens, in the layout of one image.
 START, END, PATCH, COLUMN = range(4)
@@ -135,13 +135,11 @@ def resize_and_pad(
             f"an image of {height}x{width} px is too narrow: fitted into {size[0]}x{size[1]} px it would be "
             f"{new[0]}x{new[1]}"
         )
-    pixels = torch.from_numpy(image).permute(2, 0, 1).to(torch.float32) / 255
-    if new != (height, width):
-        pixels = F.interpolate(pixels[None], size=new, mode="bilinear", align_corners=False, antialias=True)[0]
+    pixels = resize(image.astype(np.float32) / 255, new)
     top, left = (size[0] - new[0]) // 2, (size[1] - new[1]) // 2
     canvas = np.zeros((*size, 3), dtype=np.float32)
     mask = np.zeros(size, dtype=bool)
-    canvas[top : top + new[0], left : left + new[1]] = pixels.clamp(0, 1).permute(1, 2, 0).numpy()
+    canvas[top : top + new[0], left : left + new[1]] = pixels.clip(0, 1)
     mask[top : top + new[0], left : left + new[1]] = True
     return canvas, mask
 

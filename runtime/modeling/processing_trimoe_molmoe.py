@@ -8,14 +8,9 @@ from transformers import AutoTokenizer, PreTrainedConfig
 from transformers.image_processing_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
-from .crops_trimoe_molmoe import COLUMN, END, NO_TOKEN, PATCH, START, ImageCrops
+from .crops_trimoe_molmoe import NO_TOKEN
 from .image_processing_trimoe_molmoe import TrimoeMolmoeImageProcessor, stack_padded
-
-TOKEN_NAMES = {START: "<im_start>", END: "<im_end>", PATCH: "<im_patch>", COLUMN: "<im_col>"}
-IMAGE_PROMPT = "<|image|>"
-MESSAGE_FORMATS = ("role", "none", None)
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from .prompts_trimoe_molmoe import IMAGE_PROMPT, TOKEN_NAMES, Arrays, first_token, format_prompt, interleave
 
 
 class TrimoeMolmoeProcessor(ProcessorMixin):  # type: ignore[misc]
@@ -109,50 +104,17 @@ class TrimoeMolmoeProcessor(ProcessorMixin):  # type: ignore[misc]
             raise ValueError("exactly one of text and tokens is needed")
         if tokens is None:
             tokens = self.tokenizer.encode(
-                _format(text, message_format, always_start_with_space), add_special_tokens=False
+                format_prompt(text, message_format, always_start_with_space), add_special_tokens=False
             )
         ids = np.asarray(tokens, dtype=np.int64).reshape(-1)
         pictures = [] if images is None else list(images) if isinstance(images, (list, tuple)) else [images]
         crops = [self.image_processor.crop(image, **overrides) for image in pictures]
-        bos = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
-        if bos is None:
-            raise ValueError("the tokenizer has neither a bos nor an eos token, and MolmoE starts every row with one")
-        sample = self._interleave(np.concatenate([[bos], ids]), crops)
+        first = first_token(self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+        ids = np.concatenate([[first], ids])
+        sample = interleave(ids, crops, image_tokens=self._token_ids, mark=self._prompt_id)
         if crops and not overrides.get("image_padding_mask", self.image_processor.image_padding_mask):
             del sample["image_masks"]
         return sample
-
-    def _interleave(self, ids: np.ndarray[Any, Any], crops: list[ImageCrops]) -> Arrays:
-        """Put the tokens of the images at the `<|image|>` ids, or after the first id when there are none."""
-        marks = np.flatnonzero(ids == self._prompt_id)
-        if len(marks) not in (0, len(crops)):
-            raise ValueError(f"the text has {len(marks)} {IMAGE_PROMPT} for {len(crops)} images")
-        if not crops:
-            return {"input_ids": ids}
-        pieces: list[np.ndarray[Any, Any]] = []
-        positions = []
-        done = length = 0
-        places = marks.tolist() or [1] * len(crops)
-        for place, one in zip(places, crops, strict=True):
-            pieces += [ids[done:place], self._token_ids[one.layout]]
-            start = length + place - done
-            positions.append(np.where(one.positions < 0, NO_TOKEN, one.positions + start))
-            done, length = place + (1 if len(marks) else 0), start + len(one.layout)
-        return {
-            "input_ids": np.concatenate([*pieces, ids[done:]]),
-            "images": np.concatenate([one.patches for one in crops]),
-            "image_input_idx": np.concatenate(positions),
-            "image_masks": np.concatenate([one.masks for one in crops]),
-        }
-
-
-def _format(text: Any, message_format: str | None, always_start_with_space: bool) -> str:
-    if not isinstance(text, str):
-        raise ValueError(f"a prompt is {text!r}; supported: a string")
-    if message_format not in MESSAGE_FORMATS:
-        raise ValueError(f"message_format is {message_format!r}; supported: 'role', 'none'")
-    prompt = f"User: {text} Assistant:" if message_format == "role" else text
-    return f" {prompt}" if always_start_with_space else prompt
 
 
 def _images_by_prompt(images: Any, text: Any, count: int) -> list[Any]:

@@ -37,7 +37,7 @@ from runtime.serving.stream import AsyncStream, Event, Sink, Stream, Whole
 class QuestionReader(Protocol):
     """What a family needs of runtime/engines/prompts.py's reader."""
 
-    def read(self, questions: Iterable[prompts.Request], *, variant: str) -> tuple[Prompt, ...]:
+    def read(self, questions: Iterable[prompts.Question], *, variant: str) -> tuple[Prompt, ...]:
         """Texts and pictures as prompts."""
 
     @property
@@ -243,7 +243,7 @@ class Family:
 
     def _read(self, request: Request) -> Prompt:
         """The prompt, for no variant yet: all read alike."""
-        question = prompts.Request(text=request.text, image=request.image)
+        question = prompts.Question(text=request.text, image=request.image)
         (prompt,) = self.reader.read((question,), variant=self.manifest.variants[0].id)
         return prompt
 

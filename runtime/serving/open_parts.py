@@ -14,8 +14,8 @@ from runtime.engines.open import open_engine
 from runtime.engines.protocol import Engine
 from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
+from runtime.serving.batching.answering.transcript import Reader
 from runtime.serving.batching.scheduler import Scheduler
-from runtime.serving.batching.transcript import Reader
 from runtime.serving.decisions.journal import Journal
 from runtime.serving.decisions.log import DecisionLog
 from runtime.serving.decisions.record import LogHeader

@@ -12,9 +12,9 @@ class Sampling:
     """How tokens are chosen and when an answer ends.
 
     `max_tokens` None: as many as the family's default and the context allow. `temperature` 0 takes the most likely
-    token; above, tokens are drawn among the most likely ones that have `top_p` of the probability together. `seed` makes
-    that repeatable. An answer ends before any text of `stop`. `top_logprobs` None: no log-probabilities; else those of
-    the chosen token and of so many of the most likely ones.
+    token; above, tokens are drawn among the most likely ones that have `top_p` of the probability together. `seed`
+    makes that repeatable. An answer ends before any text of `stop`. `top_logprobs` None: no log-probabilities; else
+    those of the chosen token and of so many of the most likely ones.
     """
 
     max_tokens: int | None = None

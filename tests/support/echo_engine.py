@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from profiles.accuracy.answerer import Question
+from profiles.accuracy.answerer import SampleQuestion
 
 
 @dataclass
@@ -22,7 +22,7 @@ class EchoEngine:
         return {"echo": self.version}
 
     def answer(
-        self, questions: Sequence[Question], *, max_new_tokens: int, following: Sequence[Question] = ()
+        self, questions: Sequence[SampleQuestion], *, max_new_tokens: int, following: Sequence[SampleQuestion] = ()
     ) -> list[str]:
         if self.limit is not None and len(self.batches) >= self.limit:
             raise KeyboardInterrupt

@@ -1,5 +1,7 @@
 """Fixtures of all tests: families exported once for the whole run, which tests only read, and copy to change."""
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -21,6 +23,7 @@ from tests.support.families import (
     plan_model,
 )
 from tests.support.graph_families import CopyGraphs, Exported, GraphFamilies, copy_exported
+from tests.support.paths import DEMO, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,17 @@ def model_family(tmp_path_factory: pytest.TempPathFactory) -> ModelFamilies:
         return plan, folder / "family"
 
     return exported
+
+
+@pytest.fixture(scope="session")
+def demo_family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One variant of the demo's family, b14-k4, as `trimoe export` makes it: artifacts/demo in a folder of its own."""
+    family = tmp_path_factory.mktemp("demo") / "artifacts" / "demo"
+    options = ["--remove", "10,15", "--top-k", "4", "--format", "safetensors,onnx", "--no-logits"]
+    code = "from runtime.cli import main; main()"
+    command = [sys.executable, "-c", code, "export", str(DEMO / "checkpoint"), *options, "--out", str(family)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    return family
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from runtime.documents.latency.estimator_document import (
 from runtime.documents.latency.profile_document import (
     Clocks,
     Device,
+    Footprint,
     LatencyProfile,
     MeasuredVariant,
     ModelRecord,
@@ -54,6 +55,20 @@ PROFILE = LatencyProfile(
     software={"onnxruntime": "1.28"},
     variants=(MeasuredVariant(id="b2-k4", layers=2, top_k=(8, 4)),),
     points=(point("prefill"), point("decode", 19.5)),
+    disturbed=2,
+    footprints=(
+        Footprint(
+            engine="onnx",
+            dtype="float32",
+            variant="b2-k4",
+            batch=1,
+            vision_tokens=0,
+            text_tokens=16,
+            decoded_tokens=24,
+            peak_memory_bytes=1024,
+            energy_j=0.5,
+        ),
+    ),
 )
 
 

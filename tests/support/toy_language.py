@@ -82,6 +82,7 @@ class ToyEngine:
     read_s: float = 0.001
     step_s: float = 0.01
     fault: Fault = lambda what, prompts: None
+    kept: Callable[[Prompt], int] = lambda prompt: 0  # tokens of a prompt that need not be read
     loading: Callable[[str], None] = lambda variant: None
     script: Mapping[tuple[int, ...], Sequence[int]] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -136,6 +137,7 @@ class Row:
     prompt: Prompt
     room: int
     read: int = 0
+    reused: int = 0
     answer: list[int] = field(default_factory=list)
 
     @property
@@ -168,10 +170,16 @@ class ToySequences:
         with self._clock.stage(EMBEDDINGS) if not any(row.read for row in self._rows) else nullcontext():
             pass
         for row in self._rows:
+            if row.read == 0:
+                row.read = row.reused = self._engine.kept(row.prompt)
             count = min(tokens, row.length - row.read)
             row.read += count
             self._engine.clock.now += count * self._engine.read_s
         return all(row.read == row.length for row in self._rows)
+
+    @property
+    def reused(self) -> list[int]:
+        return [row.reused for row in self._rows]
 
     def decode(self, tokens: Sequence[int | None]) -> None:
         assert len(tokens) == len(self._rows)

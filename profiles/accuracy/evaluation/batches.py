@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from profiles.accuracy.answerer import Question
+from profiles.accuracy.answerer import SampleQuestion
 
 
-def make_batches(questions: Sequence[Question], size: int) -> tuple[tuple[int, ...], ...]:
+def make_batches(questions: Sequence[SampleQuestion], size: int) -> tuple[tuple[int, ...], ...]:
     """The places of the questions in batches of `size`, larger images and longer prompts first.
 
     The longest batch comes first, so that a batch that does not fit into memory fails at once. Equal questions give
@@ -20,6 +20,6 @@ def with_following(batches: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[i
     return zip(batches, (*batches[1:], ()), strict=False)
 
 
-def _length(question: Question) -> tuple[int, int, int]:
+def _length(question: SampleQuestion) -> tuple[int, int, int]:
     width, height = question.sample.image_size()
     return (width * height, width, len(question.prompt))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from profiles.accuracy.answerer import Answerer, AnswererOpener, Question
+from profiles.accuracy.answerer import Answerer, AnswererOpener, SampleQuestion
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
 from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
@@ -73,7 +73,7 @@ class _Measured:
     record: DatasetRecord
     definition: DefinitionRecord
     decoding: DecodingRecord
-    questions: tuple[Question, ...]
+    questions: tuple[SampleQuestion, ...]
     batches: tuple[tuple[int, ...], ...]
 
 
@@ -170,7 +170,7 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     find_cleanup(settings.cleanup)
     check_samples(metric, dataset.samples)
     questions = tuple(
-        Question(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
+        SampleQuestion(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
     )
     return _Measured(
         dataset=dataset,

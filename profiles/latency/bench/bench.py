@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,16 +14,18 @@ from profiles.latency.bench.forms import Form
 from profiles.latency.bench.grid import Cell, Grid, cells, default_grid, image_sizes, parse_grid
 from profiles.latency.bench.machine import describe_device
 from profiles.latency.bench.make_profile import Series, make_profile
+from profiles.latency.bench.meters import open_meter
+from profiles.latency.bench.prompts import Reader, open_reader
 from profiles.latency.bench.run import Limits, Run, RunProgress, check_spread
 from profiles.latency.bench.samples import Visit
 from profiles.latency.bench.visit import STEPS, CellRunner
+from runtime.documents.baseline import ONNX
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_digest import family_digest
 from runtime.documents.family_layout import CONFIG
 from runtime.documents.latency.profile_document import Device, LatencyProfile
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.engines.open import open_engine
-from runtime.engines.prompts import PromptReader
 from runtime.latency.workload import Layers
 
 POSITIONS = "max_position_embeddings"
@@ -71,7 +72,7 @@ class _Bench:
     request: BenchRequest
     machine: Device
     grid: Grid
-    reader: PromptReader
+    reader: Reader
 
     def measure(self, form: Form, progress: RunProgress) -> Series:
         """The visits of one form, those that its journal has and the others."""
@@ -83,7 +84,8 @@ class _Bench:
         try:
             software = {**engine.software, **self.reader.software}
             with Journal(_journal_of(request, form), self._settings(form, software), VISITS) as journal:
-                runner = CellRunner(engine, self.reader, after_s=journal.rows[-1].second if journal.rows else 0.0)
+                after_s = journal.rows[-1].second if journal.rows else 0.0
+                runner = CellRunner(engine, self.reader, open_meter(request.device), after_s=after_s)
                 ordered = self._most_telling_first(runner)
                 budget_s = request.form_budget_s
                 Run(cells=ordered, measure=runner, journal=journal, limits=request.limits, budget_s=budget_s).go(
@@ -137,16 +139,26 @@ def bench(request: BenchRequest, progress: Callable[[Form], RunProgress]) -> Lat
     Raises MeasurementError when the machine is too noisy, and for a grid, a device or a journal that does not fit;
     DocumentError and VerificationError as the engines do.
     """
-    taken = datetime.now(UTC).isoformat(timespec="seconds")
+    _check_device(request)
     machine = describe_device(request.device, threads=request.threads)
-    reader = PromptReader(request.family / request.manifest.variants[0].folder)
+    reader = open_reader(request.family, request.manifest)
     grid = parse_grid(request.grid, default_grid(image_sizes(reader.crop_settings)))
     if reader.crop_settings is None and any(grid.images):
         raise MeasurementError(f"grid: {request.manifest.source.name} reads no images; only image=none")
     run = _Bench(request=request, machine=machine, grid=grid, reader=reader)
     series = [run.measure(form, progress(form)) for form in request.forms]
     check_spread([visit for one in series for visit in one.visits], request.limits)
-    return make_profile(request.manifest, machine, series, taken=taken)
+    return make_profile(request.manifest, machine, series)
+
+
+def _check_device(request: BenchRequest) -> None:
+    """ONNX sessions run on the first CUDA device that the process sees."""
+    kind, _, index = request.device.partition(":")
+    if kind == "cuda" and int(index) > 0 and any(form.engine == ONNX for form in request.forms):
+        raise MeasurementError(
+            f"{request.device}: the onnx engine runs on cuda:0; with CUDA_VISIBLE_DEVICES={int(index)} that is this "
+            "device, one process for each"
+        )
 
 
 def remove_journals(request: BenchRequest) -> None:

@@ -1,4 +1,4 @@
-"""What a benchmark runs on: processor or accelerator, clocks, threads, load."""
+"""What a benchmark runs on: processor or accelerator, driver, threads, load."""
 
 import os
 import platform
@@ -7,13 +7,15 @@ from pathlib import Path
 import psutil
 
 from profiles.errors import MeasurementError
-from runtime.documents.latency.profile_document import Clocks, Device
+from profiles.latency.bench.meters import open_nvml
+from runtime.documents.latency.profile_document import Device
 
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_device(device: str, *, threads: int) -> Device:
-    """The device called `cpu` or `cuda:N` as a profile names it. Raises MeasurementError for CUDA that is not there."""
+    """The device called `cpu` or `cuda:N` as a profile names it, but for its clocks, which a run sees. Raises
+    MeasurementError for CUDA that is not there."""
     return _cuda(device, threads) if device.startswith("cuda") else _cpu(threads)
 
 
@@ -23,7 +25,6 @@ def processors() -> tuple[int, ...]:
 
 
 def _cpu(threads: int) -> Device:
-    frequency = psutil.cpu_freq()
     return Device(
         kind="cpu",
         name=_cpu_name(),
@@ -32,7 +33,7 @@ def _cpu(threads: int) -> Device:
         processors=os.cpu_count() or 1,
         threads=threads,
         affinity=processors(),
-        clocks=None if frequency is None else Clocks(low_mhz=frequency.current, high_mhz=frequency.current),
+        clocks=None,
         load=os.getloadavg()[0],
     )
 
@@ -48,18 +49,20 @@ def _cpu_name() -> str:
 def _cuda(device: str, threads: int) -> Device:
     import torch
 
-    if not torch.cuda.is_available() or torch.device(device).index not in range(torch.cuda.device_count()):
-        raise MeasurementError(f"{device}: torch finds {torch.cuda.device_count()} CUDA devices here")
-    found = torch.cuda.get_device_properties(torch.device(device))
-    clock = float(torch.cuda.clock_rate(torch.device(device)))
+    index, count = int(device.partition(":")[2]), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        raise MeasurementError(f"{device}: torch {torch.__version__} finds {count} CUDA devices here")
+    found = torch.cuda.get_device_properties(index)
+    nvml, _ = open_nvml(torch, index)
+    driver = "" if nvml is None else f"NVIDIA {nvml.nvmlSystemGetDriverVersion()}, "
     return Device(
         kind="cuda",
         name=found.name,
-        driver=f"CUDA {torch.version.cuda}, compute capability {found.major}.{found.minor}",
+        driver=f"{driver}CUDA {torch.version.cuda}, compute capability {found.major}.{found.minor}",
         memory_bytes=found.total_memory,
         processors=found.multi_processor_count,
         threads=threads,
         affinity=processors(),
-        clocks=Clocks(low_mhz=clock, high_mhz=clock),
+        clocks=None,
         load=os.getloadavg()[0],
     )

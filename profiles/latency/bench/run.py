@@ -8,7 +8,7 @@ from typing import Protocol
 from profiles.errors import MeasurementError
 from profiles.journal import Journal
 from profiles.latency.bench.grid import Cell
-from profiles.latency.bench.samples import Visit, by_stage, grouped, relative_error, summarise
+from profiles.latency.bench.samples import Visit, by_stage, grouped, relative_error, summarise, undisturbed
 
 FIRST_CELLS, NEXT_CELLS = 24, 8
 LEAST_SHARE = 0.02  # a stage that takes less of a visit than this need not be known as well
@@ -17,8 +17,9 @@ Measure = Callable[[Cell], Visit]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """When a cell has been visited often enough: `least` visits, and every stage's median known to `relative_error`, or
-    `most` visits. `spread` is how much repeats may differ before the machine counts as too noisy."""
+    """When a cell has been visited often enough: `least` visits that no other program disturbed, and every stage's
+    median known to `relative_error`, or `most` visits. `spread` is how much repeats may differ before the machine
+    counts as too noisy."""
 
     least: int = 5
     most: int = 30
@@ -45,8 +46,8 @@ class _State:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """`cells`, the most telling first, visited by `measure` into `journal`. With `budget_s` a run begins with the first
-    `FIRST_CELLS`, takes up the next ones as these are known, and ends when the seconds are over and each cell that was
-    taken up has had its least number of visits."""
+    `FIRST_CELLS`, takes up `NEXT_CELLS` more in every round, so that the visits of each are spread over some time, and
+    ends when the seconds are over and each cell that was taken up has had its least number of visits."""
 
     cells: Sequence[Cell]
     measure: Measure
@@ -58,15 +59,14 @@ class Run:
         """Visit until all is known or the time is over. The first visit of a cell warms up and is not kept."""
         state = _State(visits=dict(grouped(self.journal.rows)))
         state.known.update(name for name, found in state.visits.items() if settled(found, self.limits))
-        taken = len(self.cells) if self.budget_s is None else min(FIRST_CELLS, len(self.cells))
-        while taken < len(self.cells) + NEXT_CELLS:
+        visited = [place for place, cell in enumerate(self.cells, 1) if cell.name in state.visits]
+        taken = len(self.cells) if self.budget_s is None else max(FIRST_CELLS, *visited, 0)
+        while True:
             left = [cell for cell in self.cells[:taken] if self._wanted(state.visits.get(cell.name, []))]
-            if left:
-                self._round(left, state, progress)
-            elif self._over:
+            if not left and (self._over or taken >= len(self.cells)):
                 return
-            else:
-                taken += NEXT_CELLS
+            self._round(left, state, progress)
+            taken += 0 if self._over else NEXT_CELLS
 
     def _round(self, left: list[Cell], state: _State, progress: RunProgress) -> None:
         """A visit to each cell, in random order, so that a drift of the machine does not look like a difference between
@@ -93,15 +93,19 @@ class Run:
 
     def _wanted(self, visits: Sequence[Visit]) -> bool:
         """Whether a cell wants another visit."""
-        return len(visits) < self.limits.least if self._over else not settled(visits, self.limits)
+        if not self._over:
+            return not settled(visits, self.limits)
+        calm = sum(not visit.disturbed for visit in visits)
+        return calm < self.limits.least and len(visits) < 2 * self.limits.least
 
 
 def settled(visits: Sequence[Visit], limits: Limits) -> bool:
     """Whether a cell needs no further visit."""
-    if len(visits) < limits.least:
-        return False
     if len(visits) >= limits.most:
         return True
+    visits = [visit for visit in visits if not visit.disturbed]
+    if len(visits) < limits.least:
+        return False
     whole = sum(sum(visit.stages.values()) + sum(ms for _, ms in visit.decoded) for visit in visits) / len(visits)
     return all(
         relative_error(times) <= limits.relative_error
@@ -115,7 +119,7 @@ def check_spread(visits: Sequence[Visit], limits: Limits) -> float:
     where that is above the limit, with what to do."""
     spreads = []
     for _, found in grouped(visits):
-        for times in by_stage(found).values():
+        for times in by_stage(undisturbed(found, limits.least)).values():
             spreads.append(summarise(times).spread)
     spreads.sort()
     spread = spreads[len(spreads) // 2] if spreads else 0.0

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from profiles.latency.bench.meters import Reading
 from runtime.documents.schema import Natural
 from runtime.engines.stages import DECODE
 
@@ -15,20 +16,31 @@ OUTLIER = 3.0  # robust standard deviations from the median
 _ROBUST = 1.4826  # of a normal distribution's median absolute deviation
 _QUARTILES = 1.349  # distance of the quartiles of a normal distribution in standard deviations
 _MEDIAN_ERROR = 1.2533  # standard error of a normal sample's median over that of its mean
+MOST_WAITED = 0.05
 Array = npt.NDArray[np.float64]
 
 
 class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of a cell: milliseconds by stage, and (position, milliseconds) of decoded tokens; `second` counts from
-    the beginning of the run, `vision_tokens` are those that the cell's image became.
+    """One run of a cell: milliseconds by stage, and (position, milliseconds) of decoded tokens; `taken` is when, ISO
+    8601 in UTC, `second` counts from the beginning of the run, pauses left out, `vision_tokens` are those that the
+    cell's image became, `waited` is the share of its time in which other programs kept its threads waiting (None where
+    the system does not tell).
     """
 
     cell: str
+    taken: str
     second: float
     vision_tokens: Natural
     text_tokens: Natural
     stages: Mapping[str, float]
     decoded: tuple[tuple[float, float], ...]
+    reading: Reading
+    waited: float | None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs had a part in its times."""
+        return self.waited is not None and self.waited > MOST_WAITED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +90,12 @@ def by_stage(visits: Sequence[Visit]) -> dict[tuple[str, float | None], list[flo
         for position, ms in visit.decoded:
             found[DECODE, position].append(ms)
     return dict(found)
+
+
+def undisturbed(visits: Sequence[Visit], least: int) -> Sequence[Visit]:
+    """The visits that no other program disturbed, where there are `least` of them; else all."""
+    calm = [visit for visit in visits if not visit.disturbed]
+    return calm if len(calm) >= least else visits
 
 
 def grouped(visits: Sequence[Visit]) -> Iterator[tuple[str, list[Visit]]]:

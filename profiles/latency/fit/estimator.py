@@ -22,7 +22,8 @@ from profiles.latency.fit.observations import Observation
 from profiles.latency.fit.regression import Array, fit_terms
 from runtime.documents.latency import estimator_document as document
 from runtime.documents.latency.estimator_document import HeldOut, LatencyEstimator, Range, StageModel, Term
-from runtime.engines.stages import DECODE, STAGES
+from runtime.engines.stages import DECODE, IMAGE, STAGES, VISION
+from runtime.latency.workload import Workload
 
 LEAST_POINTS = 4
 
@@ -149,9 +150,14 @@ def add_up(by_stage: Mapping[str, Sequence[Observation]], predicted: Mapping[str
             if one.request:
                 _, found = sums.setdefault(one.request, (one, {}))
                 found.setdefault(stage, []).append((one.ms, float(value)))
-    whole = [(one, found) for one, found in sums.values() if found.keys() == by_stage.keys()]
+    whole = [(one, found) for one, found in sums.values() if found.keys() >= _stages_of(one.load, by_stage)]
     pairs = np.array([_answer(one.steps, found) for one, found in whole]).reshape(-1, 2)
     return Totals(requests=tuple(one for one, _ in whole), measured=pairs[:, 0], predicted=pairs[:, 1])
+
+
+def _stages_of(load: Workload, by_stage: Iterable[str]) -> set[str]:
+    """Those of the stages that an answer has: no image, no vision."""
+    return {stage for stage in by_stage if load.vision_tokens or stage not in (IMAGE, VISION)}
 
 
 def _answer(steps: int, found: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ Place = Annotated[float, Meta(ge=0)]
 
 
 class Clocks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The least and the greatest clock seen, in MHz."""
+    """The least and the greatest clock seen during the run, in MHz."""
 
     low_mhz: float
     high_mhz: float
@@ -91,9 +91,25 @@ class Point(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (self.engine, self.dtype, self.variant, *load, self.stage, self.position)
 
 
+class Footprint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a prompt and `decoded_tokens` further tokens took of the device beside time: the most memory in use (of the
+    process on a processor, of the device elsewhere), and the energy of a median run; None where it does not tell."""
+
+    engine: str
+    dtype: str
+    variant: str
+    batch: Positive
+    vision_tokens: Natural
+    text_tokens: Natural
+    decoded_tokens: Natural
+    peak_memory_bytes: Positive | None
+    energy_j: Annotated[float, Meta(gt=0)] | None
+
+
 class LatencyProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The profile document; `taken` is when the run began, ISO 8601 in UTC. `software`: packages and settings that the
-    times may depend on, and their version or value."""
+    """The profile document; `taken` is when its first time was taken, ISO 8601 in UTC. `software`: packages and
+    settings that the times may depend on, and their version or value. `disturbed` is how many repeats were left out
+    because other programs kept the process waiting meanwhile."""
 
     trimoe: str
     taken: str
@@ -102,6 +118,8 @@ class LatencyProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     software: Mapping[str, str]
     variants: tuple[MeasuredVariant, ...]
     points: tuple[Point, ...]
+    disturbed: Natural
+    footprints: tuple[Footprint, ...]
 
 
 def dump_profile(profile: LatencyProfile) -> bytes:
@@ -121,6 +139,7 @@ def parse_profile(document: Node) -> LatencyProfile:
     profile = convert(node, LatencyProfile)
     _check_variants(node.require("variants"), profile)
     _check_points(node.require("points"), profile)
+    _check_footprints(node.require("footprints"), profile)
     return profile
 
 
@@ -134,6 +153,13 @@ def _check_variants(node: Node, profile: LatencyProfile) -> None:
         if max(variant.top_k or (0,)) > (profile.model.experts or 0):
             place.require("top_k").fail(f"{max(variant.top_k or ())} is above model.experts, {profile.model.experts}")
         seen.add(variant.id)
+
+
+def _check_footprints(node: Node, profile: LatencyProfile) -> None:
+    known = {variant.id for variant in profile.variants}
+    for place, footprint in zip(node.elements(), profile.footprints, strict=True):
+        if footprint.variant not in known:
+            place.require("variant").fail(f"{footprint.variant!r} is none of the variants")
 
 
 def _check_points(node: Node, profile: LatencyProfile) -> None:

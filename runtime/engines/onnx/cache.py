@@ -1,5 +1,4 @@
-"""Keys and values of a batch of rows of different lengths, and how new tokens are fed to a kernel that does not take
-every case."""
+"""How new tokens of rows of different lengths are fed to a kernel that does not take every case."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from runtime.documents.graph_contract import LOGITS
+from runtime.engines.onnx.key_values import KeyValues
 from runtime.engines.protocol import Array
 
 
@@ -25,10 +25,6 @@ class Feed:
 class CachedDecoder(Protocol):
     """What a cache needs of a decoder."""
 
-    layers: int
-    kv_heads: int
-    head_dim: int
-    dtype: np.dtype[Any]
     device: str
 
     def bind(self, buffers: Sequence[Array]) -> Any:
@@ -39,7 +35,7 @@ class CachedDecoder(Protocol):
 
 
 class Cache:
-    """Keys and values of some rows, with `lengths` [batch], the tokens of each so far. `run` appends to them.
+    """Some rows' keys and values, bound to a decoder. `run` appends to them.
 
     What the attention kernel takes:
 
@@ -53,14 +49,17 @@ class Cache:
     The last case it refuses for several rows, and with padding it is silently wrong.
     """
 
-    def __init__(self, decoder: CachedDecoder, batch: int, capacity: int) -> None:
-        """Reserve the buffers and bind them as past and present of every layer."""
-        self._decoder, self._capacity = decoder, capacity
-        self.lengths = np.zeros(batch, np.int64)
-        shape = (batch, decoder.kv_heads, capacity, decoder.head_dim)
-        self._buffers = tuple(np.zeros(shape, decoder.dtype) for _ in range(2 * decoder.layers))
-        self._together = decoder.bind(self._buffers)
+    def __init__(self, decoder: CachedDecoder, keys: KeyValues, first: int, last: int) -> None:
+        """Bind the buffers of rows `first` to `last` (exclusive) as past and present of every layer."""
+        self._decoder, self._keys, self._first, self._last = decoder, keys, first, last
+        self._together = decoder.bind(keys.part(first, last))
         self._alone: dict[int, Any] = {}
+
+    @property
+    def lengths(self) -> Array:
+        """Tokens of each row so far [batch]."""
+        lengths: Array = self._keys.lengths[self._first : self._last]
+        return lengths
 
     def run(
         self, values: Array, *, counts: Sequence[int] | Array | None = None, first_logits: int = 0
@@ -77,7 +76,7 @@ class Cache:
         first = first_logits % values.shape[1]
         run = self._run_together if self._fits_together(values.shape[1], counted) else self._run_rows
         outputs = run(values, counted, first)
-        self.lengths = self.lengths + counted
+        self._keys.lengths[self._first : self._last] += counted
         return outputs
 
     def _check(self, values: Array, counts: Sequence[int] | Array | None, first_logits: int) -> Array:
@@ -94,15 +93,15 @@ class Cache:
         if not -new <= first_logits < new:
             raise ValueError(f"first_logits {first_logits} does not fit: there are {new} positions")
         total = int((self.lengths + counted).max())
-        if total > self._capacity:
-            raise ValueError(f"{total} tokens do not fit: the buffers hold {self._capacity}")
+        if total > self._keys.capacity:
+            raise ValueError(f"{total} tokens do not fit: the buffers hold {self._keys.capacity}")
         return counted
 
     def _fits_together(self, new: int, counted: Array) -> bool:
         """Whether the kernel takes all rows at once: the first three cases, where the padding has room too."""
         longest = int(self.lengths.max())
         one_whole_row = len(counted) == 1 and counted[0] == new
-        return longest + new <= self._capacity and (longest == 0 or new == 1 or one_whole_row)
+        return longest + new <= self._keys.capacity and (longest == 0 or new == 1 or one_whole_row)
 
     def _run_together(self, values: Array, counted: Array, first: int) -> dict[str, Array]:
         # A row without a token is fed one that its next token replaces: for none, the kernel would shift its past.
@@ -130,7 +129,8 @@ class Cache:
     def _row(self, row: int) -> Any:
         """The binding of a row's part of the buffers."""
         if row not in self._alone:
-            self._alone[row] = self._decoder.bind([buffer[row : row + 1] for buffer in self._buffers])
+            place = self._first + row
+            self._alone[row] = self._decoder.bind(self._keys.part(place, place + 1))
         return self._alone[row]
 
 

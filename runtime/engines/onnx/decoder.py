@@ -16,6 +16,7 @@ from runtime.documents.graph_contract import (
     PRESENT,
 )
 from runtime.engines.onnx.cache import Cache, Feed
+from runtime.engines.onnx.key_values import KeyValues
 from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.values import BFLOAT16, BFLOAT16_NAME, DTYPES, read, value_of, value_of_bits
 from runtime.engines.protocol import Array
@@ -51,7 +52,7 @@ class OnnxDecoder:
 
     def start(self, *, batch: int, capacity: int) -> Cache:
         """An empty cache for `batch` rows of at most `capacity` tokens each."""
-        return Cache(self, batch, capacity)
+        return Cache(self, KeyValues(self, np.full(batch, capacity)), 0, batch)
 
     def greedy(
         self, prompt: Array, tokens: int, *, embed: Callable[[Array], Array] | None = None

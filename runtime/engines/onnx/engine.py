@@ -3,45 +3,69 @@ variants take little more memory than one."""
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 import onnxruntime
 
-from runtime.documents.family_layout import GRAPH_INPUTS, GRAPHS, graph_folder, graph_golden_path, graph_path
+from runtime.documents.family_layout import (
+    GRAPH_INPUTS,
+    GRAPHS,
+    graph_files,
+    graph_folder,
+    graph_golden_path,
+    graph_path,
+)
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
-from runtime.engines.onnx.rows import Rows
+from runtime.engines.onnx.rows import Rows, bounds, part_count
 from runtime.engines.onnx.self_test import self_test
 from runtime.engines.onnx.session import CPU
-from runtime.engines.onnx.variant_graphs import VariantGraphs
+from runtime.engines.onnx.variant_graphs import SharedSessions, VariantGraphs
+from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
+from runtime.engines.prefixes import Prefixes
 from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
+from runtime.engines.trust import CheckRecords, Checks
 from runtime.errors import DocumentError
 
-LEAST_ROWS = 8
 _log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
     """The variants of the family in `folder`, in one type of weights on one provider.
 
-    On the CPU a batch is cut into parts that run side by side, each with its share of the threads: the kernels for a
-    few thousand small matrices gain little from more threads within one run. Each part is of one variant.
+    On the CPU a batch runs in parts side by side, each with its share of the threads: the kernels for a few thousand
+    small matrices gain little from more threads within one run. Each part is of one variant. Elsewhere batches that
+    join are run in turn, and rows that are dropped run on until their batch is over.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, dtype: str, provider: str = CPU, threads: int | None = None
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        dtype: str,
+        provider: str = CPU,
+        threads: int | None = None,
+        prefix_bytes: int = 0,
+        records: CheckRecords | None = None,
     ) -> None:
-        """`threads` None means one for each core. Raises DocumentError when the family has no graphs in that type,
-        naming those it has."""
+        """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
+        that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
+        family has no graphs in that type, naming those it has."""
         self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
         self._threads = threads or os.cpu_count() or 1
-        self._graphs: dict[str, dict[tuple[int, int], VariantGraphs]] = {}
-        self._pool = ThreadPoolExecutor(self._threads)
+        self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
+        self._shared = SharedSessions(folder / graph_folder(dtype), provider=provider)
+        self._graphs: dict[str, VariantGraphs] = {}
+        self._loading: dict[str, Lock] = {}
+        self._workers = Workers(self._threads)
         self._shared_tested = False
+        self._checks = Checks(folder, manifest, software=self.software, records=records)
         if not (folder / graph_folder(dtype)).is_dir():
             found = sorted(path.name for path in (folder / GRAPHS).glob("*") if path.is_dir())
             raise DocumentError(
@@ -59,76 +83,86 @@ class OnnxEngine:
         }
 
     def load(self, variant: str) -> str:
-        """See Engine. Variants exported without golden outputs run untested, with a warning."""
-        if variant not in self._graphs:
-            self._self_test(self._manifest.variant(variant).id)
-            self._graphs[variant] = {}
-            self._opened(variant, threads=self._threads, place=0)
+        """See Engine. Variants exported without golden outputs run untested, with a warning. Others run, and load,
+        meanwhile."""
+        self._loaded(variant)
         return self._dtype
 
     def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK) -> MixedBatch:
         """See Engine."""
         groups = group_by_variant(prompts)
-        for variant in groups:
-            self.load(variant)
-        parts = [(variant, places) for variant, rows in groups.items() for places in self._cut(rows, len(groups))]
-        threads = max(1, self._threads // len(parts)) if self._provider == CPU else self._threads
-        used: dict[str, int] = {}
-        rows = []
-        for variant, places in parts:
-            place = used[variant] = used.get(variant, -1) + 1
-            graphs = self._opened(variant, threads=threads, place=place)
-            own = [prompts[place] for place in places]
-            rows.append((places, Rows(graphs, own, max_new_tokens=max_new_tokens, clock=clock)))
-        return MixedBatch(rows, self._side_by_side if self._provider == CPU else run_in_turn)
+        graphs = {variant: self._loaded(variant) for variant in groups}
+
+        def started(places: Sequence[int], *, threads: int, place: int = 0) -> tuple[Sequence[int], Rows]:
+            chosen = [prompts[place] for place in places]
+            own = partial(Rows, graphs[chosen[0].variant], chosen, prefixes=self._prefixes)
+            return places, own(max_new_tokens=max_new_tokens, clock=clock, threads=threads, place=place)
+
+        parts = [started(places, threads=self._threads) for places in groups.values()]
+        if self._provider != CPU:
+            return MixedBatch(parts, partial(run_in_turn, threads=self._threads))
+        cut = [one for places in groups.values() for one in self._cut(places, len(groups))]
+        apart = partial(_apart, started, cut, threads=max(1, self._threads // len(cut)))
+        return MixedBatch(parts, self._workers.run, apart if len(cut) > 1 else None)
 
     def unload(self, variant: str) -> None:
-        """Drop the sessions of a variant."""
+        """Drop the sessions of a variant, when no sequence uses them any more."""
         self._graphs.pop(variant, None)
+        if self._prefixes is not None:
+            self._prefixes.forget(variant)
 
     def close(self) -> None:
         """Drop all sessions."""
         self._graphs.clear()
-        self._pool.shutdown()
+        self._workers.close()
 
-    def _cut(self, rows: Sequence[int], groups: int) -> Iterator[Sequence[int]]:
-        """The rows of one of the `groups` of variants, in parts."""
-        count = part_count(len(rows), self._threads // groups) if self._provider == CPU else 1
-        bounds = [len(rows) * part // count for part in range(count + 1)]
-        return (rows[first:last] for first, last in pairwise(bounds))
+    def _cut(self, places: Sequence[int], groups: int) -> list[tuple[int, Sequence[int]]]:
+        """The places of one of the `groups` of variants in parts, numbered."""
+        cut = bounds(len(places), part_count(len(places), self._threads // groups))
+        return [(part, places[first:last]) for part, (first, last) in enumerate(pairwise(cut))]
 
-    def _opened(self, variant: str, *, threads: int, place: int) -> VariantGraphs:
-        """Sessions with so many threads, others for each place at which a variant runs at the same time."""
-        opened = self._graphs[variant]
-        if (threads, place) not in opened:
-            opened[threads, place] = VariantGraphs(
-                self._folder / graph_folder(self._dtype), variant, provider=self._provider, threads=threads
-            )
-        return opened[threads, place]
+    def _loaded(self, variant: str) -> VariantGraphs:
+        """The variant's graphs, tested when they are opened. Only who waits for the same variant waits."""
+        found = self._graphs.get(variant)
+        if found is None:
+            known = self._manifest.variant(variant).id
+            with self._loading.setdefault(known, Lock()):
+                found = self._graphs.get(known) or self._opened(known)
+                self._graphs[known] = found
+        return found
 
-    def _side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks of several parts at the same time, the first in this thread."""
-        others = [self._pool.submit(task) for task in tasks[1:]]
-        try:
-            run_in_turn(tasks[:1])
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
+    def _opened(self, variant: str) -> VariantGraphs:
+        """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
+        graph = self._folder / graph_path(self._dtype, variant)
+        opened = cache(partial(VariantGraphs, graph, self._shared, provider=self._provider, threads=self._threads))
+        self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
+        return opened()
 
-    def _self_test(self, variant: str) -> None:
-        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (variant, GRAPH_INPUTS))
+    def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:
+        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (graph.stem, GRAPH_INPUTS))
         if not golden.is_file():
             _log.warning(
                 "%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits",
                 self._folder,
             )
             return
-        graph, shared = self._folder / graph_path(self._dtype, variant), not self._shared_tested
-        self_test(graph, golden, inputs, provider=self._provider, threads=self._threads, shared=shared)
+        first = not self._shared_tested
+        self_test(
+            graph,
+            golden,
+            inputs,
+            provider=self._provider,
+            threads=self._threads,
+            decoder=graphs.whole,
+            shared=first,
+        )
         self._shared_tested = True
 
 
-def part_count(rows: int, threads: int) -> int:
-    """In how many parts a batch runs: one a thread, but none of fewer than `LEAST_ROWS` rows."""
-    return max(1, min(threads, rows // LEAST_ROWS))
+def _apart(
+    started: Callable[..., tuple[Sequence[int], Rows]], cut: Sequence[tuple[int, Sequence[int]]], *, threads: int
+) -> Sequence[tuple[Sequence[int], MixedBatch]]:
+    """The parts of a batch, each as a batch that runs in the thread that calls it."""
+    found = (started(places, threads=threads, place=part) for part, places in cut)
+    run = partial(run_in_turn, threads=threads)
+    return [(places, MixedBatch([(range(len(places)), rows)], run)) for places, rows in found]

@@ -75,6 +75,7 @@ def open_session(
     options.log_severity_level = 3
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.enable_cpu_mem_arena = False  # each session would keep the most that it ever needed
     options.enable_mem_pattern = fold_constants  # a plan of all buffers would be kept for each shape of the inputs
     if threads is not None:
         options.intra_op_num_threads = threads

@@ -4,6 +4,7 @@ import importlib.metadata
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ class TorchEngine:
         self._folder, self._manifest = folder, manifest
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._models: dict[str, Any] = {}
+        self._loading = Lock()
         transformers_logging.disable_progress_bar()  # a bar for each variant would break up our own line
 
     @property
@@ -57,18 +59,15 @@ class TorchEngine:
     def load(self, variant: str) -> str:
         """See Engine. Raises VerificationError also for a config that its classes do not read. Variants exported
         without golden outputs run untested, with a warning."""
-        if variant not in self._models:
-            self._models[variant] = self._load(variant)
-        return str(self._models[variant].dtype).removeprefix("torch.")
+        return str(self._loaded(variant).dtype).removeprefix("torch.")
 
     def prefill(self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK) -> MixedBatch:
         """See Engine; the room for new tokens grows as they come."""
         groups = group_by_variant(prompts)
-        for variant in groups:
-            self.load(variant)
+        models = {variant: self._loaded(variant) for variant in groups}
         return MixedBatch(
             [
-                (places, Rows(self._models[variant], [prompts[place] for place in places], clock=clock))
+                (places, Rows(variant, models[variant], [prompts[place] for place in places], clock=clock))
                 for variant, places in groups.items()
             ]
         )
@@ -81,6 +80,16 @@ class TorchEngine:
         """Drop all models."""
         self._models.clear()
 
+    def _loaded(self, variant: str) -> Any:
+        """The variant's model. One is read at a time, for the next to share its parameters; those that are loaded run
+        meanwhile."""
+        found = self._models.get(variant)
+        if found is None:
+            with self._loading:
+                found = self._models.get(variant) or self._load(variant)
+                self._models[variant] = found
+        return found
+
     def _load(self, variant: str) -> Any:
         record = self._manifest.variant(variant)
         folder = self._folder / record.folder
@@ -89,7 +98,7 @@ class TorchEngine:
         options = {"experts_implementation": _FAST_EXPERTS} if model_class._can_set_experts_implementation() else {}
         model = model_class.from_pretrained(folder, config=settings, dtype="auto", local_files_only=True, **options)
         model = model.eval().to(self._device)
-        share_parameters(model, self._models.values())
+        share_parameters(model, tuple(self._models.values()))
         if record.golden is None:
             _log.warning("%s: no golden outputs, so it runs without a self-test: exported with --no-logits", folder)
         else:

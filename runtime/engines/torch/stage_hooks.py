@@ -1,8 +1,10 @@
 """Tells a clock which stage a torch model is in while it reads prompts: its vision tower, or all the rest."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol
 
 import torch
 
@@ -12,19 +14,47 @@ from runtime.engines.stages import PREFILL, VISION
 VISION_MODULE = "vision_backbone"
 
 
-class _Stages:
-    """The stage that is running, on a clock; a device is waited for whenever it changes."""
+class _Stages(Protocol):
+    def change(self, stage: str | None) -> None:
+        """End the stage that is running and begin another; None: the last is over."""
 
-    def __init__(self, clock: StageClock, device: torch.device) -> None:
-        self._clock, self._device, self._running = clock, device, ExitStack()
+
+class _ProcessorStages:
+    """Stages of work that is done when a call returns."""
+
+    def __init__(self, clock: StageClock) -> None:
+        self._clock, self._running = clock, ExitStack()
 
     def change(self, stage: str | None) -> None:
-        """End the stage that is running and begin another."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        """See _Stages."""
         self._running.close()
         if stage is not None:
             self._running.enter_context(self._clock.stage(stage))
+
+
+class _DeviceStages:
+    """Stages that a CUDA device runs behind the calls: marked by events in its stream, which is waited for once, at the
+    end."""
+
+    def __init__(self, clock: StageClock, device: torch.device) -> None:
+        self._clock, self._device = clock, device
+        self._marks: list[tuple[str | None, Any]] = []
+
+    def change(self, stage: str | None) -> None:
+        """See _Stages."""
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        self._marks.append((stage, event))
+        if stage is None:
+            self._tell(event)
+
+    def _tell(self, last: Any) -> None:
+        last.synchronize()
+        over = time.perf_counter()
+        for (name, first), (_, second) in pairwise(self._marks):
+            if name is not None:
+                began, ended = (over - event.elapsed_time(last) / 1e3 for event in (first, second))
+                self._clock.span(name, began, ended)
 
 
 @contextmanager
@@ -33,8 +63,9 @@ def stages(model: Any, clock: StageClock) -> Iterator[None]:
     if clock is NO_CLOCK:
         yield
         return
-    running, tower = _Stages(clock, model.device), getattr(model.model, VISION_MODULE, None)
-    hooks = []
+    on_cuda = model.device.type == "cuda"
+    running: _Stages = _DeviceStages(clock, model.device) if on_cuda else _ProcessorStages(clock)
+    hooks, tower = [], getattr(model.model, VISION_MODULE, None)
     if tower is not None:
         hooks.append(tower.register_forward_pre_hook(lambda *_: running.change(VISION)))
         hooks.append(tower.register_forward_hook(lambda *_: running.change(PREFILL)))

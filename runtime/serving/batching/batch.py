@@ -3,15 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-import numpy.typing as npt
-
 from runtime.engines.protocol import Sequences
 from runtime.errors import VerificationError
-from runtime.serving.answer import LogProbability
+from runtime.serving.batching.answering.log_probabilities import Texts
+from runtime.serving.batching.answering.sampler import NOT_FINITE, Sampler
 from runtime.serving.batching.entry import Entry
-from runtime.serving.batching.log_probabilities import Texts, log_probability
-from runtime.serving.batching.sampler import NOT_FINITE, Sampler
 
 Clock = Callable[[], float]
 
@@ -62,7 +58,7 @@ class Batch:
             if token == NOT_FINITE:
                 entry.error = VerificationError(f"{entry.prompt.variant}: the engine's logits are not finite numbers")
             else:
-                entry.add(token, self._log_probability(entry, logits[place], token) if self._logged else None)
+                entry.add(token, logits[place], self._texts)
 
     def leave(self) -> list[Entry]:
         """Drop those that are over and return them. Raises EngineFault; then nothing is dropped."""
@@ -88,8 +84,3 @@ class Batch:
 
     def _arrange(self) -> None:
         self._sampler = Sampler([entry.draw for entry in self.entries])
-        self._logged = any(entry.sampling.top_logprobs is not None for entry in self.entries)
-
-    def _log_probability(self, entry: Entry, logits: npt.NDArray[np.float32], token: int) -> LogProbability | None:
-        count = entry.sampling.top_logprobs
-        return None if count is None else log_probability(logits, token, count=count, texts=self._texts)

@@ -7,11 +7,12 @@ import numpy as np
 
 from runtime.documents.graph_contract import INPUT_IDS
 from runtime.engines.protocol import Prompt
-from runtime.serving.answer import CANCELLED, LogProbability
+from runtime.serving.answer import CANCELLED
+from runtime.serving.batching.answering.log_probabilities import Texts, log_probability
+from runtime.serving.batching.answering.sampler import Draw, Logits
+from runtime.serving.batching.answering.transcript import Transcript
 from runtime.serving.batching.listener import Finish, Listener
-from runtime.serving.batching.sampler import Draw
 from runtime.serving.batching.times import Times
-from runtime.serving.batching.transcript import Transcript
 from runtime.serving.request import Sampling
 
 LOADING, WAITING, READING, RUNNING, ENDED = "loading", "waiting", "reading", "running", "ended"
@@ -55,15 +56,18 @@ class Entry:
         """How many tokens it may still get."""
         return self.transcript.room - len(self.transcript.tokens)
 
-    def add(self, token: int, log_probability: LogProbability | None) -> None:
-        """Take the next token of the answer and tell the listener. A listener that raises ends the request."""
+    def add(self, token: int, logits: Logits, texts: Texts) -> None:
+        """Take the next token of the answer, chosen by `logits` [vocabulary], and tell the listener. A text that cannot
+        be made, or a listener that raises, ends the request."""
         if self.cancelled:
             return
-        piece = self.transcript.add(token, log_probability)
         try:
-            self.listener.piece(piece)
-        except Exception as error:  # noqa: BLE001 - the listener is not ours, and others' answers go on
-            _log.warning("a listener failed", exc_info=True)
+            count, found = self.sampling.top_logprobs, None
+            if count is not None:
+                found = log_probability(logits, token, count=count, texts=texts)
+            self.listener.piece(self.transcript.add(token, found))
+        except Exception as error:  # noqa: BLE001 - whatever it is concerns this request only
+            _log.warning("a request failed", exc_info=True)
             self.error = error
 
     def end(self, now: float) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from runtime.engines.protocol import Engine, Sequences
+from runtime.serving.batching.answering.log_probabilities import Texts
 from runtime.serving.batching.batch import Batch, Clock, engine_call
 from runtime.serving.batching.entry import READING, Entry
-from runtime.serving.batching.log_probabilities import Texts
 from runtime.serving.batching.times import StageSums
 
 
@@ -15,7 +15,8 @@ class Reading:
     def __init__(self, engine: Engine, entries: Sequence[Entry], *, texts: Texts, clock: Clock) -> None:
         """Nothing is read yet."""
         self.entries, self._engine, self._texts, self._clock = tuple(entries), engine, texts, clock
-        self._stages, self._read_s = StageSums(), 0.0
+        self._stages, self._read_s, self._read_tokens = StageSums(), 0.0, 0
+        self._lengths = [entry.unread for entry in entries]
         self._sequences: Sequences | None = None
         for entry in entries:
             entry.state = READING
@@ -39,10 +40,15 @@ class Reading:
             if self._sequences is None:
                 self._sequences = self._prefill()
             done = self._sequences.read(tokens)
-        for entry in self.entries:
-            entry.unread = max(0, entry.unread - tokens)
+            self._count(tokens, self._sequences.reused)
         self._read_s += self._clock() - began
         return self._begun(self._sequences) if done else None
+
+    def _count(self, tokens: int, reused: Sequence[int]) -> None:
+        """Note that so many tokens were read, behind those that need not be."""
+        self._read_tokens += tokens
+        for entry, known, length in zip(self.entries, reused, self._lengths, strict=True):
+            entry.unread = max(0, length - known - self._read_tokens)
 
     def _prefill(self) -> Sequences:
         prompts = [entry.whole_prompt() for entry in self.entries]

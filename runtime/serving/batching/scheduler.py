@@ -11,13 +11,13 @@ from functools import partial
 from runtime.documents.graph_contract import INPUT_IDS
 from runtime.engines.protocol import Engine, Prompt
 from runtime.errors import OverloadedError, RequestError
+from runtime.serving.batching.answering.sampler import Draw
+from runtime.serving.batching.answering.transcript import Reader, Transcript
 from runtime.serving.batching.entry import ENDED, LOADING, READING, RUNNING, WAITING, Entry
 from runtime.serving.batching.limits import Limits
 from runtime.serving.batching.listener import Listener
 from runtime.serving.batching.queue_state import QueuedPrompt, QueueState
-from runtime.serving.batching.sampler import Draw
 from runtime.serving.batching.times import Times
-from runtime.serving.batching.transcript import Reader, Transcript
 from runtime.serving.batching.turns import Turns
 from runtime.serving.batching.variants import EngineVariants, Variants
 from runtime.serving.request import Sampling

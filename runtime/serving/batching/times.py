@@ -24,9 +24,12 @@ class StageSums:
         try:
             yield
         finally:
-            took = time.perf_counter() - began
-            with self._lock:
-                self._seconds[name] = self._seconds.get(name, 0.0) + took
+            self.span(name, began, time.perf_counter())
+
+    def span(self, name: str, began: float, ended: float) -> None:
+        """Add what was timed elsewhere, from second to second."""
+        with self._lock:
+            self._seconds[name] = self._seconds.get(name, 0.0) + ended - began
 
     def split(self, read_s: float) -> Mapping[str, float]:
         """`read_s`, which reading prompts took in all, by stage: what no other stage took is PREFILL's."""

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from runtime.engines.protocol import Engine
 from runtime.errors import DeadlineError
+from runtime.serving.batching.answering.log_probabilities import Texts
 from runtime.serving.batching.batch import Batch, Clock, EngineFault
 from runtime.serving.batching.entry import ENDED, RUNNING, Entry
 from runtime.serving.batching.limits import Limits
-from runtime.serving.batching.log_probabilities import Texts
 from runtime.serving.batching.pace import Pace
 from runtime.serving.batching.reading import Reading
 from runtime.serving.batching.waiting import Free, Waiting

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from exporter.graphs.graph_form import GraphExport
-from profiles.accuracy.answerer import EngineAnswerer, Question, open_answerers
+from profiles.accuracy.answerer import EngineAnswerer, SampleQuestion, open_answerers
 from profiles.commands.eval import evaluate
 from profiles.commands.gate import gate
 from profiles.sample import Sample
@@ -36,10 +36,10 @@ def picture(seed: int, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def samples(count: int) -> list[Question]:
+def samples(count: int) -> list[SampleQuestion]:
     sizes = ((24, 24), (48, 20), (20, 60))
     return [
-        Question(
+        SampleQuestion(
             prompt="Say " + "word " * (index % 4),
             sample=Sample(id=str(index), question="", image=picture(index, sizes[index % 3])),
         )
@@ -78,7 +78,9 @@ def test_families_of_text_answer_text(tmp_path: Path) -> None:
     (source / "preprocessor_config.json").unlink()
     export_plan(plan_family(source, removals=REMOVALS, top_ks=(4, 1)), tmp_path / "family")
     answerer = torch_answerer(tmp_path / "family", 1)
-    questions = [Question(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)]
+    questions = [
+        SampleQuestion(prompt="word " * length, sample=Sample(id=str(length), question="")) for length in (1, 3, 2)
+    ]
     alone = [text for question in questions for text in answerer.answer([question], max_new_tokens=4)]
     assert answerer.answer(questions, max_new_tokens=4) == alone
     answerer.close()
@@ -183,7 +185,7 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     plan, family = plan_family(source, removals=((2,),), top_ks=(4, 1), graphs=("float32",)), tmp_path / "family"
     export_plan(plan, family, graphs=GraphExport(plan))
     manifest = read_manifest(family)
-    questions = [*samples(7), Question(prompt="No image", sample=Sample(id="7", question=""))]
+    questions = [*samples(7), SampleQuestion(prompt="No image", sample=Sample(id="7", question=""))]
     openers = {
         threads: dict(open_answerers(("torch", "onnx"), family, manifest, dtypes=("float32",), threads=threads))
         for threads in (1, 2)

@@ -1,6 +1,7 @@
 """`trimoe bench` and `trimoe fit` on a tiny family: killed and carried on, refused, compared, fitted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,8 @@ def test_killed_the_same_command_carries_on_with_the_same_visits(family: Path, t
         time.sleep(0.02)
     started.send_signal(signal.SIGKILL)
     started.wait()
+    earlier = re.sub(rb'"taken":"[^"]+"', b'"taken":"2026-11-20T10:00:00+00:00"', journal.read_bytes(), count=1)
+    journal.write_bytes(earlier)
     kept = journal.read_bytes()
     assert not out.exists()
     whole = kept[: kept.rfind(b"\n") + 1]
@@ -66,6 +69,7 @@ def test_killed_the_same_command_carries_on_with_the_same_visits(family: Path, t
     visits = journal.read_bytes().count(b"\n") - 1
     carried = invoke(*command, "--budget-minutes", "0.0001")
     assert carried.exit_code == 0, carried.output
+    assert read_profile(out).taken == "2026-11-20T10:00:00+00:00"  # when the run began
     points = [point for point in read_profile(out).points if point.stage == "prefill"]
     assert sum(point.count for point in points) == visits
     assert not journal.exists()
@@ -96,6 +100,7 @@ def test_a_profile_is_fitted_recalibrated_and_compared(profile: Path, tmp_path: 
     printed = invoke("fit", profile, "--out", tmp_path / "g.json", "--json")
     assert json.loads(printed.output) == json.loads((tmp_path / "e.json").read_text())
     same = invoke("bench", "--compare", profile, profile)
+    assert "under the same conditions, which agree within 3 %" in " ".join(same.output.split())
     assert same.exit_code == 0 and "1.000  [1.000, 1.000]" in same.output
     stages = json.loads(invoke("bench", "--compare", profile, profile, "--json").output)["stages"]
     assert {one["ratio"] for one in stages} == {1.0}
@@ -109,6 +114,10 @@ def test_what_differs_between_two_profiles_is_said(tmp_path: Path) -> None:
     text = invoke("bench", "--compare", tmp_path / "a.json", tmp_path / "b.json").output
     assert "prefill       1  1.200  [1.200, 1.200]" in text
     assert "onnxruntime  1.28  1.29" in text
+    assert "under the same conditions" not in text
+    (tmp_path / "b.json").write_bytes(dump_profile(replace(other, software=PROFILE.software)))
+    noisy = invoke("bench", "--compare", tmp_path / "a.json", tmp_path / "b.json").output
+    assert "prefill differs by 20.0 %, the limit is 3 %: the machine is too noisy" in " ".join(noisy.split())
     (tmp_path / "b.json").write_bytes(dump_profile(replace(other, points=())))
     refused = invoke("bench", "--compare", tmp_path / "a.json", tmp_path / "b.json")
     assert (refused.exit_code, "no variant, load and stage in common" in refused.output) == (1, True)
@@ -122,6 +131,9 @@ def test_what_differs_between_two_profiles_is_said(tmp_path: Path) -> None:
         (("--grid", "text=9000"), 1, "the model has"),
         (("--variant", "b9"), 1, "no variant 'b9' in this family"),
         (("--device", "tpu"), 2, "'tpu' is neither cpu nor cuda:N"),
+        (("--device", "cuda:99"), 1, "cuda:99: torch "),
+        (("--preset", "h100", "--device", "cuda:98"), 1, "cuda:98: torch "),
+        (("--preset", "a100", "--device", "cpu", "--grid", "text=3"), 1, "grid: text=3: expected"),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -147,6 +159,22 @@ def test_a_corrupt_profile_or_estimator_is_named(profile: Path, tmp_path: Path) 
 
 def test_bench_measures_or_compares() -> None:
     assert "give FAMILY and --out, or --compare A B" in invoke("bench").output
+
+
+def test_a_family_of_random_weights_without_a_tokenizer_is_measured_with_tokens_alone(tmp_path: Path) -> None:
+    source = model_source("olmoe", tmp_path / "source")
+    config = source / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "trimoe_synthetic": True}))
+    export_plan(plan_family(source, removals=((), (2,)), top_ks=(4, 1)), tmp_path / "family")
+    out = tmp_path / "a.json"
+    options = ("--engine", "torch", "--threads", "1", *LOOSE, "--repeats", "3")
+    result = invoke("bench", tmp_path / "family", "--out", out, *options, "--grid", "batch=1 text=8,20")
+    assert result.exit_code == 0, result.output
+    found = read_profile(out)
+    assert found.model.synthetic and {point.text_tokens for point in found.points} == {8, 20}
+    assert {point.stage for point in found.points} == {"prefill", "sampling", "decode"}
+    refused = invoke("bench", tmp_path / "family", "--out", out, *options, "--grid", "image=24x24")
+    assert "reads no images; only image=none" in refused.output
 
 
 def test_graphs_are_found_in_the_files_of_the_family(family: Path) -> None:

@@ -14,9 +14,10 @@ from profiles.journal import Journal, dump_header, dump_line
 from profiles.latency.bench.bench import VISITS, VisitSettings
 from profiles.latency.bench.design import rank
 from profiles.latency.bench.grid import TEXT_GRID, Cell, Grid, cells, default_grid, image_sizes, parse_grid
+from profiles.latency.bench.meters import Reading
 from profiles.latency.bench.run import Limits, Run, check_spread, settled
-from profiles.latency.bench.samples import Visit, relative_error, summarise
-from profiles.latency.bench.visit import StageTimes
+from profiles.latency.bench.samples import Visit, relative_error, summarise, undisturbed
+from profiles.latency.bench.stage_times import StageTimes
 from profiles.latency.fit.estimator import Subject, fit_estimator
 from runtime.documents.schema import fields_of
 from runtime.latency.estimator import Estimator
@@ -96,9 +97,17 @@ def test_summaries_keep_and_count_outliers() -> None:
     assert relative_error([1.0] * 5) == 0
 
 
-def visit(cell: Cell, second: float, ms: float = 1.0) -> Visit:
+def visit(cell: Cell, second: float, ms: float = 1.0, *, waited: float | None = None) -> Visit:
     return Visit(
-        cell=cell.name, second=second, vision_tokens=0, text_tokens=8, stages={"prefill": ms}, decoded=((8.0, ms),)
+        cell=cell.name,
+        taken="2026-11-21T17:00:00+00:00",
+        second=second,
+        vision_tokens=0,
+        text_tokens=8,
+        stages={"prefill": ms},
+        decoded=((8.0, ms),),
+        reading=Reading(clock_mhz=None, peak_memory_bytes=None, energy_j=None),
+        waited=waited,
     )
 
 
@@ -161,13 +170,54 @@ def test_a_run_out_of_time_still_visits_each_cell_a_few_times(tmp_path: Path) ->
 
 def test_with_a_budget_the_most_telling_cells_come_first_and_more_follow_while_there_is_time(tmp_path: Path) -> None:
     many = cells(tuple(f"v{number}" for number in range(20)), Grid(batches=(1,), images=(None,), text_tokens=(8, 64)))
-    for budget_s, expected in ((1.0, 24), (24 * 4 + 10.0, 32), (1e9, 40)):
+    for budget_s, expected in ((1.0, 24), (24 * 2 + 10.0, 32), (1e9, 40)):
         clock = Clock()
         with Journal(tmp_path / f"{expected}", SETTINGS, VISITS) as journal:
             Run(cells=many, measure=clock, journal=journal, limits=Limits(least=3, most=6), budget_s=budget_s).go(
                 Quiet()
             )
         assert set(clock.seen) == {cell.name for cell in many[:expected]}
+
+
+def test_visits_of_a_cell_are_spread_over_the_run(tmp_path: Path) -> None:
+    many = cells(tuple(f"v{number}" for number in range(40)), Grid(batches=(1,), images=(None,), text_tokens=(8,)))
+    with opened(tmp_path) as journal:
+        Run(cells=many, measure=Clock(), journal=journal, limits=Limits(least=3, most=6), budget_s=1e9).go(Quiet())
+    order = [one.cell for one in journal.rows]
+    for cell in many[:24]:
+        places = [place for place, name in enumerate(order) if name == cell.name]
+        assert len(places) == 3 and places[1] - places[0] > 4
+
+
+def test_visits_that_other_programs_disturbed_are_repeated_and_left_out(tmp_path: Path) -> None:
+    def measure(cell: Cell) -> Visit:
+        found = clock(cell)
+        spoilt = cell == CELLS[0] and clock.seen[cell.name] % 2 == 0
+        return visit(cell, found.second, 9.0 if spoilt else 1.0, waited=0.5 if spoilt else 0.001)
+
+    clock = Clock()
+    with opened(tmp_path) as journal:
+        run(measure, journal, Limits(least=3, most=20))
+    assert clock.seen[CELLS[0].name] == 1 + 6  # the first warms up; three are disturbed
+    mine = [one for one in journal.rows if one.cell == CELLS[0].name]
+    assert {ms for one in undisturbed(mine, 3) for ms in one.stages.values()} == {1.0}
+    assert undisturbed(mine, 4) == mine
+
+
+def test_a_busy_machine_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    clock, counted = Clock(), Counter[str]()
+
+    def measure(cell: Cell) -> Visit:
+        counted[cell.name] += 1
+        return visit(cell, float(clock(cell).second), waited=0.5)
+
+    with opened(tmp_path) as journal:
+        run(measure, journal, Limits(least=3, most=8))
+    assert set(counted.values()) == {9}
+    counted.clear()
+    with Journal(tmp_path / "other", SETTINGS, VISITS) as journal:
+        run(measure, journal, Limits(least=3, most=8), budget_s=1.0)
+    assert set(counted.values()) == {7}
 
 
 class Killed(Exception):
@@ -193,6 +243,22 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     with opened(tmp_path) as again:
         assert again.rows == journal.rows
     assert all(settled([one for one in again.rows if one.cell == cell.name], limits) for cell in CELLS)
+
+
+def test_a_journal_cut_anywhere_keeps_every_whole_line(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        for second in range(3):
+            journal.add(visit(CELLS[second], float(second)))
+        rows = list(journal.rows)
+    whole = (tmp_path / "journal").read_bytes()
+    for end in range(0, len(whole) + 1, 7):
+        (tmp_path / "journal").write_bytes(whole[:end])
+        with opened(tmp_path) as again:
+            lines = whole[:end].count(b"\n")
+            assert again.rows == rows[: max(0, lines - 1)]
+            again.add(rows[0])
+        with opened(tmp_path) as again:
+            assert again.rows[-1] == rows[0]
 
 
 def test_a_journal_of_other_settings_or_another_kind_is_refused(tmp_path: Path) -> None:
@@ -228,13 +294,25 @@ def test_without_crops_there_is_one_size_and_without_images_none() -> None:
 
 def test_stages_that_run_side_by_side_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 1.0, 3.0, 4.0, 6.0, 7.0])
-    monkeypatch.setattr("profiles.latency.bench.visit.time.perf_counter", lambda: next(moments))
+    monkeypatch.setattr("profiles.latency.bench.stage_times.time.perf_counter", lambda: next(moments))
     clock = StageTimes()
     with clock.stage("prefill"), clock.stage("vision"):  # prefill from 0 to 4, vision from 1 to 3
         pass
     with clock.stage("prefill"):
         pass
     assert clock.ms == pytest.approx({"vision": 1e3, "prefill": 4e3})
+
+
+def test_what_no_stage_says_of_itself_counts_for_what_is_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 1.0, 3.0, 4.0, 5.0, 9.0])
+    monkeypatch.setattr("profiles.latency.bench.stage_times.time.perf_counter", lambda: next(moments))
+    clock = StageTimes()
+    with clock.around("prefill"):
+        with clock.stage("vision"):  # from 1 to 3
+            pass
+        with clock.stage("prefill"):  # from 4 to 5, and around it until 9
+            pass
+    assert clock.ms == pytest.approx({"vision": 2e3, "prefill": 7e3})
 
 
 def test_a_machine_that_is_too_noisy_is_refused_with_what_to_do() -> None:

@@ -12,9 +12,9 @@ from profiles.latency.fit.estimator import Subject, fit_estimator
 from profiles.latency.fit.profile_points import profile_observations
 from profiles.latency.fit.transfer import transfer
 from runtime.documents.latency.estimator_document import LatencyEstimator
-from runtime.engines.stages import DECODE, PREFILL
+from runtime.engines.stages import DECODE, PREFILL, VISION
 from runtime.latency.estimator import Estimator
-from runtime.latency.workload import Workload
+from runtime.latency.workload import Layers, Workload
 from tests.support.latency_documents import PROFILE
 from tests.support.simulated_machine import LOADS, STEPS, Machine, layers_of, observe
 
@@ -40,6 +40,39 @@ def test_variants_lengths_and_batches_between_those_measured_are_predicted(fitte
             true += sum(machine.ms(DECODE, layers, load, load.prompt_tokens + step) for step in range(STEPS - 1))
             found = estimator.request(load, output_tokens=STEPS).predict(layers)
             assert found.total_ms == pytest.approx(true, rel=0.04)
+
+
+def test_mixed_lists_of_experts_are_predicted_from_uniform_ones(fitted: LatencyEstimator) -> None:
+    estimator, machine, rng = Estimator(fitted), Machine(), random.Random(4)
+    for _ in range(10):
+        layers = Layers.of((8, *(rng.choice((2, 3, 4, 6, 8)) for _ in range(rng.randint(11, 15)))), experts=64)
+        for load in NEW_LOADS:
+            true = machine.ms(PREFILL, layers, load, 0.0)
+            assert estimator.stage_ms(PREFILL, layers, load) == pytest.approx(true, rel=0.06)
+            true = machine.ms(DECODE, layers, load, 500.0)
+            assert estimator.stage_ms(DECODE, layers, load, position=500.0) == pytest.approx(true, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        Machine(bandwidth=2.5e9, arithmetic=4e11, layer_ms=0.3, call_ms=1.5),  # waits for launches
+        Machine(bandwidth=8e6, arithmetic=4e11, layer_ms=0.02, call_ms=0.5),  # waits for weights
+        Machine(bandwidth=2.5e9, arithmetic=2e8, layer_ms=0.02, call_ms=0.1),  # waits for arithmetic
+    ],
+)
+def test_machines_like_accelerators_are_predicted_for_variants_left_out(machine: Machine) -> None:
+    document = fit_estimator(observe(machine, noise=0.01), SUBJECT, level=0.9)
+    assert next(one.mape for one in document.held_out if one.by == "variant") < 0.04
+    for model in document.stages:
+        assert next(one.mape for one in model.held_out if one.by == "variant") < 0.06
+
+
+def test_requests_without_an_image_count_as_whole_answers() -> None:
+    loads = [Workload(vision_tokens=vision, text_tokens=text) for vision in (0, 144) for text in (16, 64, 256)]
+    found = [one for one in observe(Machine(), loads=loads) if one.stage != VISION or one.load.vision_tokens]
+    document = fit_estimator(found, SUBJECT, level=0.9)
+    assert document.held_out[0].points == len({one.request for one in found})
 
 
 def test_held_out_errors_and_the_bound_are_what_new_measurements_show(fitted: LatencyEstimator) -> None:

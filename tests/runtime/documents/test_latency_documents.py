@@ -39,6 +39,8 @@ def test_both_read_back_equal(tmp_path: Path) -> None:
         ("format", "trimoe.baseline", "format: expected 'trimoe.latency-profile': this is not a latency profile"),
         ("version", 2, "version: this trimoe reads version 1, the file has 2"),
         ("points.0.variant", "b9-k9", "points[0].variant: 'b9-k9' is none of the variants"),
+        ("footprints.0.variant", "b9-k9", "footprints[0].variant: 'b9-k9' is none of the variants"),
+        ("footprints.0.energy_j", 0, "footprints[0].energy_j: 0 is not above 0"),
         ("points.0.median_ms", 0, "points[0].median_ms: 0 is not above 0"),
         ("points.0.median_ms", 9, "points[0].median_ms: 9.0 is not between p5_ms and p95_ms"),
         ("variants.0.top_k", [8], "variants[0].top_k: 1 entries for 2 layers"),

@@ -36,7 +36,7 @@ DOCUMENTS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "estimator": ("estimator.json", dump_estimator(ESTIMATOR), read_estimator),
     "tensors": ("tensors.json", dump_tensor_digests(TENSORS), lambda path: read_tensor_digests(path.parent)),
 }
-NULL_OR = ("experts", "top_k", "drop", "golden", "link_of", "clocks", "position")
+NULL_OR = ("experts", "top_k", "drop", "golden", "link_of", "clocks", "position", "peak_memory_bytes", "energy_j")
 FREE_KEYS = ("software",)
 OTHERS = (None, True, 3, 2.5, "text", [], {})
 

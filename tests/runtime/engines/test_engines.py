@@ -17,8 +17,9 @@ from exporter.graphs.graph_form import GraphExport
 from runtime.documents.golden_outputs import read_arrays
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
-from runtime.engines.onnx.engine import OnnxEngine, part_count
-from runtime.engines.prompts import PromptReader, Request
+from runtime.engines.onnx.engine import OnnxEngine
+from runtime.engines.onnx.rows import part_count
+from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import DocumentError, VerificationError
@@ -50,14 +51,14 @@ def open_engine(name: str, family: Path) -> Engine:
     return OnnxEngine(family, manifest, dtype="float32", threads=2 if "parts" in name else 1)
 
 
-def requests(count: int) -> list[Request]:
+def requests(count: int) -> list[Question]:
     """Text of different lengths, with images of different sizes and without."""
     generator, found = np.random.default_rng(1), []
     for index in range(count):
         size = ((24, 24), (48, 20), (20, 60), None)[index % 4]
         pixels = None if size is None else generator.integers(0, 256, (size[1], size[0], 3), np.uint8)
         image = None if pixels is None else Image.open(io.BytesIO(_png(pixels)))
-        found.append(Request(text="Say " + "word " * (index % 5), image=image))
+        found.append(Question(text="Say " + "word " * (index % 5), image=image))
     return found
 
 

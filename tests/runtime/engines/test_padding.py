@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from runtime.engines.padding import group_by_variant, stack
-from runtime.engines.prompts import PromptReader, Request
+from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Prompt
+from runtime.modeling.processing_trimoe_molmoe import TrimoeMolmoeProcessor
 from tests.support.prompt_folders import molmoe_folder
 
 
@@ -27,12 +28,12 @@ def test_a_stack_is_the_batch_of_the_processor(side: str, tmp_path: Path) -> Non
         Image.fromarray(generator.integers(0, 256, (*size, 3), np.uint8)) for size in ((24, 24), (20, 60), (50, 20))
     ]
     requests = [
-        Request(text="What is this thing?", image=pictures[0]),
-        Request(text="No picture"),
-        *(Request(text="Eh" * length, image=picture) for length, picture in enumerate(pictures[1:])),
+        Question(text="What is this thing?", image=pictures[0]),
+        Question(text="No picture"),
+        *(Question(text="Eh" * length, image=picture) for length, picture in enumerate(pictures[1:])),
     ]
     found = stack(reader.read(requests, variant="b1"), side=side)
-    expected = reader._processor(
+    expected = TrimoeMolmoeProcessor.from_pretrained(folder)(
         text=[request.text for request in requests],
         images=[request.image for request in requests],
         padding=True,

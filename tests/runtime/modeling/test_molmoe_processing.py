@@ -27,6 +27,7 @@ from runtime.modeling.crops_trimoe_molmoe import (
 from runtime.modeling.image_processing_trimoe_molmoe import TrimoeMolmoeImageProcessor
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from runtime.modeling.processing_trimoe_molmoe import TrimoeMolmoeProcessor
+from runtime.modeling.resize_trimoe_molmoe import resize
 from tests.support.molmoe_reference import MolmoeReference
 from tests.support.paths import MODELING
 from tests.support.tiny_molmoe import write_tiny_molmoe
@@ -106,6 +107,16 @@ def test_an_image_is_fitted_in_the_middle_of_black() -> None:
     pixels, mask = resize_and_pad(np.full((10, 20, 3), 255, dtype=np.uint8), (8, 8))
     assert mask.sum(axis=1).tolist() == [0, 0, 8, 8, 8, 8, 0, 0]
     np.testing.assert_allclose(pixels, np.repeat(mask[..., None], 3, axis=2), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (37, 900), (300, 300), (500, 333), (1200, 40), (1500, 2000)])
+@pytest.mark.parametrize("new", [(1, 5), (16, 16), (336, 336), (24, 300), (784, 1008)])
+def test_resized_pixels_are_those_of_torch(size: tuple[int, int], new: tuple[int, int]) -> None:
+    pixels = image(*size).astype(np.float32) / 255
+    wanted = torch.nn.functional.interpolate(
+        torch.from_numpy(pixels).permute(2, 0, 1)[None], new, mode="bilinear", align_corners=False, antialias=True
+    )
+    np.testing.assert_allclose(resize(pixels, new), wanted[0].permute(1, 2, 0).numpy(), rtol=0, atol=3e-6)
 
 
 def test_patches_run_row_by_row_and_pixels_within_them_too() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from profiles.accuracy.answerer import Question
+from profiles.accuracy.answerer import SampleQuestion
 from profiles.accuracy.evaluation.batches import make_batches
 from profiles.accuracy.evaluation.evaluate import evaluate
 from profiles.accuracy.evaluation.journal import Journal
@@ -38,7 +38,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_batches_hold_every_sample_once_the_longest_first() -> None:
-    requests = [Question(prompt="x" * length, sample=Sample(id=str(length), question="")) for length in (3, 9, 1, 9, 5)]
+    requests = [
+        SampleQuestion(prompt="x" * length, sample=Sample(id=str(length), question="")) for length in (3, 9, 1, 9, 5)
+    ]
     assert make_batches(requests, 2) == ((1, 3), (4, 0), (2,))
     assert make_batches([], 2) == ()
 

@@ -3,15 +3,19 @@
 import random
 import threading
 import time
+from collections import Counter
 
 import pytest
 
 from runtime.engines.greedy import generate
-from runtime.errors import DeadlineError, DocumentError, OverloadedError
+from runtime.errors import DeadlineError, DocumentError, OverloadedError, RequestError
 from runtime.serving.answer import CANCELLED, LENGTH, STOP
 from runtime.serving.batching.limits import Limits
+from runtime.serving.batching.queue_state import QueuedPrompt
 from runtime.serving.batching.scheduler import Scheduler
+from runtime.serving.pool import Pool
 from runtime.serving.request import Sampling
+from runtime.serving.variant_sizes import VariantSize
 from tests.support.listeners import Heard
 from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine, prompt, tokens_of
 
@@ -161,3 +165,98 @@ def test_an_answer_ends_with_an_end_token_or_where_there_is_no_more_room(
     assert (finish.reason, finish.text, heard.text) == (reason, text, text)
     assert finish.timing.total_ms >= finish.timing.first_token_ms >= finish.timing.queue_ms >= 0
     assert set(finish.timing.stages) == {"embeddings", "prefill", "sampling", "decode"}
+
+
+def test_what_no_limit_allows_is_refused_at_once() -> None:
+    engine = ToyEngine()
+    sizes = {
+        variant: VariantSize(parts={variant: 1}, load_bytes=0, token_bytes=8, context_tokens=64) for variant in VARIANTS
+    }
+    pool = Pool(engine, sizes, available=lambda: 10**9)
+    scheduler = Scheduler(engine, LetterReader(), limits=Limits(cache_bytes=300), variants=pool)
+    with pytest.raises(RequestError, match="the prompt has 64 tokens; with an answer the limit is 64"):
+        scheduler.submit(prompt(64), GREEDY, Heard())
+    with pytest.raises(RequestError, match="62 tokens take 496 bytes of keys and values; there are 300"):
+        scheduler.submit(prompt(50), GREEDY, Heard())
+    with pytest.raises(DocumentError, match="no variant 'b9'"):
+        scheduler.submit(prompt(5, "b9"), GREEDY, Heard())
+    heard = Heard()
+    scheduler.submit(prompt(20), Sampling(max_tokens=17), heard)
+    assert heard.answer() and pool.state.resident == (VARIANTS[0],)
+    scheduler.close(drain=True)
+    assert pool.state.used == ()
+
+
+def test_an_answer_stops_at_the_end_of_the_context() -> None:
+    engine = ToyEngine(script={tuple(tokens_of("a" * 60)): tokens_of("b" * 99)})
+    size = VariantSize(parts={}, load_bytes=0, token_bytes=8, context_tokens=64)
+    pool, heard = Pool(engine, {VARIANTS[0]: size}, available=lambda: 10**9), Heard()
+    scheduler = Scheduler(engine, LetterReader(), variants=pool)
+    scheduler.submit(prompt("a" * 60), Sampling(), heard)
+    scheduler.close(drain=True)
+    assert heard.answer().text == "bbbb" and heard.answer().reason == LENGTH
+
+
+def test_log_probabilities_come_with_each_piece_where_they_are_asked_for() -> None:
+    scheduler, asked, plain = Scheduler(ToyEngine(), LetterReader()), Heard(), Heard()
+    scheduler.submit(prompt("abc"), Sampling(max_tokens=5, top_logprobs=3), asked)
+    scheduler.submit(prompt("abc"), Sampling(max_tokens=5), plain)
+    scheduler.close(drain=True)
+    found = asked.answer().log_probabilities
+    assert tuple(piece.log_probability for piece in asked.pieces) == found
+    assert [one.token for one in found] == asked.tokens == plain.tokens
+    assert all(one.most_likely[0] == (one.token, one.text, one.value) and len(one.most_likely) == 3 for one in found)
+    assert plain.answer().log_probabilities == ()
+
+
+def test_what_waits_and_runs_can_be_asked_for() -> None:
+    may_load, begun = threading.Event(), threading.Event()
+    engine = ToyEngine(script={tuple(tokens_of("a")): tokens_of("b" * 5000)})
+    engine.loading = lambda variant: not_before(may_load) if variant == VARIANTS[1] else None
+    scheduler = Scheduler(engine, LetterReader())
+    ticket = scheduler.submit(prompt("a"), Sampling(max_tokens=5000), Heard(lambda _: begun.set()))
+    scheduler.submit(prompt(9, VARIANTS[1]), GREEDY, Heard(), predicted_ms=30.0)
+    begun.wait(10)
+    state = scheduler.queue()
+    assert state.running in ({VARIANTS[0]: 1}, {}) and len(state.waiting) == 1
+    assert state.waiting[0] == QueuedPrompt(variant=VARIANTS[1], unread_tokens=9, predicted_ms=30.0)
+    ticket.cancel()
+    may_load.set()
+    scheduler.close(drain=True)
+
+
+def test_no_request_is_lost_and_no_answer_wrong_under_cancellations_and_faults() -> None:
+    rng, faults = random.Random(3), random.Random(4)
+
+    def fault(what: str, prompts: object) -> None:
+        if faults.random() < 0.02:
+            raise RuntimeError("now and then")
+
+    engine, asked = ToyEngine(fault=fault), []
+    pool = Pool(
+        engine,
+        {one: VariantSize(parts={one: 9}, load_bytes=0, token_bytes=1, context_tokens=None) for one in VARIANTS},
+        most_bytes=27,
+        available=lambda: 10**9,
+    )
+    scheduler = Scheduler(
+        engine, LetterReader(), limits=Limits(max_rows=6, chunk_tokens=16, cache_bytes=300), variants=pool
+    )
+    for _ in range(150):
+        one, heard = prompt("".join(rng.choices("abcdef", k=rng.randint(1, 60))), rng.choice(VARIANTS[:3])), Heard()
+        ticket = scheduler.submit(one, Sampling(max_tokens=rng.randint(1, 20)), heard)
+        asked.append((one, heard))
+        if rng.random() < 0.3:
+            threading.Timer(rng.random() / 50, ticket.cancel).start()
+    scheduler.close(drain=True)
+    ends = Counter(heard.finish.reason if heard.finish else str(heard.error) for _, heard in asked)
+    assert set(ends) <= {CANCELLED, LENGTH, STOP, "now and then"} and ends[LENGTH] + ends[STOP] > 75
+    for one, heard in asked:
+        alone = generate(ToyEngine(), [one], max_new_tokens=20, ends=LetterReader.ends)[0]
+        assert heard.over and heard.tokens == alone[: len(heard.tokens)]
+    assert pool.state.used == ()
+
+
+def test_limits_that_let_nothing_through_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_rows is 0: it must be above 0"):
+        Limits(max_rows=0)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from runtime.serving.request import Sampling
 
+_COLDEST = 1e-30  # float32 has no much smaller ones
 NOT_FINITE = -1  # in place of a token where the logits are not numbers to choose by
 Logits = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ class Sampler:
         """Nothing is drawn yet."""
         self._drawn = [place for place, row in enumerate(rows) if row.generator is not None]
         self._rows = [rows[place] for place in self._drawn]
-        self._temperatures = np.asarray([[row.temperature] for row in self._rows], np.float64)
+        self._temperatures = np.asarray([[max(row.temperature, _COLDEST)] for row in self._rows], np.float32)
 
     def choose(self, logits: Logits) -> list[int]:
         """A token for each row of `logits` [rows, vocabulary], or NOT_FINITE."""
@@ -58,13 +59,20 @@ def draw(shares: Probabilities, *, top_p: float, number: float) -> int:
     of it together (at least one; ties by id)."""
     if top_p >= 1:
         return _at(np.cumsum(shares), number)
-    # A token with less than this cannot be among them: it and all less likely ones have less than 1 − top_p together.
-    least = min((1 - top_p) / max(1, len(shares) - 1), float(shares.max()))
-    among = np.flatnonzero(shares >= least)
-    among = among[np.argsort(-shares[among], kind="stable")]
-    sums = np.cumsum(shares[among])
-    count = int(np.searchsorted(sums, top_p)) + 1
-    return int(among[_at(sums[:count], number)])
+    kept = _most_likely(shares, top_p)
+    return int(kept[_at(np.cumsum(shares[kept]), number)])
+
+
+def _most_likely(shares: Probabilities, top_p: float) -> npt.NDArray[np.intp]:
+    """The ids, ascending, of the fewest tokens that have `top_p` together."""
+    # A token with less than this is none of them: it and all less likely ones have less than 1 − top_p together.
+    most = (1 - top_p) / max(1, len(shares) - 1)
+    among = np.sort(shares[shares >= min(most, float(shares.max()))])[::-1]
+    count = min(int(np.searchsorted(np.cumsum(among), top_p)) + 1, len(among))
+    least = among[count - 1]
+    above = np.flatnonzero(shares > least)
+    equal = np.flatnonzero(shares == least)[: count - len(above)]
+    return np.sort(np.concatenate([above, equal]))
 
 
 def _at(sums: Probabilities, number: float) -> int:
@@ -72,12 +80,11 @@ def _at(sums: Probabilities, number: float) -> int:
     return min(int(np.searchsorted(sums, number * sums[-1], side="right")), len(sums) - 1)
 
 
-def _softmax(logits: Logits, temperatures: Probabilities) -> Probabilities:
+def _softmax(logits: Logits, temperatures: Logits) -> Probabilities:
     """The probabilities [rows, vocabulary] at the rows' temperatures [rows, 1]."""
-    values = logits.astype(np.float64)
-    values -= values.max(axis=-1, keepdims=True)
+    values = logits - logits.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):  # a tiny temperature leaves the most likely token alone
         values /= temperatures
-    np.exp(values, out=values)
-    values /= values.sum(axis=-1, keepdims=True)
-    return values
+    shares: Probabilities = np.exp(values, out=values).astype(np.float64)
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return shares

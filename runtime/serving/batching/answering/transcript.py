@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runtime.serving.answer import LENGTH, STOP, LogProbability, Piece
-from runtime.serving.batching.stop_texts import StopTexts
+from runtime.serving.batching.answering.stop_texts import StopTexts
 
 
 class TextStream(Protocol):

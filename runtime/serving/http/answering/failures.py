@@ -1,0 +1,36 @@
+"""What stops an answer, as clients are told."""
+
+import logging
+
+from runtime.errors import DeadlineError, MemoryLimitError, OverloadedError, RequestError, TrimoeError
+from runtime.selection.choice import NoFeasibleVariantError
+from runtime.serving.http.api_error import ApiError
+from runtime.serving.http.schema.family_view import refusal_view
+
+_log = logging.getLogger(__name__)
+
+
+def api_error(error: Exception, *, retry_after_s: float, waiting: int = 0) -> ApiError:
+    """The refusal for what the family raised; what nobody expected is logged, and its text stays here. While requests
+    are `waiting`, a budget that cannot be kept may be kept later."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, NoFeasibleVariantError):
+        details = {"trimoe": refusal_view(error).model_dump(mode="json")}
+        if waiting and error.least_budget_ms is not None:
+            return ApiError(503, str(error), code="overloaded", retry_after_s=retry_after_s, details=details)
+        return ApiError(422, str(error), code="no_feasible_variant", param="latency_budget_ms", details=details)
+    if isinstance(error, OverloadedError):
+        return ApiError(503, str(error), code="overloaded", retry_after_s=error.retry_after_s)
+    if isinstance(error, DeadlineError):
+        return ApiError(503, str(error), code="deadline_out_of_reach", retry_after_s=error.retry_after_s)
+    if isinstance(error, MemoryLimitError):
+        return ApiError(503, str(error), code="out_of_memory", retry_after_s=retry_after_s)
+    if isinstance(error, RequestError):
+        return ApiError(400, str(error), code="request_not_possible")
+    _log.error("a request failed", exc_info=error)
+    if isinstance(error, TrimoeError):
+        return ApiError(
+            503, "the model failed; see the server's log", code="engine_failed", retry_after_s=retry_after_s
+        )
+    return ApiError(500, "internal error; see the server's log", code="internal_error")

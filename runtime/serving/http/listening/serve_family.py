@@ -1,0 +1,84 @@
+"""Opens a family and serves it until the process is told to stop."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.serving.family import Family
+from runtime.serving.family_settings import FamilySettings
+from runtime.serving.http.api_keys import ApiKeys
+from runtime.serving.http.app import NO_KEYS, create_service
+from runtime.serving.http.images.download import Downloader
+from runtime.serving.http.limits import Limits
+from runtime.serving.http.listening.listener import bind
+from runtime.serving.http.listening.server import HttpServer
+from runtime.serving.request import Request, Sampling, Wish
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """How families are opened: the first, and those that take its place. See Family.load. `preload`: every variant
+    answers a token before the family is served, else the first one in each type of weights does."""
+
+    engine: str
+    device: str | None = None
+    dtypes: Sequence[str] | None = None
+    estimators: Sequence[Path] = ()
+    baseline: Path | None = None
+    settings: FamilySettings = field(default_factory=FamilySettings)
+    preload: bool = False
+
+    def open(self, path: Path) -> Family:
+        """The family in a folder, whose variants repeat their golden outputs on this machine as they are loaded. Raises
+        as Family.load does, and VerificationError."""
+        family = Family.load(
+            path,
+            engine=self.engine,
+            device=self.device,
+            dtypes=self.dtypes,
+            estimators=self.estimators,
+            baseline=self.baseline,
+            settings=self.settings,
+        )
+        try:
+            variants = family.manifest.variants if self.preload else family.manifest.variants[:1]
+            for dtype in family.dtypes:
+                for variant in variants:
+                    wish = Wish(variant=variant.id, dtype=dtype)
+                    family.generate(Request(text="1", sampling=Sampling(max_tokens=1), wish=wish))
+        except BaseException:
+            family.close()
+            raise
+        return family
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Who may ask, from where pictures are fetched, and how much."""
+
+    limits: Limits = field(default_factory=Limits)
+    keys: ApiKeys = NO_KEYS
+    admin_keys: ApiKeys = NO_KEYS
+    image_hosts: frozenset[str] = frozenset()
+
+
+Ready = Callable[[str, Family], None]
+
+
+def serve_family(path: Path, opening: Opening, access: Access, *, host: str, port: int, ready: Ready) -> None:
+    """Serve the family in `path` until SIGTERM or SIGINT; `ready` is called with the address. Raises TargetError for an
+    address that is taken, and as `Opening.open` does."""
+    with bind(host, port) as listener:
+        family = opening.open(path)
+        service = create_service(
+            family,
+            path,
+            opening.open,
+            limits=access.limits,
+            keys=access.keys,
+            admin_keys=access.admin_keys,
+            downloader=Downloader(hosts=access.image_hosts),
+        )
+        server = HttpServer(service, listener, ready=lambda address: ready(address, family))
+        asyncio.run(server.serve())

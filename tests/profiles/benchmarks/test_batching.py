@@ -1,0 +1,56 @@
+"""The benchmark of batching: what it times and counts, what it prints, when it fails."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from profiles.benchmarks.batching import requests, throughput
+from profiles.benchmarks.batching.requests import NoTexts
+from profiles.benchmarks.batching.throughput import BatchingBench, Load, bench_batching, four_variants
+from profiles.benchmarks.commands import batching as command
+from profiles.benchmarks.figures import Figure, at_least
+from runtime.documents.manifest import read_manifest
+from runtime.engines import open as engines
+from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine
+
+
+def slowly(what: str, prompts: object) -> None:
+    time.sleep(0.001 if what == "decode" else 0.0)
+
+
+def test_every_contender_is_timed_and_newcomers_wait_for_a_chunk_and_a_step_at_most() -> None:
+    said: list[str] = []
+    load = Load(requests=6, prompt_tokens=8, new_tokens=12)
+    bench = bench_batching(ToyEngine(fault=slowly), NoTexts(), VARIANTS, rounds=2, say=said.append, load=load)
+    assert said == ["round 0 of 2", "round 1 of 2", "round 2 of 2", "newcomers"]
+    assert len(bench.rates) == 5 and all(rate > 0 for rate in bench.rates.values())
+    assert [figure.met for figure in bench.figures[-2:]] == [True, True]
+
+
+def test_the_variants_are_the_extremes_of_depth_and_experts(bare_family: Path) -> None:
+    manifest = read_manifest(bare_family)
+    depths = {len(one.layers) for one in manifest.variants}
+    chosen = [manifest.variant(one) for one in four_variants(manifest)]
+    assert [len(one.layers) for one in chosen] == [max(depths)] * 2 + [min(depths)] * 2
+    assert chosen[0].top_k != chosen[1].top_k and chosen[0].top_k[-1] > chosen[1].top_k[-1]
+
+
+@pytest.mark.parametrize(("value", "code", "verdict"), [(2.5, 0, "met"), (1.5, 1, "MISSED")])
+def test_a_missed_target_fails(
+    bare_family: Path, monkeypatch: pytest.MonkeyPatch, value: float, code: int, verdict: str
+) -> None:
+    figure: Figure = at_least("together over one at a time, one variant", value, 2.0)
+    bench = BatchingBench(rates={"together": 123.4}, figures=(figure,), rounds=3)
+    monkeypatch.setattr(throughput, "bench_batching", lambda *_, **__: bench)
+    monkeypatch.setattr(engines, "open_engine", lambda *_, **__: ToyEngine())
+    monkeypatch.setattr(requests, "PromptReader", lambda folder: LetterReader())
+    result = CliRunner().invoke(command.bench_batching, [str(bare_family)])
+    assert result.exit_code == code and verdict in result.stdout and "123.4 tokens/s" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    document = json.loads(CliRunner().invoke(command.bench_batching, [str(bare_family), "--json"]).stdout)
+    assert document["figures"] == [
+        {"name": figure.name, "value": figure.value, "target": "≥ 2", "met": verdict == "met"}
+    ]
