@@ -83,7 +83,7 @@ def decisions(count: int, *, seed: int = 0) -> Sequence[Decision]:
 def _decision(number: int, rng: random.Random, predicts: Forecaster) -> Decision:
     asked, wish = (
         work(text=rng.randint(20, 400), mean=rng.uniform(2, 40)),
-        Wish(budget_ms=10 ** rng.uniform(3, 4.5), task=TASK),
+        Wish(budget_ms=10 ** rng.uniform(2, 3.2), task=TASK),
     )
     ahead = {DTYPE: Ahead(waiting={"b12-k4": (1, 60)} if number % 3 == 0 else {}, running={"b16-k8": 1 + number % 2})}
     found, demand = predicts.forecast(asked, TASK, ahead).candidates, demand_of(wish)

@@ -17,28 +17,23 @@ _log = logging.getLogger(__name__)
 
 
 class LogReader:
-    """A file of a decision log: its `header`, and by iteration its decisions, once. A last line that was cut off by a
-    crash is left out, which `torn` says and a warning."""
+    """A file of a decision log: its `header`, and by iteration its decisions. A last line that was cut off by a crash
+    is left out, which `torn` says and a warning."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file and read its head. Raises DocumentError."""
+        """Read the head. Raises DocumentError."""
         self._path, self.torn = path, False
-        try:
-            self._stream: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise DocumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-        try:
-            node = parse_document(self._stream.readline(MAX_LINE_BYTES), file=f"{path}:1")
-            fields = read_fields(node, format=FORMAT, version=VERSION, what="a decision log of trimoe")
-            self.header = convert(fields, LogHeader)
-        except BaseException:
-            self._stream.close()
-            raise
+        with self._opened() as stream:
+            node = parse_document(stream.readline(MAX_LINE_BYTES), file=f"{path}:1")
+        self.header = convert(
+            read_fields(node, format=FORMAT, version=VERSION, what="a decision log of trimoe"), LogHeader
+        )
 
     def __iter__(self) -> Iterator[Decision]:
         """Raises DocumentError naming file and line for what is no decision."""
         decoder = msgspec.json.Decoder(Decision)
-        with self._stream as stream:
+        with self._opened() as stream:
+            stream.readline(MAX_LINE_BYTES)
             number = 1
             while line := stream.readline(MAX_LINE_BYTES):
                 number += 1
@@ -46,9 +41,16 @@ class LogReader:
                     self._cut_off(line, number)
                     return
                 try:
-                    yield decoder.decode(line)
+                    decision = decoder.decode(line)
                 except msgspec.MsgspecError:
                     _refuse(line, f"{self._path}:{number}")
+                yield decision
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise DocumentError(f"{self._path}: cannot be read: {error.strerror or error}") from error
 
     def _cut_off(self, line: bytes, number: int) -> None:
         if len(line) == MAX_LINE_BYTES:

@@ -1,0 +1,144 @@
+"""Forecasts: the estimator's own predictions, made longer by what is ahead, corrected by drift."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as altered
+
+from profiles.benchmarks.made_up_family import made_up_estimator
+from runtime.errors import DocumentError
+from runtime.latency.estimator import Estimator
+from runtime.latency.workload import Workload
+from runtime.selection.candidate import Candidate
+from runtime.serving.answer import Timing
+from runtime.serving.batching.queue_state import QueuedPrompt, QueueState
+from runtime.serving.forecasting.forecast import Forecaster, layers_of
+from runtime.serving.forecasting.work import Ahead, Work
+from tests.support.decision_logs import DTYPE, MANIFEST, TASK, forecaster, work
+
+ESTIMATOR = Estimator(made_up_estimator(random.Random(0)))
+IMAGE_MS = ESTIMATOR.call_ms("image", Workload(vision_tokens=144, text_tokens=60))
+
+
+def candidates(found: Forecaster, asked: Work, ahead: Ahead | None = None) -> dict[str, Candidate]:
+    states = {} if ahead is None else {DTYPE: ahead}
+    return {one.variant: one for one in found.forecast(asked, TASK, states).candidates}
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 40])
+@pytest.mark.parametrize(("text", "vision"), [(60, 144), (60, 0), (5, 0)])
+def test_alone_it_is_the_estimators_own_prediction_for_every_variant(tokens: int, text: int, vision: int) -> None:
+    spent_ms = IMAGE_MS if vision else 0.0
+    found = candidates(forecaster(), work(text=text, vision=vision, mean=tokens, high=tokens, spent_ms=spent_ms))
+    load = Workload(text_tokens=text, vision_tokens=vision)
+    costs = ESTIMATOR.request(load, output_tokens=tokens, widen=True)
+    for variant in MANIFEST.variants:
+        own = costs.predict(layers_of(variant, MANIFEST))
+        one = found[variant.id]
+        assert one.predicted_ms == pytest.approx(own.total_ms)
+        bound = own.upper_ms / own.total_ms
+        assert one.upper_ms == pytest.approx(spent_ms + bound * (own.total_ms - spent_ms))
+        assert one.widened == (text == 5 or len(variant.layers) < 10)
+
+
+def test_the_upper_bound_is_that_of_a_long_answer_and_the_prediction_that_of_a_mean_one() -> None:
+    short, long, both = (
+        candidates(forecaster(), work(mean=mean, high=high))["b16-k8"] for mean, high in ((9, 9), (40, 40), (9, 40))
+    )
+    assert both.predicted_ms == short.predicted_ms
+    assert both.upper_ms == long.upper_ms
+
+
+def test_the_time_that_was_spent_already_counts() -> None:
+    now, later = (candidates(forecaster(), work(spent_ms=ms))["b16-k8"] for ms in (0.0, 7.0))
+    assert later.predicted_ms == pytest.approx((now.predicted_ms or 0) + 7)
+    assert later.upper_ms == pytest.approx((now.upper_ms or 0) + 7)
+
+
+def test_prompts_that_wait_are_read_before() -> None:
+    alone = candidates(forecaster(), work())["b9-k2"]
+    behind = candidates(forecaster(), work(mean=1, high=1), Ahead(waiting={"b16-k8": (2, 200)}))["b9-k2"]
+    only = candidates(forecaster(), work(mean=1, high=1))
+    assert behind.predicted_ms == pytest.approx(
+        (only["b9-k2"].predicted_ms or 0) + 2 * (only["b16-k8"].predicted_ms or 0)
+    )
+    assert alone.widened
+
+
+def test_rows_of_other_variants_run_in_turn_and_those_of_its_own_with_it() -> None:
+    asked = work(mean=21, high=21)
+    alone, beside = candidates(forecaster(), asked), candidates(forecaster(), asked, Ahead(running={"b16-k8": 3}))
+    load, layers = Workload(batch=3, text_tokens=1, vision_tokens=0), layers_of(MANIFEST.variants[-5], MANIFEST)
+    assert MANIFEST.variants[-5].id == "b16-k8"
+
+    def token(batch: int) -> float:
+        rows = replace(load, batch=batch)
+        return sum(ESTIMATOR.stage_ms(stage, layers, rows, position=100 + 19 / 2) for stage in ("decode", "sampling"))
+
+    added = {name: (beside[name].predicted_ms or 0) - (alone[name].predicted_ms or 0) for name in alone}
+    assert added["b12-k4"] == pytest.approx(20 * token(3))
+    assert added["b16-k8"] == pytest.approx(20 * (token(4) - token(1)))
+
+
+def test_who_finds_no_free_row_waits_for_one() -> None:
+    free = candidates(forecaster(), work(), Ahead(running={"b16-k8": 3}, max_rows=4))["b12-k4"]
+    full = candidates(forecaster(), work(), Ahead(running={"b16-k8": 3}, max_rows=3))["b12-k4"]
+    assert full.predicted_ms == pytest.approx((free.predicted_ms or 0) * (1 + 1 / 3))
+
+
+def test_drift_corrects_what_is_predicted_next() -> None:
+    found, asked = forecaster(), work(mean=11, high=11)
+    for _ in range(100):
+        forecast = found.forecast(asked, TASK, {})
+        costs = forecast.costs[DTYPE]
+        first, further = 2 * float(costs.first[0]), 1.5 * float(costs.decode[0])
+        timing = Timing(queue_ms=50.0, first_token_ms=50.0 + first, total_ms=50.0 + first + further, stages={})
+        found.learn(forecast, forecast.candidates[0], timing, 11)
+    after = found.forecast(asked, TASK, {})
+    assert dict(found.drift[DTYPE]) == pytest.approx({"first_token": 2.0, "decode": 1.5}, rel=0.02)
+    assert after.candidates[0].predicted_ms == pytest.approx(first + further, rel=0.02)
+    assert found.answer_ms(after, after.candidates[0]) == pytest.approx(first + further, rel=0.02)
+
+
+def test_outside_the_domain_a_strict_forecaster_predicts_nothing_and_says_why() -> None:
+    found = candidates(forecaster(widen=False), work(text=60))
+    assert found["b9-k8"].upper_ms is None
+    assert found["b9-k8"].unpredicted == "depth 9 is outside 10–16, which the estimator was fitted on"
+    assert found["b16-k8"].upper_ms is not None
+    outside = candidates(forecaster(widen=False), work(text=5))["b16-k8"]
+    assert outside.unpredicted == "prompt_tokens 5 is outside 16–1500, which the estimator was fitted on"
+
+
+def test_without_an_estimator_every_candidate_says_so() -> None:
+    found = forecaster(estimators=()).forecast(work(), TASK, {})
+    assert {one.unpredicted for one in found.candidates} == {"there is no estimator for float32"}
+    assert forecaster(estimators=()).answer_ms(found, found.candidates[0]) is None
+    forecaster(estimators=()).learn(
+        found, found.candidates[0], Timing(queue_ms=0, first_token_ms=1, total_ms=2, stages={}), 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine": "torch"}, "an estimator is for the torch engine in float32; served is onnx in float32"),
+        ({"dtype": "int8"}, "an estimator is for the onnx engine in int8; served is onnx in float32"),
+        ({"experts": 8}, "is for layers of 8 experts, the family bench has 64"),
+    ],
+)
+def test_estimators_of_something_else_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        forecaster(estimators=(Estimator(altered(ESTIMATOR.document, **changes)),))
+    with pytest.raises(DocumentError, match="two estimators are for onnx in float32; give one"):
+        forecaster(estimators=(ESTIMATOR, ESTIMATOR))
+
+
+def test_a_schedulers_queue_counts_by_variant() -> None:
+    def queued(variant: str, tokens: int) -> QueuedPrompt:
+        return QueuedPrompt(variant=variant, unread_tokens=tokens, predicted_ms=None)
+
+    queue = QueueState(waiting=(queued("a", 5), queued("b", 6)), reading=(queued("a", 2),), running={"b": 2})
+    ahead = Ahead.of(queue, max_rows=8)
+    assert ahead == Ahead(waiting={"a": (2, 7), "b": (1, 6)}, running={"b": 2}, max_rows=8)
+    assert ahead.rows == {"a": 2, "b": 3}
