@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := profiles/data/demo
 
-.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval pictures clean
+.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval bench-batching pictures clean
 
 setup: $(VENV)/.installed
 
@@ -48,6 +48,9 @@ bench-onnx: setup
 
 bench-eval: demo
 	$(BIN)/python -m profiles.benchmarks eval artifacts/demo
+
+bench-batching: demo
+	$(BIN)/python -m profiles.benchmarks batching artifacts/demo
 
 # The frontier in README.md, from the demo's profile; PROFILE=FILE takes another one.
 PROFILE ?= $(DEMO)/latency.json
