@@ -16,8 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/trimoe export $(DEMO)/checkpoint --recommendations $(DEMO)/evidence/pruning_recommendations.json --top-k 8,6,4 --format safetensors,onnx --out artifacts/demo
-	$(BIN)/trimoe verify artifacts/demo
+	$(BIN)/trimoe demo --out artifacts/demo
 
 test: setup
 	$(BIN)/python -m pytest -q
@@ -59,4 +58,4 @@ pictures: setup
 	cp artifacts/report/frontier.svg $(DEMO)/frontier.svg
 
 clean:
-	rm -rf $(VENV) artifacts/demo artifacts/.demo.staging artifacts/report artifacts/synth-bench
+	rm -rf $(VENV) artifacts/demo artifacts/demo-measured artifacts/.demo.staging artifacts/report artifacts/synth-bench

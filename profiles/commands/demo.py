@@ -27,7 +27,7 @@ def demo(out: Path) -> None:
     with needed_packages("trimoe demo", extras="profiles,cpu"):
         from profiles.walkthrough.budgets import ask_under_budgets, held_out
         from profiles.walkthrough.steps import Paths, commands, run_steps
-        from profiles.walkthrough.table import show_budgets
+        from profiles.walkthrough.table import show_asked
         from runtime.serving.family import Family
 
     paths = Paths(family=out)
@@ -36,7 +36,7 @@ def demo(out: Path) -> None:
         f"{len(list(commands(paths))) + 1}. Answer: the best variant that fits the budget of each question", bold=True
     )
     with Family.load(paths.family, estimators=[paths.estimator], baseline=paths.baseline) as family:
-        budgets = list(ask_under_budgets(family, held_out(8)))
-    click.echo(show_budgets(budgets, width=terminal_width(sys.stdout)))
+        asked = list(ask_under_budgets(family, held_out()))
+    click.echo(show_asked(asked, width=terminal_width(sys.stdout)))
     serve = ["trimoe", "serve", str(out), "--estimator", str(paths.estimator), "--baseline", str(paths.baseline)]
     click.echo(f"Serve it:\n$ {shlex.join(serve)}")

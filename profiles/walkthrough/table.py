@@ -1,12 +1,13 @@
-"""What was asked under budgets, as a table."""
+"""What was asked within budgets, as a table."""
 
 from collections.abc import Sequence
 
-from profiles.walkthrough.budgets import Asked, Budget
+from profiles.walkthrough.budgets import Asked
 from runtime.text.tables import Column, show_table
 
 COLUMNS = (
     Column(head="question of"),
+    Column(head="budget", right=True),
     Column(head="variant"),
     Column(head="predicted", right=True),
     Column(head="took", right=True),
@@ -15,22 +16,22 @@ COLUMNS = (
 )
 
 
-def show_budgets(budgets: Sequence[Budget], *, width: int | None) -> str:
-    """A group of lines for each budget; what was refused is said below."""
-    rows = [(budget, asked) for budget in budgets for asked in budget.asked]
-    groups = [_head(budget) for budget, _ in rows]
-    shown = show_table(COLUMNS, [_row(budget, asked) for budget, asked in rows], width=width, groups=groups)
-    refusals = [f"{_head(budget)}: refused: {budget.refused}\n" for budget in budgets if budget.refused]
-    return shown + "".join(refusals)
+def show_asked(asked: Sequence[Asked], *, width: int | None) -> str:
+    """The questions of each level of budgets together; below, what one that was refused is told."""
+    shown = show_table(COLUMNS, [_row(one) for one in asked], width=width, groups=[one.level for one in asked])
+    refused = next((f"Refused: {one.refused}.\n" for one in asked if one.refused), "")
+    return f"times in milliseconds\n{shown.rstrip()}\n{refused}"
 
 
-def _head(budget: Budget) -> str:
-    return "without a budget" if budget.ms is None else f"within {budget.ms:.1f} ms"
+def _row(asked: Asked) -> tuple[str, ...]:
+    budget, answer = _show_ms(asked.budget_ms), asked.answer
+    if answer is None:
+        return (asked.dataset, budget, "–", "", "", "", "refused")
+    late = asked.budget_ms is not None and answer.timing.total_ms > asked.budget_ms
+    took = f"{_show_ms(answer.timing.total_ms)}{' late' if late else ''}"
+    verdict = "right" if asked.right else "wrong"
+    return (asked.dataset, budget, answer.variant, _show_ms(answer.predicted_ms), took, answer.text.strip(), verdict)
 
 
-def _row(budget: Budget, asked: Asked) -> tuple[str, ...]:
-    answer = asked.answer
-    late = " late" if budget.ms is not None and answer.timing.total_ms > budget.ms else ""
-    predicted = "–" if answer.predicted_ms is None else f"{answer.predicted_ms:.1f} ms"
-    took = f"{answer.timing.total_ms:.1f} ms{late}"
-    return (asked.dataset, answer.variant, predicted, took, answer.text.strip(), "right" if asked.right else "wrong")
+def _show_ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
