@@ -1,3 +1,5 @@
+"""The commands of the demo."""
+
 from pathlib import Path
 
 from profiles.walkthrough.steps import Paths, commands

@@ -1,3 +1,5 @@
+"""The table of the demo."""
+
 from profiles.walkthrough.budgets import Asked
 from profiles.walkthrough.table import show_asked
 from runtime.serving.answer import STOP, Answer, Timing
