@@ -46,7 +46,15 @@ def open_engines(
     opened: dict[str, ServedEngine] = {}
     with ExitStack() as undo:
         for asked in _graph_types(folder, dtypes) if engine == ONNX else [FLOAT32]:
-            running = open_engine(engine, folder, manifest, dtype=asked, device=device, threads=settings.threads)
+            running = open_engine(
+                engine,
+                folder,
+                manifest,
+                dtype=asked,
+                device=device,
+                threads=settings.threads,
+                records=settings.records,
+            )
             undo.callback(running.close)
             dtype = asked if engine == ONNX else running.load(manifest.variants[0].id)
             pool = Pool(
