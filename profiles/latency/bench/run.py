@@ -46,8 +46,9 @@ class _State:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """`cells`, the most telling first, visited by `measure` into `journal`. With `budget_s` a run begins with the first
-    `FIRST_CELLS`, takes up `NEXT_CELLS` more in every round, so that the visits of each are spread over some time, and
-    ends when the seconds are over and each cell that was taken up has had its least number of visits."""
+    `FIRST_CELLS`, takes up `NEXT_CELLS` more in every round for which there is time, so that the visits of each are
+    spread over the run, and ends when the seconds are over and each cell that was taken up has had its least number of
+    visits."""
 
     cells: Sequence[Cell]
     measure: Measure
@@ -63,10 +64,12 @@ class Run:
         taken = len(self.cells) if self.budget_s is None else max(FIRST_CELLS, *visited, 0)
         while True:
             left = [cell for cell in self.cells[:taken] if self._wanted(state.visits.get(cell.name, []))]
-            if not left and (self._over or taken >= len(self.cells)):
+            if left:
+                self._round(left, state, progress)
+            if self._has_room(taken, state):
+                taken += NEXT_CELLS
+            elif not left:
                 return
-            self._round(left, state, progress)
-            taken += 0 if self._over else NEXT_CELLS
 
     def _round(self, left: list[Cell], state: _State, progress: RunProgress) -> None:
         """A visit to each cell, in random order, so that a drift of the machine does not look like a difference between
@@ -85,6 +88,17 @@ class Run:
             if settled(found, self.limits):
                 state.known.add(cell.name)
             progress.visited(settled=len(state.known), cells=len(self.cells), second=visit.second)
+
+    def _has_room(self, taken: int, state: _State) -> bool:
+        """Whether there is time for the least number of visits of the next cells too, and there are any."""
+        rows, least = self.journal.rows, self.limits.least
+        if taken >= len(self.cells) or self.budget_s is None or not rows:
+            return False
+        lacking = sum(
+            max(0, least - len(state.visits.get(cell.name, ()))) for cell in self.cells[: taken + NEXT_CELLS]
+        )
+        each_s = rows[-1].second / len(rows)
+        return rows[-1].second + each_s * (lacking + NEXT_CELLS) <= self.budget_s
 
     @property
     def _over(self) -> bool:
