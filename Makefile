@@ -50,7 +50,7 @@ bench-eval: demo
 	$(BIN)/python -m profiles.benchmarks eval artifacts/demo
 
 # The frontier in README.md, from the demo's profile; PROFILE=FILE takes another one.
-PROFILE ?= $(DEMO)/latency.json
+PROFILE ?= profiles/data/latency/demo.profile.json
 pictures: setup
 	$(BIN)/trimoe report $(PROFILE) --baseline $(DEMO)/baseline.json --out artifacts/report
 	cp artifacts/report/frontier.svg $(DEMO)/frontier.svg
