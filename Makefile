@@ -52,7 +52,7 @@ bench-batching: demo
 	$(BIN)/python -m profiles.benchmarks batching artifacts/demo
 
 # The frontier in README.md, from the demo's profile; PROFILE=FILE takes another one.
-PROFILE ?= $(DEMO)/latency.json
+PROFILE ?= profiles/data/latency/demo.profile.json
 pictures: setup
 	$(BIN)/trimoe report $(PROFILE) --baseline $(DEMO)/baseline.json --out artifacts/report
 	cp artifacts/report/frontier.svg $(DEMO)/frontier.svg

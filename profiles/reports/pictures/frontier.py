@@ -11,13 +11,14 @@ from profiles.reports.latency.answers import measured_answers, predicted_answers
 from profiles.reports.latency.frontier import Contender, accuracies, beaten_by, common_datasets
 from profiles.reports.latency.inputs import BaselineFile, Subject
 from profiles.reports.latency.series import show_load
-from profiles.reports.pictures.canvas import Canvas, legend_above
+from profiles.reports.pictures.canvas import Canvas, legend_above, log_axis
 from profiles.reports.pictures.chart import Chart, Table, head
 from profiles.reports.pictures.labels import place_labels
 from profiles.reports.pictures.numbers import digits, percent
 from profiles.reports.pictures.palette import MUTED, PAPER, style
 from runtime.latency.workload import Workload
 
+WIDE_RANGE = 4  # of times; beyond, their axis is logarithmic
 Ranked = tuple[tuple[Contender, Contender | None], ...]
 
 
@@ -124,7 +125,10 @@ def _draw(canvas: Canvas, ranked: Ranked) -> Figure:
     axes.set_xlabel(f"ms for an answer of {OUTPUT_TOKENS} tokens")
     axes.set_ylabel("accuracy, %")
     axes.margins(x=0.07, y=0.08)
-    legend_above(figure, axes, columns=5 if canvas.columns > 1 else 3 // len(forms) or 1)
+    times = [one.ms for one, _ in ranked]
+    if max(times) > WIDE_RANGE * min(times):
+        log_axis(axes, "x", times)
+    legend_above(figure, axes, columns=3 if canvas.columns > 1 else 3 // len(forms) or 1)
     best = [one for one, other in ranked if other is None]
     marks = [(one.ms, 100 * one.accuracy.mean) for one, _ in ranked]
     place_labels(figure, axes, [(one.ms, 100 * one.accuracy.mean, one.variant) for one in best], marks)
