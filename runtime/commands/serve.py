@@ -72,7 +72,12 @@ opening_options = option_group(
         help="From `trimoe fit`, one a type of weights. Repeatable.",
     ),
     click.option("--baseline", type=FILE, help="From `trimoe eval`.  [default: accuracies of the evidence]"),
-    click.option("--preload", is_flag=True, help="Load and test every variant before the first request."),
+    click.option(
+        "--preload/--no-preload",
+        default=True,
+        show_default=True,
+        help="Load and test every variant before the first request, else each before its own first.",
+    ),
     click.option(
         "--decision-log", type=click.Path(path_type=Path), help="Write decisions to this file, for `trimoe replay`."
     ),
@@ -208,7 +213,7 @@ def _access(options: AccessOptions) -> "Access":
 
 def _greeting(address: str, name: str, family: "Family", *, budget: bool) -> str:
     """Where to look, what is there, and what to type."""
-    wish = '"latency_budget_ms": 500, ' if budget else ""
+    wish = '"latency_budget_ms": 500, "max_tokens": 16, ' if budget else ""
     body = f'{{"model": "{name}", {wish}"messages": [{{"role": "user", "content": "Read the number."}}]}}'
     variants = [variant.id for variant in family.manifest.variants]
     return "\n".join(

@@ -74,9 +74,12 @@ def test_a_server_says_where_it_is_reloads_when_asked_and_stops_in_order(tmp_pat
     assert {"time", "level", "logger", "event"} <= lines[0].keys() and "hello" not in log.read_text()
 
 
-def test_all_variants_are_tested_first_where_that_is_asked_for(tmp_path: Path) -> None:
-    with serving(tmp_path, "--preload") as (_, _, log):
-        assert log.read_text().count("\ntested") == 3
+@pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload",), 1)])
+def test_all_variants_are_tested_first_unless_told_otherwise(
+    tmp_path: Path, options: tuple[str, ...], tested: int
+) -> None:
+    with serving(tmp_path, *options) as (_, _, log):
+        assert log.read_text().count("\ntested") == tested
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
