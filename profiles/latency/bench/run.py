@@ -94,9 +94,7 @@ class Run:
         rows, least = self.journal.rows, self.limits.least
         if taken >= len(self.cells) or self.budget_s is None or not rows:
             return False
-        lacking = sum(
-            max(0, least - len(state.visits.get(cell.name, ()))) for cell in self.cells[: taken + NEXT_CELLS]
-        )
+        lacking = sum(max(0, least - len(state.visits.get(cell.name, ()))) for cell in self.cells[: taken + NEXT_CELLS])
         each_s = rows[-1].second / len(rows)
         return rows[-1].second + each_s * (lacking + NEXT_CELLS) <= self.budget_s
 
