@@ -22,7 +22,7 @@ def workplace(demo_family: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["transformers", "onnx", "light"])
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=["transformers", "family", "light"])
 def test_a_snippet_reads_the_number_on_the_picture(snippet: str, workplace: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "HF_MODULES_CACHE": str(workplace / "modules"), "PATH": ""}
     environment["XDG_CACHE_HOME"] = str(workplace / "cache")

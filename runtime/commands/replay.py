@@ -13,7 +13,12 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command()
 @click.argument("logs", metavar="LOG...", type=FILE, nargs=-1, required=True)
-@click.option("--family", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--family",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The family to choose from: the log's, or another.",
+)
 @click.option(
     "--estimator",
     "estimators",
