@@ -17,7 +17,7 @@ from runtime.documents.manifest import Manifest, read_manifest
 from runtime.engines import prompts
 from runtime.engines.prompts import PromptReader
 from runtime.engines.protocol import Prompt
-from runtime.errors import TrimoeError
+from runtime.errors import RequestError, TrimoeError
 from runtime.selection.choice import Choice
 from runtime.serving.answer import Answer
 from runtime.serving.batching.listener import Finish
@@ -242,9 +242,13 @@ class Family:
             self._journal.answered(entry, answer)
 
     def _read(self, request: Request) -> Prompt:
-        """The prompt, for no variant yet: all read alike."""
+        """The prompt, for no variant yet: all read alike. Raises RequestError for a picture, or a text with tokens for
+        pictures, that cannot be read."""
         question = prompts.Question(text=request.text, image=request.image)
-        (prompt,) = self.reader.read((question,), variant=self.manifest.variants[0].id)
+        try:
+            (prompt,) = self.reader.read((question,), variant=self.manifest.variants[0].id)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
         return prompt
 
     def _plan(self, request: Request, prompt: Prompt, began: float) -> Plan:
