@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := profiles/data/demo
 
-.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval bench-batching pictures clean
+.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval bench-latency bench-batching pictures clean
 
 setup: $(VENV)/.installed
 
@@ -56,6 +56,9 @@ PROFILE ?= profiles/data/latency/demo.profile.json
 pictures: setup
 	$(BIN)/trimoe report $(PROFILE) --baseline $(DEMO)/baseline.json --out artifacts/report
 	cp artifacts/report/frontier.svg $(DEMO)/frontier.svg
+
+bench-latency: demo
+	$(BIN)/python -m profiles.benchmarks latency artifacts/demo
 
 clean:
 	rm -rf $(VENV) artifacts/demo artifacts/demo-measured artifacts/.demo.staging artifacts/report artifacts/synth-bench

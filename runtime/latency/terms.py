@@ -9,7 +9,7 @@ takes less time.
 
 from collections.abc import Callable
 
-from runtime.engines.stages import DECODE, EMBEDDINGS, IMAGE, PREFILL, VISION
+from runtime.engines.stages import DECODE, EMBEDDINGS, IMAGE, PREFILL, SAMPLING, VISION
 from runtime.latency.workload import Layers, Workload
 
 CALL = "call."  # begins the names of terms that count once a call
@@ -37,7 +37,8 @@ def call_terms(stage: str, load: Workload) -> dict[str, float]:
         unseen = 0.0 if load.vision_tokens else 1.0  # a call that no vision tower has warmed up for
         terms = {"call": 1.0, "rows": batch, "without_image": unseen}
         return terms | {"prompt_tokens": prompt, "tokens": batch * prompt}
-    return {"call": 1.0, "rows": batch}
+    terms = {"call": 1.0, "rows": batch}
+    return terms | {f"rows_{cap}": min(batch, cap) for cap in ROWS_CAPS} if stage == SAMPLING else terms
 
 
 def _image_terms(batch: float, tokens: float) -> dict[str, float]:
