@@ -10,6 +10,8 @@ from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.onnx import bench_onnx
 from profiles.benchmarks.commands.recalibration import bench_recalibration
+from profiles.benchmarks.commands.serving import bench_serving
+from profiles.benchmarks.commands.soak import bench_soak
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -34,6 +36,8 @@ class _Benchmarks(Commands):
         "choice": bench_choice,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
+        "serving": bench_serving,
+        "soak": bench_soak,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
