@@ -81,12 +81,12 @@ def decisions(count: int, *, seed: int = 0) -> Sequence[Decision]:
 
 
 def _decision(number: int, rng: random.Random, predicts: Forecaster) -> Decision:
-    asked, wish = (
-        work(text=rng.randint(20, 400), mean=rng.uniform(2, 40)),
-        Wish(budget_ms=10 ** rng.uniform(2, 3.2), task=TASK),
-    )
+    asked = work(text=rng.randint(20, 400), mean=rng.uniform(2, 40))
     ahead = {DTYPE: Ahead(waiting={"b12-k4": (1, 60)} if number % 3 == 0 else {}, running={"b16-k8": 1 + number % 2})}
-    found, demand = predicts.forecast(asked, TASK, ahead).candidates, demand_of(wish)
+    found = predicts.forecast(asked, TASK, ahead).candidates
+    uppers = sorted(one.upper_ms or 0.0 for one in found)
+    wish = Wish(budget_ms=rng.uniform(0.9 * uppers[0], 1.1 * uppers[-1]), task=TASK)
+    demand = demand_of(wish_record(wish))
     try:
         chosen, refused = choose(found, demand).candidate, None
     except NoFeasibleVariantError as error:
