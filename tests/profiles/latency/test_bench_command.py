@@ -71,7 +71,8 @@ def test_killed_the_same_command_carries_on_with_the_same_visits(family: Path, t
     assert carried.exit_code == 0, carried.output
     assert read_profile(out).taken == "2026-11-20T10:00:00+00:00"  # when the run began
     points = [point for point in read_profile(out).points if point.stage == "prefill"]
-    assert sum(point.count for point in points) == visits
+    counted = sum(point.count for point in points)  # but for those that other programs disturbed
+    assert counted <= visits <= counted + read_profile(out).disturbed
     assert not journal.exists()
 
 
@@ -87,7 +88,7 @@ def test_a_profile_holds_every_stage_of_every_variant(family: Path, profile: Pat
         }
         decoded = [point for point in points if point.stage == "decode"]
         assert all(point.position == point.vision_tokens + point.text_tokens + 8 + 3.5 for point in decoded[::2])
-    assert all(point.count == 4 for point in found.points)
+    assert all(point.count in (3, 4) for point in found.points)
 
 
 def test_a_profile_is_fitted_recalibrated_and_compared(profile: Path, tmp_path: Path) -> None:
