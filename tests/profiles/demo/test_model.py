@@ -95,7 +95,8 @@ def test_the_batch_encoding_is_what_the_processor_makes_of_each_sample(task: str
     for row, sample in enumerate(samples):
         alone = processor.process(images=[sample.pixels], text=sample.question)
         assert torch.equal(alone["input_ids"], batch.input_ids[row, : batch.prompt_lengths[row]])
-        assert torch.equal(alone["images"], batch.images[row])
+        # The processor repeats torch's interpolation in numpy, whose sums round in another order.
+        torch.testing.assert_close(alone["images"], batch.images[row], rtol=0, atol=1e-5)
         assert torch.equal(alone["image_masks"], batch.image_masks[row])
         assert torch.equal(alone["image_input_idx"].long(), batch.image_input_idx[row])
 
