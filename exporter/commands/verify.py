@@ -7,13 +7,13 @@ import click
 
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from exporter.commands.progress_bar import ProgressBar
-from exporter.family.standalone_layout import is_standalone
 from exporter.verify.family import GraphCheck, verify_family
 from exporter.verify.report import Report, report_document, show_report
 from exporter.verify.standalone import GraphTest, verify_standalone
 from exporter.verify.verification import AnswerCheck
 from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
+from runtime.documents.family_files import is_standalone
 from runtime.errors import MissingPackageError
 from runtime.text.terminal import terminal_width
 

@@ -11,11 +11,12 @@ from exporter.family.disk_space import check_space, writing
 from exporter.family.existing import graph_types
 from exporter.family.rename import publish
 from exporter.family.staging import Staging
-from exporter.family.standalone_layout import copied_files, copy_manifest, place_in_copy
+from exporter.family.standalone_layout import copied_files, copy_manifest
 from exporter.family.target_folder import check_new_folder, make_parent
 from exporter.weights.file_copy import copy_file
 from exporter.weights.pipeline import Pipeline, make_pipeline
 from runtime.documents.atomic_file import sync_folder, write_atomically
+from runtime.documents.family_files import place_in_copy
 from runtime.documents.family_layout import MANIFEST, STANDALONE, TENSORS
 from runtime.documents.manifest import FileRecord, Manifest, VariantRecord, dump_manifest
 from runtime.documents.tensor_digests import dump_tensor_digests, read_tensor_digests
@@ -33,7 +34,7 @@ def copy_variant(
     progress: Progress,
 ) -> int:
     """Write the variant to `target`, a missing or empty folder, in one visible step, as real files (see
-    exporter.family.standalone_layout). Returns the bytes copied.
+    runtime.documents.family_files). Returns the bytes copied.
 
     With `precisions` its graphs in these types come along, each with the data file of the whole family as it is: every
     file then is the one whose digest was recorded and whose answers were checked at export, while a data file without
@@ -72,7 +73,7 @@ def _copy_files(
     with ThreadPoolExecutor(1) as pool:
         pipeline = make_pipeline(pool)
         for record in records:
-            _copy(family, record, copy / place_in_copy(record.path, variant), pipeline, progress)
+            _copy(family, record, copy / place_in_copy(record.path), pipeline, progress)
 
 
 def _check_types(family: Path, manifest: Manifest, precisions: Sequence[str]) -> None:

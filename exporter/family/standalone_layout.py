@@ -1,22 +1,14 @@
-"""A variant copied out of its family: where everything stands in the copy. Pure.
+"""What a variant that is copied out of its family (runtime/documents/family_files.py) takes along. Pure."""
 
-COPY/                what stands in the variant's folder: it loads like any checkpoint
-COPY/onnx/<type>/    its graph in that type, those it needs before it, and their data file
-COPY/trimoe/         what verifies it: the manifest of a family of this variant alone, with paths as in a family,
-                     tensors.json of its weights, its golden inputs and outputs
-"""
-
-import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from msgspec.structs import replace
 
+from runtime.documents.family_files import place_in_copy
 from runtime.documents.family_layout import (
     EMBEDDINGS,
     GOLDEN_INPUTS,
     GRAPH_INPUTS,
-    GRAPHS,
-    MANIFEST,
     STANDALONE,
     VISION,
     graph_data_path,
@@ -24,18 +16,6 @@ from runtime.documents.family_layout import (
     graph_path,
 )
 from runtime.documents.manifest import FileRecord, Manifest, VariantRecord
-
-
-def is_standalone(folder: Path) -> bool:
-    """Whether the folder is a variant that was copied out of a family; not where the system refuses the question."""
-    return os.path.lexists(folder / STANDALONE / MANIFEST) and not os.path.lexists(folder / MANIFEST)
-
-
-def place_in_copy(path: str, variant: VariantRecord) -> str:
-    """Where the family's file `path` stands in the copy of the variant."""
-    if path.startswith(f"{variant.folder}/"):
-        return path.removeprefix(f"{variant.folder}/")
-    return path if path.startswith(f"{GRAPHS}/") else f"{STANDALONE}/{path}"
 
 
 def copied_files(manifest: Manifest, variant: VariantRecord, precisions: tuple[str, ...]) -> tuple[FileRecord, ...]:
@@ -70,7 +50,7 @@ def copy_manifest(
 def seen_from_trimoe(manifest: Manifest) -> Manifest:
     """The manifest of a copy with the paths that hold in COPY/trimoe, so that what checks a family checks a copy."""
     (variant,) = manifest.variants
-    files = tuple(replace(record, path=_from_trimoe(place_in_copy(record.path, variant))) for record in manifest.files)
+    files = tuple(replace(record, path=_from_trimoe(place_in_copy(record.path))) for record in manifest.files)
     return replace(manifest, variants=(replace(variant, folder=".."),), files=files)
 
 

@@ -10,11 +10,12 @@ from msgspec.structs import replace as with_fields
 
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.family.existing import graph_types
-from exporter.family.standalone_layout import place_in_copy, seen_from_trimoe
+from exporter.family.standalone_layout import seen_from_trimoe
 from exporter.verify.family_files import check_listing, open_family
 from exporter.verify.report import Report
 from exporter.verify.verification import AnswerCheck, Verification, describe_source
 from runtime.documents.check import FAILED, Check
+from runtime.documents.family_files import place_in_copy
 from runtime.documents.family_layout import MANIFEST, STANDALONE
 from runtime.documents.manifest import FileRecord, Manifest
 from runtime.errors import TrimoeError, VerificationError
@@ -91,9 +92,8 @@ def _describe(stated: Manifest) -> str:
 
 def _check_files(run: Verification, folder: Path, stated: Manifest) -> None:
     """Compare names, sizes and digests with the manifest."""
-    (variant,) = stated.variants
     own = FileRecord(path=f"{STANDALONE}/{MANIFEST}", size=0, sha256="", link_of=None)
-    records = tuple(with_fields(r, path=place_in_copy(r.path, variant)) for r in stated.files)
+    records = tuple(with_fields(r, path=place_in_copy(r.path)) for r in stated.files)
     listing = with_fields(stated, files=(*records, own))
     run.attempt("files", lambda: check_listing(folder, listing, records))
     present = tuple(record for record in run.manifest.files if _is_regular(run.folder / record.path))

@@ -10,7 +10,7 @@ from profiles.sample import Sample
 from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
 
@@ -95,10 +95,11 @@ def open_answerers(
     """How to open variants of the family in `folder`, for each engine by name, the ONNX engine once for each of
     `dtypes`. Raises what `open_engine` raises."""
     wanted = [(name, dtype) for name in names for dtype in (dtypes if name == ONNX else ("",))]
-    return tuple(
-        (name, _opener(open_engine(name, folder, manifest, dtype=dtype, threads=threads), folder, manifest))
+    engines = [
+        (name, open_engine(name, folder, manifest, EngineSettings(dtype=dtype, threads=threads)))
         for name, dtype in wanted
-    )
+    ]
+    return tuple((name, _opener(engine, folder, manifest)) for name, engine in engines)
 
 
 def _opener(engine: Engine, folder: Path, manifest: Manifest) -> AnswererOpener:

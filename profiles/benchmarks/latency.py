@@ -16,7 +16,7 @@ from profiles.latency.bench.samples import Visit
 from profiles.latency.bench.visit import COLD, WINDOW, WINDOWS, CellRunner
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.engines.protocol import NO_CLOCK, Engine
 from runtime.engines.stages import DECODE, SAMPLING
 
@@ -69,7 +69,8 @@ def compare_with_answers(
     family: Path, manifest: Manifest, *, engine: str, dtype: str, threads: int, rounds: int, say: Callable[[str], None]
 ) -> tuple[Comparison, ...]:
     """Visits and real answers of a few variants in turn, in random order. Raises what engines raise."""
-    opened, reader = open_engine(engine, family, manifest, dtype=dtype, threads=threads), open_reader(family, manifest)
+    opened = open_engine(engine, family, manifest, EngineSettings(dtype=dtype, threads=threads))
+    reader = open_reader(family, manifest)
     try:
         runner, maker = CellRunner(opened, reader, open_meter("cpu")), PromptMaker(reader)
         sizes = image_sizes(reader.crop_settings)

@@ -45,15 +45,16 @@ def held_out() -> tuple[Dataset, ...]:
 
 def ask_under_budgets(family: Family, datasets: Sequence[Dataset]) -> Iterator[Asked]:
     """One question of each data set without a budget, then within ever smaller ones, the last too small for all."""
-    _warm_up(family, datasets)
+    family.prepare()
+    _learn(family, datasets)
     bounds = {dataset.name: _bounds(family, dataset) for dataset in datasets}
     for place, (level, budget) in enumerate(LEVELS.items()):
         for dataset in datasets:
             yield _ask(family, _only(dataset, place), level, budget(bounds[dataset.name]))
 
 
-def _warm_up(family: Family, datasets: Sequence[Dataset]) -> None:
-    """Let each variant answer, so that all are loaded, and learn how long the answers of each task get."""
+def _learn(family: Family, datasets: Sequence[Dataset]) -> None:
+    """Let each variant answer, to learn how long they take here and the answers of each task get."""
     for dataset in datasets:
         for place, variant in zip(range(WARM_UP), cycle(family.manifest.variants), strict=False):
             wish = Wish(variant=variant.id, task=dataset.settings.task)

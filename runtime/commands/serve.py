@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.serving.family import Family
     from runtime.serving.http.listening.serve_family import Access, Opening
 
+PREFIX_MB = 256
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _LIMITS = Limits()
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -31,6 +32,7 @@ class OpeningOptions:
     device: str | None
     dtypes: tuple[str, ...]
     threads: int | None
+    prefix_mb: int
     estimators: tuple[Path, ...]
     baseline: Path | None
     preload: bool
@@ -64,6 +66,13 @@ opening_options = option_group(
     click.option("--device", help="cpu or cuda:N.  [default: the engine's own]"),
     click.option("--dtype", "dtypes", multiple=True, help="Types of weights to serve. Repeatable.  [default: all]"),
     click.option("--threads", type=click.IntRange(1), help="Threads of the engine.  [default: one for each core]"),
+    click.option(
+        "--prefix-mb",
+        type=click.IntRange(0),
+        default=PREFIX_MB,
+        show_default=True,
+        help="MB that keep what prompts left, for those that begin alike (ONNX engine on the CPU). 0: none.",
+    ),
     click.option(
         "--estimator",
         "estimators",
@@ -186,7 +195,12 @@ def _opening(options: OpeningOptions) -> "Opening":
         estimators=options.estimators,
         baseline=options.baseline,
         preload=options.preload,
-        settings=FamilySettings(threads=options.threads, log=options.decision_log, log_prompts=options.log_prompts),
+        settings=FamilySettings(
+            threads=options.threads,
+            prefix_bytes=options.prefix_mb * 1_000_000,
+            log=options.decision_log,
+            log_prompts=options.log_prompts,
+        ),
     )
 
 

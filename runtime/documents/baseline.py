@@ -72,6 +72,14 @@ class ResultsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sha256: Sha256
 
 
+class ResultRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a file of results behind its first, which has the settings: the answer to one sample, and its score."""
+
+    id: str
+    answer: str
+    score: float
+
+
 class ScoreRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One variant, run by one engine in one dtype, on one data set. `score` is the mean over samples."""
 

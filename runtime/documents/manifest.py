@@ -142,7 +142,8 @@ def what_instead(folder: Path) -> str:
     """What a folder without a manifest is instead of a family, and what to give in its place."""
     family = folder.absolute().parent.parent
     if os.path.lexists(folder / STANDALONE / MANIFEST):
-        return "a variant that was copied out of a family: `trimoe verify` takes it, all else wants a family"
+        takers = "`trimoe verify`, `trimoe serve` and Variant.load"
+        return f"a variant that was copied out of a family: {takers} take it, all else wants a family"
     if folder.absolute().parent.name == VARIANTS and os.path.lexists(family / MANIFEST):
         return f"a variant of the family {family}: give that folder and --variant {folder.name}"
     if os.path.lexists(folder / CONFIG):

@@ -1,5 +1,6 @@
 """The engines by name; each imports its runtime only when it is asked for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.documents.baseline import ENGINES, ONNX
@@ -9,20 +10,29 @@ from runtime.engines.trust import CheckRecords
 from runtime.errors import DocumentError, MissingPackageError
 
 
-def open_engine(
-    name: str,
-    folder: Path,
-    manifest: Manifest,
-    *,
-    dtype: str = "float32",
-    device: str | None = None,
-    threads: int | None = None,
-    records: CheckRecords | None = None,
-) -> Engine:
-    """The engine called `name`, one of ENGINES, for the family in `folder`; no variant is loaded yet. `dtype` says
-    which ONNX graphs to run; the torch engine has the checkpoint's. `device` is `cpu` or `cuda:N`; None: the CPU for
-    ONNX graphs, for torch CUDA where there is one. ONNX graphs are read against their digests and tested before they
-    answer, unless `records` say that they passed on this machine; None: each time.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSettings:
+    """How an engine runs a family.
+
+    `dtype` says which ONNX graphs to run; the torch engine has the checkpoint's. `device` is `cpu` or `cuda:N`; None:
+    the CPU for ONNX graphs, for torch CUDA where there is one. `threads` None: the engine's own number. Files are read
+    against their digests and variants tested before they answer, unless `records` say that they passed on this machine;
+    None: each time. `prefix_bytes` of keys and values are kept for prompts that begin as others did, by the ONNX engine
+    on the CPU.
+    """
+
+    dtype: str = "float32"
+    device: str | None = None
+    threads: int | None = None
+    records: CheckRecords | None = None
+    prefix_bytes: int = 0
+
+
+DEFAULTS = EngineSettings()
+
+
+def open_engine(name: str, folder: Path, manifest: Manifest, settings: EngineSettings = DEFAULTS) -> Engine:
+    """The engine called `name`, one of ENGINES, for the family in `folder`; no variant is loaded yet.
 
     Raises MissingPackageError when the engine's packages are not installed, DocumentError for an unknown name and when
     the family has no graphs in that type.
@@ -34,10 +44,17 @@ def open_engine(
             from runtime.engines.onnx.engine import OnnxEngine
             from runtime.engines.onnx.session import CPU, CUDA
 
-            provider = CUDA if device is not None and device.startswith("cuda") else CPU
-            return OnnxEngine(folder, manifest, dtype=dtype, provider=provider, threads=threads, records=records)
+            return OnnxEngine(
+                folder,
+                manifest,
+                dtype=settings.dtype,
+                provider=CUDA if (settings.device or "").startswith("cuda") else CPU,
+                threads=settings.threads,
+                prefix_bytes=settings.prefix_bytes,
+                records=settings.records,
+            )
         from runtime.engines.torch.engine import TorchEngine
 
-        return TorchEngine(folder, manifest, device=device, threads=threads)
+        return TorchEngine(folder, manifest, device=settings.device, threads=settings.threads, records=settings.records)
     except ImportError as error:
         raise MissingPackageError.of(error, needed_by=f"the {name} engine", extras="export,cpu") from error

@@ -79,6 +79,10 @@ class PromptReader:
             return self._template.render(messages, named=self._tokenizer.named)
         return plain_chat(messages) if self._images is None else molmoe_chat(messages)
 
+    def token_count(self, text: str) -> int:
+        """How many tokens a text has, without those that begin or end one."""
+        return len(self._tokenizer.encode(text, complete=True))
+
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of tokens, without special ones."""
         return [self._tokenizer.decode(row) for row in rows]

@@ -10,6 +10,7 @@ from threading import Lock
 
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.checked_json import as_json, dump_document
+from runtime.documents.family_files import FamilyFiles
 from runtime.documents.manifest import FileRecord, Manifest
 from runtime.engines.machine import cache_folder, processors
 from runtime.errors import VerificationError
@@ -56,8 +57,9 @@ class Checks:
     ) -> None:
         """`software`: names and versions of what the self-test depends on. `records` None: check, keep no record."""
         self._folder, self._software, self._records = folder, software, records
+        self._place = FamilyFiles(folder).place
         self._files = {record.path: record for record in manifest.files}
-        self._verified: set[str] = set()
+        self._verified: set[tuple[object, ...]] = set()
         self._verifying = Lock()
 
     def run(self, paths: Sequence[str], test: Callable[[], None]) -> None:
@@ -83,16 +85,16 @@ class Checks:
     def _stand(self, record: FileRecord) -> tuple[int, int, int]:
         """Size, time and inode of a file."""
         try:
-            stat = (self._folder / record.path).stat()
+            stat = self._place(record.path).stat()
         except OSError as error:
-            raise VerificationError(f"{self._folder / record.path}: {error.strerror}") from error
+            raise VerificationError(f"{self._place(record.path)}: {error.strerror}") from error
         return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
     def _verify(self, record: FileRecord) -> None:
-        """Read a file, once, and compare it with its digest."""
-        path = self._folder / record.path
+        """Read a file, once under all its names, and compare it with its digest."""
+        path, content = self._place(record.path), (record.sha256, *self._stand(record))
         with self._verifying:
-            if record.path in self._verified:
+            if content in self._verified:
                 return
             try:
                 with path.open("rb") as stream:
@@ -101,4 +103,4 @@ class Checks:
                 raise VerificationError(f"{path}: {error.strerror}") from error
             if found != record.sha256:
                 raise VerificationError(f"{path}: its sha256 is {found}, the manifest has {record.sha256}")
-            self._verified.add(record.path)
+            self._verified.add(content)

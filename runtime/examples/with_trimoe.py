@@ -1,23 +1,19 @@
-"""Answers by one variant with trimoe's ONNX engine; needs `pip install 'trimoe[cpu]'`, neither torch nor transformers.
+"""Answers by one variant with trimoe; needs `pip install 'trimoe[cpu]'`, neither torch nor transformers.
 
 python with_trimoe.py artifacts/demo b14-k4 "Read the number." photo.png
 """
 
 import sys
-from pathlib import Path
 
 from PIL import Image
 
-from runtime.documents.manifest import read_manifest
-from runtime.engines.greedy import generate
-from runtime.engines.open import open_engine
-from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.trust import CheckRecords
+from runtime.serving.family_settings import FamilySettings
+from runtime.serving.request import Request, Sampling
+from runtime.serving.variant import Variant
 
-family, variant, text, *images = sys.argv[1:]
-manifest = read_manifest(Path(family))
-engine = open_engine("onnx", Path(family), manifest, records=CheckRecords())  # checked once on this machine
-reader = PromptReader(Path(family) / manifest.variant(variant).folder)
-question = Question(text=text, image=Image.open(images[0]) if images else None)
-tokens = generate(engine, reader.read([question], variant=variant), max_new_tokens=20, ends=reader.ends)
-print(reader.texts(tokens)[0])
+family, name, text, *images = sys.argv[1:]
+image = Image.open(images[0]) if images else None
+request = Request(text=text, image=image, sampling=Sampling(max_tokens=20))
+with Variant.load(family, name, settings=FamilySettings(records=CheckRecords())) as variant:  # checked once here
+    print(variant.generate(request).text)

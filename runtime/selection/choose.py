@@ -75,7 +75,7 @@ def _refusal(candidates: Sequence[Candidate], asked: Sequence[Candidate], demand
 
 def _asked_for(demand: Demand) -> str:
     """The limits in words."""
-    budget = None if demand.budget_ms is None else f"a budget of {demand.budget_ms:g} ms"
+    budget = None if demand.budget_ms is None else f"a budget of {demand.budget_ms:.1f} ms"
     floor = None if demand.min_accuracy is None else f"an accuracy of at least {demand.min_accuracy:g}"
     named = "" if demand.variant is None and demand.dtype is None else f", being {_name(demand)}"
     return " with ".join(part for part in (budget, floor) if part is not None) + named

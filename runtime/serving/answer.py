@@ -39,7 +39,8 @@ class Timing:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """A finished answer. `reason` is STOP (an end token or a stop text), LENGTH or CANCELLED; predictions are None
-    where the family has no estimator; `best_effort` says that the request's limits could not be kept."""
+    where the family has no estimator; `best_effort` says that the request's limits could not be kept; `reused_tokens`
+    of the prompt were read for an earlier one."""
 
     text: str
     tokens: tuple[int, ...]
@@ -52,3 +53,4 @@ class Answer:
     best_effort: bool
     timing: Timing
     log_probabilities: tuple[LogProbability, ...] = ()
+    reused_tokens: int = 0

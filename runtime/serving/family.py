@@ -11,9 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
 
+import msgspec
+
 from runtime.documents.baseline import ONNX, read_baseline
+from runtime.documents.family_files import FamilyFiles
 from runtime.documents.graph_contract import INPUT_IDS
-from runtime.documents.manifest import Manifest, read_manifest
+from runtime.documents.manifest import Manifest
 from runtime.engines import prompts
 from runtime.engines.prompts import PromptReader
 from runtime.engines.protocol import Prompt
@@ -26,6 +29,7 @@ from runtime.serving.decisions.journal import Entry, Journal
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.chooser import Chooser, Plan
+from runtime.serving.forecasting.recorded_lengths import recorded_lengths
 from runtime.serving.forecasting.work import Ahead
 from runtime.serving.going import GoingRequest
 from runtime.serving.open_parts import open_chooser, open_engines, open_journal
@@ -90,25 +94,29 @@ class Family:
         baseline: str | Path | None = None,
         settings: FamilySettings | None = None,
     ) -> Self:
-        """The family in the folder `path`, run by the `engine` called so (runtime/engines/open.py) in the types of
-        weights `dtypes` (None: all there are). Estimators (`trimoe fit`), one a type, and a baseline (`trimoe eval`)
-        are files; without them no budget can be kept, and accuracies are the evidence's.
+        """The family in the folder `path`, or a copy of one variant (`trimoe standalone`), run by the `engine` of that
+        name (runtime/engines/open.py) in the types of weights `dtypes` (None: all there are). Estimators (`trimoe
+        fit`), one a type, and a baseline (`trimoe eval`) are files; without them no budget can be kept, and accuracies
+        are the evidence's.
 
         Raises DocumentError for what is not what it must be or does not belong together, MissingPackageError,
         TargetError for a decision log that cannot be written.
         """
         folder, settings = Path(path), settings or FamilySettings()
-        manifest = read_manifest(folder)
+        files = FamilyFiles(folder)
+        whole = files.manifest()
+        manifest = _served(whole, settings)
         measured = None if baseline is None else read_baseline(Path(baseline))
-        accuracies = Accuracies(manifest, measured, engine=engine)
-        reader = PromptReader(folder / manifest.variants[0].folder)
+        accuracies = Accuracies(whole, measured, engine=engine)
+        reader = PromptReader(files.place(manifest.variants[0].folder))
         with ExitStack() as undo:
             opened = open_engines(folder, manifest, reader, settings, engine=engine, device=device, dtypes=dtypes)
             for one in opened.values():
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
-            chooser = open_chooser(manifest, accuracies, estimators, settings, engine=engine, dtypes=types)
-            journal = open_journal(manifest, settings, engine=engine, dtypes=types)
+            seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
+            chooser = open_chooser(manifest, accuracies, estimators, settings, engine=engine, dtypes=types, seen=seen)
+            journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)
 
@@ -150,6 +158,14 @@ class Family:
     def prompt_tokens(self, request: Request) -> int:
         """How many tokens the prompt has, those of its picture included."""
         return len(self._read(request).arrays[INPUT_IDS])
+
+    def prepare(self, variants: Sequence[str] | None = None) -> None:
+        """Load and test these variants (None: all) in every type of weights, and let each answer once, so that no
+        request has to wait for it. Nothing of it is logged or learned from. Raises what loading raises."""
+        prompt = self._read(Request(text="a"))
+        for one in self._engines.values():
+            for variant in [record.id for record in self.manifest.variants] if variants is None else variants:
+                one.prepare(dataclasses.replace(prompt, variant=variant))
 
     def choose(self, request: Request) -> Choice:
         """Who would answer now. Raises NoFeasibleVariantError, RequestError for an unknown task."""
@@ -257,6 +273,13 @@ class Family:
 
     def _ahead(self, one: ServedEngine) -> Ahead:
         return Ahead.of(one.scheduler.queue(), max_rows=one.max_rows)
+
+
+def _served(manifest: Manifest, settings: FamilySettings) -> Manifest:
+    """The manifest with the variants that are to be served. Raises DocumentError for an unknown one."""
+    if settings.variants is None:
+        return manifest
+    return msgspec.structs.replace(manifest, variants=tuple(manifest.variant(one) for one in settings.variants))
 
 
 def _cancel(begun: "asyncio.Future[GoingRequest]") -> None:

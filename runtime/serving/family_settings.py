@@ -9,14 +9,17 @@ from runtime.serving.batching.limits import Limits
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FamilySettings:
-    """`threads` of each engine (None: its own number). Graphs that passed their checks on this machine before, as
-    `records` say, are trusted; None: checked each time. At most `most_bytes` of variants stay loaded (None: what memory
-    allows). Outside what an estimator was fitted on its bounds are widened, or nothing is predicted where `widen` is
-    false. Upper bounds are for an answer that a share `quantile` of those of its task does not exceed. Decisions go to
-    the file `log`, texts of prompts with `log_prompts` only."""
+    """Only `variants` are served (None: all). `threads` of each engine (None: its own number). Variants that passed
+    their checks on this machine before, as `records` say, are trusted; None: checked each time. `prefix_bytes` of keys
+    and values are kept by each engine for prompts that begin as others did. At most `most_bytes` of variants stay
+    loaded (None: what memory allows). Outside what an estimator was fitted on its bounds are widened, or nothing is
+    predicted where `widen` is false. Upper bounds are for an answer that a share `quantile` of those of its task does
+    not exceed. Decisions go to the file `log`, texts of prompts with `log_prompts` only."""
 
+    variants: tuple[str, ...] | None = None
     threads: int | None = None
     records: CheckRecords | None = None
+    prefix_bytes: int = 0
     limits: Limits = field(default_factory=Limits)
     most_bytes: int | None = None
     widen: bool = True

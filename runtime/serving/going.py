@@ -60,6 +60,7 @@ class GoingRequest:
             best_effort=self.choice.best_effort,
             timing=self._since_arrival(finish.timing),
             log_probabilities=finish.log_probabilities,
+            reused_tokens=finish.reused_tokens,
         )
 
     def _since_arrival(self, timing: Timing) -> Timing:

@@ -1,7 +1,7 @@
 """The parts of a family that answers, opened from its folder."""
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.family_layout import GRAPHS
 from runtime.documents.latency.estimator_document import read_estimator
 from runtime.documents.manifest import Manifest
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.engines.protocol import Engine
 from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
@@ -50,10 +50,13 @@ def open_engines(
                 engine,
                 folder,
                 manifest,
-                dtype=asked,
-                device=device,
-                threads=settings.threads,
-                records=settings.records,
+                EngineSettings(
+                    dtype=asked,
+                    device=device,
+                    threads=settings.threads,
+                    records=settings.records,
+                    prefix_bytes=settings.prefix_bytes,
+                ),
             )
             undo.callback(running.close)
             dtype = asked if engine == ONNX else running.load(manifest.variants[0].id)
@@ -88,11 +91,13 @@ def open_chooser(
     *,
     engine: str,
     dtypes: Sequence[str],
+    seen: Iterable[tuple[str, int]] = (),
 ) -> Chooser:
-    """Raises DocumentError for files that are no estimators of this engine and these types."""
+    """`seen` are tasks with the tokens of earlier answers. Raises DocumentError for files that are no estimators of
+    this engine and these types."""
     read = [Estimator(read_estimator(Path(path))) for path in estimators]
     forecaster = Forecaster(manifest, dtypes, accuracies, read, engine=engine, widen=settings.widen)
-    lengths = Lengths(quantile=settings.quantile)
+    lengths = Lengths(quantile=settings.quantile, seen=seen)
     return Chooser(forecaster, lengths, default_tokens=settings.limits.default_tokens)
 
 

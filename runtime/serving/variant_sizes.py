@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runtime.documents.baseline import ONNX
 from runtime.documents.checked_json import Node, read_document
+from runtime.documents.family_files import FamilyFiles
 from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, graph_data_path, graph_path, shard_path
 from runtime.documents.manifest import Manifest, VariantRecord
 
@@ -35,8 +36,8 @@ def union_bytes(sizes: Iterable[VariantSize]) -> int:
 def variant_sizes(folder: Path, manifest: Manifest, *, engine: str, dtype: str) -> dict[str, VariantSize]:
     """The sizes of all variants of the family in `folder`, by id, when that engine runs them in that type. Raises
     DocumentError for a config without the sizes of attention."""
-    files = {file.path: file.size for file in manifest.files}
-    configs = {one.id: read_document(folder / one.folder / CONFIG) for one in manifest.variants}
+    files, place = {file.path: file.size for file in manifest.files}, FamilyFiles(folder).place
+    configs = {one.id: read_document(place(one.folder) / CONFIG) for one in manifest.variants}
     scale = _graph_scale(manifest, files, dtype) if engine == ONNX else 1.0
     found = {}
     for one in manifest.variants:
@@ -54,7 +55,9 @@ def variant_sizes(folder: Path, manifest: Manifest, *, engine: str, dtype: str) 
 
 def _weights(variant: VariantRecord, files: Mapping[str, int]) -> dict[str, int]:
     """Bytes of the checkpoint's tensors by block, and of those outside all blocks: a block is held once, at whatever
-    layer it stands."""
+    layer it stands. In a copy of one variant nothing is told apart."""
+    if NON_BLOCK_SHARD not in files:
+        return {"weights": variant.bytes}
     shards = {f"block {block}": shard_path(block, layer) for layer, block in enumerate(variant.layers)}
     return {name: files.get(path, 0) for name, path in {**shards, "non-block": NON_BLOCK_SHARD}.items()}
 

@@ -1,7 +1,7 @@
 """The file of answers and scores of one variant on one data set: settings in the first line, then a line a sample, in
 their order.
 
-A file of JSON lines, in trimoe's own format: AnswerSettings, then a _Row a line.
+A file of JSON lines, in trimoe's own format: AnswerSettings, then a ResultRow a line.
 """
 
 import hashlib
@@ -9,25 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import Struct
 
 from profiles.accuracy.evaluation.journal import ANSWERS, AnswerSettings
 from profiles.accuracy.statistics import Values
 from profiles.errors import MeasurementError
 from profiles.journal import check_settings, dump_header, dump_line
 from runtime.documents.atomic_file import write_atomically
-from runtime.documents.baseline import ResultsRecord, ScoreRecord
+from runtime.documents.baseline import ResultRow, ResultsRecord, ScoreRecord
 from runtime.documents.checked_json import parse_document
 from runtime.documents.schema import convert, fields_of
 from runtime.errors import DocumentError
-
-
-class _Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The answer to one sample, and its score."""
-
-    id: str
-    answer: str
-    score: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +39,7 @@ def write_results(path: Path, settings: AnswerSettings, results: Results) -> Non
     """Write the file, whole or not at all. Raises OSError."""
     lines = [dump_header(settings)]
     lines += [
-        dump_line(fields_of(_Row(id=id, answer=answer, score=score)))
+        dump_line(fields_of(ResultRow(id=id, answer=answer, score=score)))
         for id, answer, score in zip(results.ids, results.answers, results.scores, strict=True)
     ]
     write_atomically(path, b"".join(lines))
@@ -61,7 +52,8 @@ def read_results(path: Path, settings: AnswerSettings | None = None) -> Results:
         if settings is not None:
             check_settings(path, header, settings, ANSWERS)
         rows = [
-            convert(parse_document(line, file=f"line {number}"), _Row) for number, line in enumerate(lines, start=2)
+            convert(parse_document(line, file=f"line {number}"), ResultRow)
+            for number, line in enumerate(lines, start=2)
         ]
         return Results(
             ids=tuple(row.id for row in rows),

@@ -39,9 +39,9 @@ def bench_batching(family: Path, engine: str, dtype: str, threads: int | None, r
         from profiles.benchmarks.batching.requests import open_texts
         from profiles.benchmarks.batching.throughput import bench_batching as measure
         from profiles.benchmarks.batching.throughput import four_variants
-        from runtime.engines.open import open_engine
+        from runtime.engines.open import EngineSettings, open_engine
 
-    opened = open_engine(engine, family, manifest, dtype=dtype, threads=threads)
+    opened = open_engine(engine, family, manifest, EngineSettings(dtype=dtype, threads=threads))
     try:
         reader, variants = open_texts(family, manifest), four_variants(manifest)
         bench = measure(opened, reader, variants, rounds=rounds, say=partial(click.echo, err=True))

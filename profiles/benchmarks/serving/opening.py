@@ -1,6 +1,6 @@
 """Opens a family for loads, whether or not it has a tokenizer, and keeps its engine at hand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.open_parts import open_chooser, open_engines
-from runtime.serving.request import Request, Sampling, Wish
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +71,7 @@ def opened(served: Served) -> Iterator[Opened]:
     engines = open_engines(served.folder, manifest, reader, settings, engine=ONNX, device=None, dtypes=[served.dtype])
     chooser = open_chooser(manifest, accuracies, [served.estimator], settings, engine=ONNX, dtypes=[served.dtype])
     with Family(manifest, reader, engines, chooser, tasks=accuracies.tasks) as family:
-        _load(family, [one.id for one in manifest.variants])
+        family.prepare()
         yield Opened(family=family, engine=engines[served.dtype].engine, reader=reader, accuracies=accuracies)
 
 
@@ -81,9 +80,3 @@ def _reader(served: Served) -> PromptReader | TokenReader:
     if served.manifest.source.synthetic and not any((folder / name).exists() for name in TOKENIZER_FILES):
         return TokenReader()
     return PromptReader(folder)
-
-
-def _load(family: Family, variants: Sequence[str]) -> None:
-    """Have each variant answer a token."""
-    for variant in variants:
-        family.generate(Request(text="1", sampling=Sampling(max_tokens=1), wish=Wish(variant=variant)))

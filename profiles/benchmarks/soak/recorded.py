@@ -11,7 +11,7 @@ from profiles.datasets.dataset import Dataset, fill_prompt
 from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine
 
@@ -36,7 +36,7 @@ def record_answers(
 ) -> tuple[RecordedQuestion, ...]:
     """The questions of all data sets, answered by all variants one at a time. Raises what engines and prompts raise."""
     reader = PromptReader(family / manifest.variants[0].folder)
-    engine = open_engine(ONNX, family, manifest, dtype=dtype)
+    engine = open_engine(ONNX, family, manifest, EngineSettings(dtype=dtype))
     try:
         return tuple(
             _recorded(engine, reader, manifest, dataset, place)

@@ -26,7 +26,7 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.family_layout import CONFIG
 from runtime.documents.latency.profile_document import Device, LatencyProfile
 from runtime.documents.manifest import Manifest, VariantRecord
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.latency.workload import Layers
 
 POSITIONS = "max_position_embeddings"
@@ -79,9 +79,8 @@ class _Bench:
         """The visits of one form, those that its journal has and the others."""
         request = self.request
         options: dict[str, Any] = {} if form.dtype is None else {"dtype": form.dtype}
-        engine = open_engine(
-            form.engine, request.family, request.manifest, **options, device=request.device, threads=request.threads
-        )
+        settings = EngineSettings(**options, device=request.device, threads=request.threads)
+        engine = open_engine(form.engine, request.family, request.manifest, settings)
         try:
             software = {**engine.software, **self.reader.software}
             with Journal(_journal_of(request, form), self._settings(form, software), VISITS) as journal:

@@ -11,6 +11,7 @@ from threading import Lock
 
 import onnxruntime
 
+from runtime.documents.family_files import FamilyFiles
 from runtime.documents.family_layout import (
     GRAPH_INPUTS,
     GRAPHS,
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
-    """The variants of the family in `folder`, in one type of weights on one provider.
+    """The variants of the family (or standalone copy) in `folder`, in one type of weights on one provider.
 
     On the CPU a batch runs in parts side by side, each with its share of the threads: the kernels for a few thousand
     small matrices gain little from more threads within one run. Each part is of one variant. Elsewhere batches that
@@ -58,16 +59,17 @@ class OnnxEngine:
         that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
         family has no graphs in that type, naming those it has."""
         self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
+        self._place = FamilyFiles(folder).place
         self._threads = threads or os.cpu_count() or 1
         self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
-        self._shared = SharedSessions(folder / graph_folder(dtype), provider=provider)
+        self._shared = SharedSessions(self._place(graph_folder(dtype)), provider=provider)
         self._graphs: dict[str, VariantGraphs] = {}
         self._loading: dict[str, Lock] = {}
         self._workers = Workers(self._threads)
         self._shared_tested = False
         self._checks = Checks(folder, manifest, software=self.software, records=records)
-        if not (folder / graph_folder(dtype)).is_dir():
-            found = sorted(path.name for path in (folder / GRAPHS).glob("*") if path.is_dir())
+        if not self._place(graph_folder(dtype)).is_dir():
+            found = sorted(path.name for path in self._place(GRAPHS).glob("*") if path.is_dir())
             raise DocumentError(
                 f"{folder}: no ONNX graphs in {dtype}; the family has "
                 f"{', '.join(found) or 'none: export with --format safetensors,onnx'}"
@@ -133,13 +135,13 @@ class OnnxEngine:
 
     def _opened(self, variant: str) -> VariantGraphs:
         """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
-        graph = self._folder / graph_path(self._dtype, variant)
+        graph = self._place(graph_path(self._dtype, variant))
         opened = cache(partial(VariantGraphs, graph, self._shared, provider=self._provider, threads=self._threads))
         self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
         return opened()
 
     def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:
-        golden, inputs = (self._folder / graph_golden_path(self._dtype, name) for name in (graph.stem, GRAPH_INPUTS))
+        golden, inputs = (self._place(graph_golden_path(self._dtype, name)) for name in (graph.stem, GRAPH_INPUTS))
         if not golden.is_file():
             _log.warning(
                 "%s: no golden outputs, so its ONNX graphs run without a self-test: it was exported with --no-logits",

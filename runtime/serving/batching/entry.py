@@ -24,9 +24,9 @@ class Entry:
     """Belongs to the scheduler's thread, but for `cancelled`, which any thread may set.
 
     `urgency` is the moment at which it has to begin (deadline less predicted time): the earliest goes first. `bytes` is
-    what its keys and values take. `unread` tokens of its prompt are left to be read. `error` ends it. `suspect`: the
-    engine failed while it ran with others, so it goes on alone until that is known to work.
-    `held`: its variant is kept loaded.
+    what its keys and values take. `unread` tokens of its prompt are left to be read, `reused_tokens` of it never were.
+    `error` ends it. `suspect`: the engine failed while it ran with others, so it goes on alone until that is known to
+    work. `held`: its variant is kept loaded.
     """
 
     prompt: Prompt
@@ -40,6 +40,7 @@ class Entry:
     urgency: float
     bytes: int
     unread: int
+    reused_tokens: int = 0
     state: str = LOADING
     cancelled: bool = False
     suspect: bool = False
@@ -100,4 +101,5 @@ class Entry:
             reason=transcript.reason or CANCELLED,
             timing=self.times.timing(now),
             log_probabilities=tuple(transcript.log_probabilities),
+            reused_tokens=self.reused_tokens,
         )

@@ -9,13 +9,14 @@ from runtime.serving.answer import LogProbability, Piece, Timing
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finish:
     """What an answer came to: the text of all its pieces, its tokens (an end token included) and why it ended: STOP,
-    LENGTH or CANCELLED (runtime/serving/answer.py)."""
+    LENGTH or CANCELLED (runtime/serving/answer.py). `reused_tokens` of its prompt were not read again."""
 
     text: str
     tokens: tuple[int, ...]
     reason: str
     timing: Timing
     log_probabilities: tuple[LogProbability, ...] = ()
+    reused_tokens: int = 0
 
 
 class Listener(Protocol):

@@ -48,6 +48,7 @@ class Reading:
         """Note that so many tokens were read, behind those that need not be."""
         self._read_tokens += tokens
         for entry, known, length in zip(self.entries, reused, self._lengths, strict=True):
+            entry.reused_tokens = known
             entry.unread = max(0, length - known - self._read_tokens)
 
     def _prefill(self) -> Sequences:

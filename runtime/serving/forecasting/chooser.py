@@ -63,7 +63,7 @@ class Chooser:
             return
         with self._lock:
             self._lengths.learn(request.wish.task, len(finish.tokens))
-            self._forecaster.learn(plan.forecast, choice.candidate, finish.timing, len(finish.tokens))
+            self._forecaster.learn(plan.forecast, choice.candidate, finish)
 
 
 def demand_of(wish: Wish) -> Demand:

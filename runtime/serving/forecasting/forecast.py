@@ -9,7 +9,7 @@ from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers
 from runtime.selection.candidate import Candidate
-from runtime.serving.answer import Timing
+from runtime.serving.batching.listener import Finish
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.drift import DECODE, FIRST_TOKEN, PARTS, Drift
 from runtime.serving.forecasting.variant_costs import Costs, VariantCosts
@@ -83,14 +83,17 @@ class Forecaster:
         first, further = (self.drift[chosen.dtype].ratio(part) for part in PARTS)
         return float(first * costs.first[place] + further * costs.decode[place])
 
-    def learn(self, forecast: Forecast, chosen: Candidate, timing: Timing, tokens: int) -> None:
-        """Learn how long the chosen candidate's answer of so many tokens really took, its time in the queue apart."""
+    def learn(self, forecast: Forecast, chosen: Candidate, finish: Finish) -> None:
+        """Learn how long the chosen candidate's answer really took, its time in the queue apart; of its first token
+        only where the whole prompt was read, because that is what was predicted."""
         costs = forecast.costs.get(chosen.dtype)
         if costs is None:
             return
         place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
+        timing, tokens = finish.timing, len(finish.tokens)
         first_ms, further_ms = timing.first_token_ms - timing.queue_ms, timing.total_ms - timing.first_token_ms
-        drift.observe(FIRST_TOKEN, actual_ms=first_ms, predicted_ms=float(costs.first[place]))
+        if not finish.reused_tokens:
+            drift.observe(FIRST_TOKEN, actual_ms=first_ms, predicted_ms=float(costs.first[place]))
         if steps > 0:
             predicted_ms = float(costs.decode[place]) * (tokens - 1) / steps
             drift.observe(DECODE, actual_ms=further_ms, predicted_ms=predicted_ms)

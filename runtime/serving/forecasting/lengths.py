@@ -1,7 +1,8 @@
-"""How long answers get, by task: what their request allows at first, then what was seen."""
+"""How long answers get, by task: what their request allows until enough were seen."""
 
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 KEPT = 512  # answers of a task
@@ -19,13 +20,16 @@ class Length:
 class Lengths:
     """The tokens of the last answers of each task. Not for several threads."""
 
-    def __init__(self, *, quantile: float = 0.95) -> None:
-        """Of the answers seen, a share `quantile` is at most as long as `high`. Raises ValueError unless 0–1."""
+    def __init__(self, *, quantile: float = 0.95, seen: Iterable[tuple[str, int]] = ()) -> None:
+        """Of the answers seen, a share `quantile` is at most as long as `high`; `seen` are tasks with the tokens of
+        earlier answers. Raises ValueError unless 0–1."""
         if not 0.0 < quantile <= 1.0:
             raise ValueError(f"a quantile is above 0 and at most 1, not {quantile}")
         self._quantile = quantile
         self._seen: dict[str | None, deque[int]] = {}
         self._sorted: dict[str | None, list[int]] = {}
+        for task, tokens in seen:
+            self.learn(task, tokens)
 
     def learn(self, task: str | None, tokens: int) -> None:
         """An answer of the task had so many tokens, and ended by itself or by its cap."""

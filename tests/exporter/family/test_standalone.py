@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from exporter.family.staging import staging_path
 from exporter.family.standalone import copy_variant
-from exporter.family.standalone_layout import place_in_copy
+from runtime.documents.family_files import place_in_copy
 from runtime.documents.manifest import read_manifest
 from runtime.documents.tensor_digests import read_tensor_digests
 from runtime.errors import DocumentError, TargetError, VerificationError
@@ -48,7 +48,7 @@ def test_the_copy_says_what_it_is_in_documents_of_its_own(family: Path, tmp_path
     assert manifest.source == read_manifest(family).source
     assert manifest.variants[0].shared_bytes == 0
     assert not any(record.link_of for record in manifest.files)
-    places = {record.path: place_in_copy(record.path, manifest.variants[0]) for record in manifest.files}
+    places = {record.path: place_in_copy(record.path) for record in manifest.files}
     found = digests(tmp_path / "alone")
     assert {places[record.path]: record.sha256 for record in manifest.files} == {
         path: digest for path, digest in found.items() if path != "trimoe/manifest.json"

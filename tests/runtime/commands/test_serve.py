@@ -23,11 +23,12 @@ from runtime.serving.family import Family
 from tests.support.fake_family import FakeFamily
 
 class Counted(FakeFamily):
-    def generate(self, request):
-        print("tested", request.wish.variant, request.wish.dtype, file=sys.stderr, flush=True)
+    def prepare(self, variants=None):
+        for variant in variants or [one.id for one in self.manifest.variants]:
+            print("tested", variant, file=sys.stderr, flush=True)
 
 def load(path, **options):
-    print("loaded", path, sorted(options), file=sys.stderr, flush=True)
+    print("loaded", path, "prefixes", options["settings"].prefix_bytes, file=sys.stderr, flush=True)
     return Counted()
 
 Family.load = load
@@ -62,7 +63,7 @@ def test_a_server_says_where_it_is_reloads_when_asked_and_stops_in_order(tmp_pat
         assert greeting[1].strip() == "b4-k4, b3-k2, b2-k1" and greeting[2] == f"Page: {address}/\n"
         done = subprocess.run(greeting[3], shell=True, capture_output=True, check=True)
         assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "the number is 0720"
-        assert log.read_text().count("loaded") == 1 and "tested b4-k4 float32" in log.read_text()
+        assert log.read_text().count("loaded") == 1 and "tested b4-k4" in log.read_text()
         process.send_signal(signal.SIGHUP)
         until(lambda: log.read_text().count("loaded") == 2)
         until(lambda: "family changed to" in log.read_text())
@@ -74,12 +75,13 @@ def test_a_server_says_where_it_is_reloads_when_asked_and_stops_in_order(tmp_pat
     assert {"time", "level", "logger", "event"} <= lines[0].keys() and "hello" not in log.read_text()
 
 
-@pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload",), 1)])
+@pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload", "--prefix-mb", "7"), 1)])
 def test_all_variants_are_tested_first_unless_told_otherwise(
     tmp_path: Path, options: tuple[str, ...], tested: int
 ) -> None:
     with serving(tmp_path, *options) as (_, _, log):
         assert log.read_text().count("\ntested") == tested
+        assert f"prefixes {7 if options else 256}000000\n" in log.read_text()
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from exporter.graphs.graph_form import GraphExport
@@ -218,18 +219,27 @@ def damaged(family: Path, target: Path, variant: str) -> Path:
 
 
 def test_torch_tests_itself_before_the_first_answer(family: Path, tmp_path: Path) -> None:
-    engine = open_engine("torch", damaged(family, tmp_path / "family", "b3-k1"))
+    target = damaged(family, tmp_path / "family", "b3-k1")
+    manifest = read_manifest(target)
+    unlisted = replace(manifest, files=tuple(file for file in manifest.files if "b3-k1" not in file.path))
+    engine = TorchEngine(target, unlisted, device="cpu")
     engine.load("b4-k4")
     message = r"variant b3-k1 \(float32\) fails its self-test: max \|Δ\| of the logits is 0\.0099\d? of the largest"
     with pytest.raises(VerificationError, match=message):
         engine.prefill(prompts(family, ("b3-k1",), 1), max_new_tokens=1)
 
 
+def test_torch_reads_its_files_against_their_digests_first(family: Path, tmp_path: Path) -> None:
+    target = damaged(family, tmp_path / "family", "b3-k1")
+    engine = open_engine("torch", target)
+    engine.load("b4-k4")
+    with pytest.raises(VerificationError, match=rf"{target}/golden/b3-k1.safetensors: its sha256 is "):
+        engine.load("b3-k1")
+
+
 def test_torch_says_that_nothing_was_tested_without_golden_outputs(
     family: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from msgspec.structs import replace
-
     manifest = read_manifest(family)
     untested = replace(manifest, variants=tuple(replace(one, golden=None) for one in manifest.variants))
     with caplog.at_level(logging.WARNING):

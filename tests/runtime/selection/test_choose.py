@@ -85,8 +85,8 @@ def test_refusals_say_what_would_be_feasible() -> None:
     with pytest.raises(NoFeasibleVariantError) as refused:
         choose(THREE, Demand(budget_ms=60.0, min_accuracy=0.91))
     assert str(refused.value) == (
-        "no variant keeps a budget of 60 ms with an accuracy of at least 0.91; the least budget is 84.0 ms, for b16-k4 "
-        "float32; within the budget the highest floor is 0.8800, of b12-k4 float32"
+        "no variant keeps a budget of 60.0 ms with an accuracy of at least 0.91; the least budget is 84.0 ms, for "
+        "b16-k4 float32; within the budget the highest floor is 0.8800, of b12-k4 float32"
     )
     assert refused.value.least_budget_ms == pytest.approx(84.0)
     assert refused.value.best_accuracy == pytest.approx(0.88)
@@ -98,7 +98,7 @@ def test_refusals_say_what_would_be_feasible() -> None:
     [
         (Demand(variant="b9-k9"), "b9-k9 is not among what is served: b12-k4 in float32, b16-k4 in float32"),
         (Demand(min_accuracy=0.99), "at least 0.99; the highest floor is 0.9300, of b16-k8 float32"),
-        (Demand(budget_ms=1.0, dtype="float32"), "a budget of 1 ms, being float32; the least budget is 48.0 ms"),
+        (Demand(budget_ms=1.0, dtype="float32"), "a budget of 1.0 ms, being float32; the least budget is 48.0 ms"),
     ],
 )
 def test_refusals_name_what_was_asked_for(demand: Demand, text: str) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from runtime.documents.manifest import Manifest
 from runtime.engines.prompts import Question
 from runtime.engines.protocol import Prompt
-from runtime.errors import RequestError
+from runtime.errors import DocumentError, RequestError
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.serving.answer import CANCELLED, LENGTH
 from runtime.serving.decisions.journal import Journal
@@ -89,6 +89,33 @@ def test_many_tasks_of_an_event_loop_are_answered_each_with_its_own(family: Fami
         return [one.text for one in found]
 
     assert asyncio.run(together()) == alone
+
+
+def test_it_is_prepared_for_requests_and_that_is_neither_logged_nor_learned(family: Family, log: Path) -> None:
+    engine = family._engines["float32"].engine
+    assert isinstance(engine, ToyEngine)
+    for _ in range(25):
+        family.prepare([VARIANTS[1]])
+    assert engine.loaded == [VARIANTS[1]] and engine.names().count("prefill") == 25
+    family.prepare()
+    assert sorted(engine.loaded) == sorted(VARIANTS)
+    assert family._chooser._lengths.expect(None, 9).mean == 9.0
+    family.close(drain=True)
+    assert list(LogReader(log)) == []
+
+
+def test_what_keeps_a_variant_from_being_prepared_is_raised(family: Family) -> None:
+    with pytest.raises(DocumentError, match="no variant 'b9'"):
+        family.prepare(["b9"])
+
+
+def test_an_answer_says_how_many_tokens_were_read_for_an_earlier_one(family: Family) -> None:
+    engine = family._engines["float32"].engine
+    assert isinstance(engine, ToyEngine)
+    first = family.generate(asked())
+    engine.kept = lambda prompt: 3
+    again = family.generate(asked())
+    assert (first.reused_tokens, again.reused_tokens) == (0, 3) and again.tokens == first.tokens
 
 
 def test_the_answer_is_there_only_at_the_end(family: Family) -> None:

@@ -13,13 +13,12 @@ from runtime.serving.http.images.download import Downloader
 from runtime.serving.http.limits import Limits
 from runtime.serving.http.listening.listener import bind
 from runtime.serving.http.listening.server import HttpServer
-from runtime.serving.request import Request, Sampling, Wish
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opening:
     """How families are opened: the first, and those that take its place. See Family.load. `preload`: every variant
-    answers a token before the family is served, else the first one in each type of weights does."""
+    is loaded and tested before the family is served, else the first one is, in each type of weights."""
 
     engine: str
     device: str | None = None
@@ -42,11 +41,7 @@ class Opening:
             settings=self.settings,
         )
         try:
-            variants = family.manifest.variants if self.preload else family.manifest.variants[:1]
-            for dtype in family.dtypes:
-                for variant in variants:
-                    wish = Wish(variant=variant.id, dtype=dtype)
-                    family.generate(Request(text="1", sampling=Sampling(max_tokens=1), wish=wish))
+            family.prepare(None if self.preload else [family.manifest.variants[0].id])
         except BaseException:
             family.close()
             raise

@@ -30,7 +30,12 @@ class Metrics:
             "trimoe_choices", "Choices by variant.", ["variant", "dtype", "best_effort"], registry=registry
         )
         self._refusals = Counter("trimoe_refusals", "Requests without an answer.", ["reason"], registry=registry)
-        self._tokens = Counter("trimoe_tokens", "Tokens read and written.", ["variant", "kind"], registry=registry)
+        self._tokens = Counter(
+            "trimoe_tokens",
+            "Tokens of prompts (`reused`: not read again) and of answers.",
+            ["variant", "kind"],
+            registry=registry,
+        )
         self._budgets = Counter("trimoe_budgets", "Answers that had a budget.", ["variant", "kept"], registry=registry)
         self._swaps = Counter("trimoe_family_swaps", "Changes of the family.", ["outcome"], registry=registry)
         self._seconds = Histogram(
@@ -60,6 +65,7 @@ class Metrics:
         variant, timing = answer.variant, answer.timing
         self._choices.labels(variant, answer.dtype, str(choice.best_effort).lower()).inc()
         self._tokens.labels(variant, "prompt").inc(answer.prompt_tokens)
+        self._tokens.labels(variant, "reused").inc(answer.reused_tokens)
         self._tokens.labels(variant, "completion").inc(len(answer.tokens))
         self._seconds.labels(variant, answer.dtype).observe(timing.total_ms / 1000)
         stages = {**timing.stages, "queue": timing.queue_ms, "first_token": timing.first_token_ms}

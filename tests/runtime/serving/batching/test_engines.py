@@ -9,7 +9,7 @@ import pytest
 from exporter.graphs.graph_form import GraphExport
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import open_engine
+from runtime.engines.open import EngineSettings, open_engine
 from runtime.engines.protocol import Prompt
 from runtime.serving.batching.limits import Limits
 from runtime.serving.batching.scheduler import Scheduler
@@ -55,7 +55,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["onnx", "torch"])
 def test_requests_of_all_variants_get_the_answers_that_each_gets_alone(name: str, family: Path) -> None:
     manifest, rng = read_manifest(family), random.Random(2)
-    engine = open_engine(name, family, manifest, threads=1, device="cpu")
+    engine = open_engine(name, family, manifest, EngineSettings(threads=1, device="cpu"))
     sizes = variant_sizes(family, manifest, engine=name, dtype="float32")
     asked = [
         Prompt(

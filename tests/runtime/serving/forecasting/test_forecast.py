@@ -11,7 +11,8 @@ from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Workload
 from runtime.selection.candidate import Candidate
-from runtime.serving.answer import Timing
+from runtime.serving.answer import LENGTH, Timing
+from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.queue_state import QueuedPrompt, QueueState
 from runtime.serving.forecasting.forecast import Forecaster, layers_of
 from runtime.serving.forecasting.work import Ahead, Work
@@ -19,6 +20,10 @@ from tests.support.decision_logs import DTYPE, MANIFEST, TASK, forecaster, work
 
 ESTIMATOR = Estimator(made_up_estimator(random.Random(0)))
 IMAGE_MS = ESTIMATOR.call_ms("image", Workload(vision_tokens=144, text_tokens=60))
+
+
+def finish(timing: Timing, tokens: int, *, reused: int = 0) -> Finish:
+    return Finish(text="", tokens=(3,) * tokens, reason=LENGTH, timing=timing, reused_tokens=reused)
 
 
 def candidates(found: Forecaster, asked: Work, ahead: Ahead | None = None) -> dict[str, Candidate]:
@@ -94,7 +99,9 @@ def test_drift_corrects_what_is_predicted_next() -> None:
         costs = forecast.costs[DTYPE]
         first, further = 2 * float(costs.first[0]), 1.5 * float(costs.decode[0])
         timing = Timing(queue_ms=50.0, first_token_ms=50.0 + first, total_ms=50.0 + first + further, stages={})
-        found.learn(forecast, forecast.candidates[0], timing, 11)
+        found.learn(forecast, forecast.candidates[0], finish(timing, 11))
+        shorter = replace(timing, first_token_ms=50.0 + first / 9, total_ms=50.0 + first / 9 + further)
+        found.learn(forecast, forecast.candidates[0], finish(shorter, 11, reused=20))  # of what was not predicted
     after = found.forecast(asked, TASK, {})
     assert dict(found.drift[DTYPE]) == pytest.approx({"first_token": 2.0, "decode": 1.5}, rel=0.02)
     assert after.candidates[0].predicted_ms == pytest.approx(first + further, rel=0.02)
@@ -114,9 +121,8 @@ def test_without_an_estimator_every_candidate_says_so() -> None:
     found = forecaster(estimators=()).forecast(work(), TASK, {})
     assert {one.unpredicted for one in found.candidates} == {"there is no estimator for float32"}
     assert forecaster(estimators=()).answer_ms(found, found.candidates[0]) is None
-    forecaster(estimators=()).learn(
-        found, found.candidates[0], Timing(queue_ms=0, first_token_ms=1, total_ms=2, stages={}), 3
-    )
+    timing = Timing(queue_ms=0, first_token_ms=1, total_ms=2, stages={})
+    forecaster(estimators=()).learn(found, found.candidates[0], finish(timing, 3))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_metrics_tell_times_choices_refusals_and_state() -> None:
         'trimoe_actual_over_predicted_sum{variant="b2-k1"} 1.25',
         'trimoe_budgets_total{kept="yes",variant="b3-k2"} 1.0',
         'trimoe_budgets_total{kept="no",variant="b2-k1"} 1.0',
+        'trimoe_tokens_total{kind="reused",variant="b3-k2"} 0.0',
         'trimoe_tokens_total{kind="completion",variant="b3-k2"} 4.0',
         'trimoe_refusals_total{reason="overloaded"} 1.0',
         'trimoe_http_requests_total{method="POST",route="/v1/chat/completions",status="200"} 2.0',
