@@ -8,6 +8,7 @@ from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.latency import bench_latency
+from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
 from profiles.benchmarks.commands.recalibration import bench_recalibration
 from profiles.benchmarks.commands.serving import bench_serving
@@ -34,6 +35,7 @@ class _Benchmarks(Commands):
         "latency": bench_latency,
         "estimators": bench_estimators,
         "choice": bench_choice,
+        "memory": bench_memory,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "serving": bench_serving,

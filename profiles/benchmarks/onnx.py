@@ -42,7 +42,7 @@ from profiles.benchmarks.figures import (
     at_most,
     speed_ratios,
 )
-from profiles.benchmarks.memory import memory_ratio
+from profiles.benchmarks.memory.graphs import memory_ratio
 from profiles.benchmarks.timing import READ_BYTES, median_of, time_contenders
 from runtime.documents.family_layout import graph_path
 

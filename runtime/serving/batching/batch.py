@@ -60,9 +60,14 @@ class Batch:
             else:
                 entry.add(token, logits[place], self._texts)
 
+    @property
+    def ending(self) -> bool:
+        """Whether any is over."""
+        return any(entry.over for entry in self.entries)
+
     def leave(self) -> list[Entry]:
         """Drop those that are over and return them. Raises EngineFault; then nothing is dropped."""
-        if not any(entry.over for entry in self.entries):
+        if not self.ending:
             return []
         staying = [place for place, entry in enumerate(self.entries) if not entry.over]
         if staying:

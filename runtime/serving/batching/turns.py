@@ -65,7 +65,8 @@ class Turns:
     def _shed(self) -> None:
         """Take out who was cancelled or is too late, in every phase."""
         now = self._clock()
-        self._end(self.waiting.shed(now, self.pace.retry_after_s(len(self.waiting))))
+        if len(self.waiting):
+            self._end(self.waiting.shed(now, self.pace.retry_after_s(len(self.waiting))))
         for reading in list(self._readings):
             for entry in reading.entries:
                 self._check_deadline(entry, now)
@@ -96,6 +97,8 @@ class Turns:
 
     def _next_reading(self) -> Reading | None:
         """The prompt whose turn it is, or several that wait and fit into one chunk together."""
+        if not self._readings and not len(self.waiting):
+            return None
         fitting = self.waiting.fitting(self._free())
         candidates: list[Reading | Entry] = [*self._readings, *fitting]
         if not candidates:
@@ -157,6 +160,8 @@ class Turns:
             self._let_leave(running)
 
     def _let_leave(self, running: Batch) -> None:
+        if not running.ending:
+            return
         with self._recovering(running.entries):
             self._end(running.leave())
             if not running.entries:

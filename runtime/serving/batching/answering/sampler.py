@@ -34,6 +34,7 @@ class Sampler:
 
     def __init__(self, rows: Sequence[Draw]) -> None:
         """Nothing is drawn yet."""
+        self._places = np.arange(len(rows))
         self._drawn = [place for place, row in enumerate(rows) if row.generator is not None]
         self._rows = [rows[place] for place in self._drawn]
         self._temperatures = np.asarray([[max(row.temperature, _COLDEST)] for row in self._rows], np.float32)
@@ -41,7 +42,7 @@ class Sampler:
     def choose(self, logits: Logits) -> list[int]:
         """A token for each row of `logits` [rows, vocabulary], or NOT_FINITE."""
         best = logits.argmax(axis=-1)
-        finite = np.isfinite(logits[np.arange(len(best)), best])  # of a row with NaN, that is the largest
+        finite = np.isfinite(logits[self._places, best])  # of a row with NaN, that is the largest
         if not finite.all():
             logits = np.where(finite[:, None], logits, np.float32(0))
             best[~finite] = NOT_FINITE
