@@ -64,11 +64,12 @@ class Crowd:
             if began >= end:
                 return
             (name,) = rng.choices(names, weights)
-            self._take(name, rng)
+            self.take(name, rng)
             pause = rng.expovariate(self._rate / self._clients) - (time.monotonic() - began)
             time.sleep(min(max(0.0, pause), max(0.0, end - time.monotonic())))
 
-    def _take(self, name: str, rng: random.Random) -> None:
+    def take(self, name: str, rng: random.Random) -> None:
+        """Send one request."""
         try:
             outcome = self._actions[name][0](rng)
         except SoakError as error:
