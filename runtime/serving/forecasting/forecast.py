@@ -59,7 +59,9 @@ class Forecaster:
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
         self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
         self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
-        self.spread: Mapping[str, Spread] = {dtype: Spread() for dtype in self._costs}
+        self.spread: Mapping[str, Spread] = {
+            dtype: Spread(quantile=costs.estimator.document.level) for dtype, costs in self._costs.items()
+        }
 
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
         """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an

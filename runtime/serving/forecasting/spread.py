@@ -17,7 +17,7 @@ MOST = 3.0  # times the prediction are added at most: a machine that stands stil
 class Spread:
     """The excess of the last answers. Not for several threads."""
 
-    def __init__(self, *, quantile: float = 0.95) -> None:
+    def __init__(self, *, quantile: float = 0.9) -> None:
         """A share `quantile` of answers is to stay below the upper bound."""
         self._quantile = quantile
         self._seen: deque[float] = deque()

@@ -24,12 +24,27 @@ def lost(rng: random.Random) -> str:
 def test_everything_is_counted_and_bounded() -> None:
     crowd = Crowd({"fine": (fine, 3), "wrong": (wrong, 1), "lost": (lost, 1)}, clients=4, rate=400.0, seed=0)
     began = time.monotonic()
-    crowd.run(0.25, lambda end: None)
+    crowd.run(0.25, lambda seconds: None)
     assert time.monotonic() - began < 5
     counts, problems = crowd.tally.counts, crowd.tally.problems
     assert 0 < counts["fine", "answered"] <= 104
     assert "wrong: it answered '7'" in problems
     assert "lost: no answer that could be read: ConnectionResetError: reset" in problems
+
+
+def test_nothing_is_sent_during_a_pause() -> None:
+    crowd = Crowd({"fine": (fine, 1)}, clients=3, rate=600.0, seed=0)
+
+    def meanwhile(seconds: float) -> None:
+        time.sleep(0.05)
+        assert crowd.pause(5.0)
+        before = crowd.tally.counts.total()
+        time.sleep(0.05)
+        assert crowd.tally.counts.total() == before > 0
+        crowd.go_on()
+
+    crowd.run(0.3, meanwhile)
+    assert crowd.tally.counts.total() > 0
 
 
 def test_a_fault_of_the_program_is_not_taken_for_one_of_the_server() -> None:

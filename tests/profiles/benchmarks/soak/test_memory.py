@@ -1,6 +1,4 @@
-"""Growth of a process: told from noise, from the begin of its warm time on."""
-
-import random
+"""Growth of a process: what it takes at its last rests beside its first."""
 
 import pytest
 
@@ -8,40 +6,34 @@ from profiles.benchmarks.soak.memory import growth
 from profiles.benchmarks.soak.server_process import Usage
 
 
-def usages(*, grown: float = 0.0, threads: int = 0, files: int = 0, warming: float = 0.0) -> list[Usage]:
-    """A hundred seconds of a process of about 400 MB, which grows by such a share of it; `warming` is over soon."""
-    rng = random.Random(0)
+def rests(*, megabytes: list[int], threads: int = 0, files: int = 0) -> list[Usage]:
+    """Of which the last two have more threads and files."""
+    later = [place >= len(megabytes) - 2 for place in range(len(megabytes))]
     return [
-        Usage(
-            at_s=float(at),
-            bytes=int(4e8 * (1 + grown * at / 100 - warming * max(0.0, 1 - at / 25) + rng.uniform(-0.005, 0.005))),
-            threads=20 + threads * at // 100 + rng.randrange(2),
-            files=40 + files * at // 100 + rng.randrange(4),
-        )
-        for at in range(100)
+        Usage(at_s=float(place), bytes=10**6 * size, threads=20 + threads * more, files=11 + files * more)
+        for place, (size, more) in enumerate(zip(megabytes, later, strict=True))
     ]
 
 
 @pytest.mark.parametrize(
-    ("change", "flat"),
+    ("megabytes", "more", "flat"),
     [
-        ({}, True),
-        ({"warming": 0.5}, True),
-        ({"grown": 0.01}, True),
-        ({"grown": -0.2}, True),
-        ({"grown": 0.05}, False),
-        ({"threads": 8}, False),
-        ({"files": 30}, False),
+        ([500, 500, 500, 500, 500], {}, True),
+        ([500, 504, 520, 506, 510], {}, True),
+        ([500, 500, 505, 510, 515], {}, False),
+        ([500, 400, 300, 200, 100], {}, True),
+        ([500] * 5, {"threads": 2}, False),
+        ([500] * 5, {"files": 3}, False),
     ],
 )
-def test_what_grows_is_told_from_what_does_not(change: dict[str, float], flat: bool) -> None:
-    assert growth(usages(**change)).flat is flat  # type: ignore[arg-type]
+def test_what_grows_is_told_from_what_does_not(megabytes: list[int], more: dict[str, int], flat: bool) -> None:
+    assert growth(rests(megabytes=megabytes, **more)).flat is flat
 
 
-def test_a_share_of_growth_is_that_of_the_warm_time() -> None:
-    assert growth(usages(grown=0.1)).memory == pytest.approx(0.07 / 1.065, abs=0.003)
+def test_growth_is_a_share_of_what_there_was() -> None:
+    assert growth(rests(megabytes=[400, 400, 0, 440, 440])).memory == pytest.approx(0.1)
 
 
-def test_too_few_looks_tell_nothing() -> None:
-    with pytest.raises(ValueError, match="7 looks at the process are too few"):
-        growth(usages()[:10])
+def test_too_few_rests_tell_nothing() -> None:
+    with pytest.raises(ValueError, match="3 rests are too few"):
+        growth(rests(megabytes=[1, 2, 3]))

@@ -20,8 +20,8 @@ OPTIONS = [
     "--baseline",
     str(DEMO / "baseline.json"),
 ]
-FLAT = Growth(memory=0.001, threads=(30.0, 30.0), files=(12.0, 13.0), bytes=2.0**28)
-GROWING = Growth(memory=0.05, threads=(30.0, 30.0), files=(12.0, 13.0), bytes=2.0**28)
+FLAT = Growth(bytes=(5e8, 5.01e8), threads=(30.0, 30.0), files=(12.0, 13.0))
+GROWING = Growth(bytes=(5e8, 5.5e8), threads=(30.0, 30.0), files=(12.0, 13.0))
 
 
 @pytest.mark.parametrize(

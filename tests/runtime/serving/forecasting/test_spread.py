@@ -28,7 +28,7 @@ def test_a_share_of_answers_stays_below_the_bound_whatever_comes_meanwhile(newco
         kept.setdefault(predicted_ms, []).append(actual_ms <= bound)
         spread.observe(actual_ms=actual_ms, predicted_ms=predicted_ms)
     shares = [sum(one) / len(one) for one in kept.values()]
-    assert sum(shares) / 2 == pytest.approx(0.95, abs=0.02) and min(shares) > 0.85
+    assert sum(shares) / 2 > 0.93 and min(shares) > 0.85
 
 
 def test_nothing_is_added_until_enough_was_seen_and_where_answers_are_quicker() -> None:
