@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := profiles/data/demo
 
-.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval bench-latency bench-batching pictures clean
+.PHONY: setup demo test check format slow gpu-check bench bench-onnx bench-eval bench-latency bench-batching bench-serving soak pictures clean
 
 setup: $(VENV)/.installed
 
@@ -50,6 +50,15 @@ bench-eval: demo
 
 bench-batching: demo
 	$(BIN)/python -m profiles.benchmarks batching artifacts/demo
+
+# Budgets kept under load, and twenty minutes of good and bad requests; MINUTES=N for another time.
+MINUTES ?= 20
+ESTIMATOR := profiles/data/latency/demo-onnx-float32.estimator.json
+bench-serving: demo
+	$(BIN)/python -m profiles.benchmarks serving artifacts/demo --estimator $(ESTIMATOR) --baseline $(DEMO)/baseline.json
+
+soak: demo
+	$(BIN)/python -m profiles.benchmarks soak artifacts/demo --estimator $(ESTIMATOR) --baseline $(DEMO)/baseline.json --minutes $(MINUTES)
 
 # The frontier in README.md, from the demo's profile; PROFILE=FILE takes another one.
 PROFILE ?= profiles/data/latency/demo.profile.json

@@ -1,5 +1,8 @@
-"""How much memory a process may still take on this machine."""
+"""How much memory a process may still take on this machine, and giving back what it no longer needs."""
 
+import ctypes
+import gc
+import sys
 from pathlib import Path
 
 from runtime.errors import MissingPackageError
@@ -17,6 +20,16 @@ def available_bytes() -> int:
     needed and missing."""
     limits = (_cgroup_bytes(limit, used) for limit, used in _CGROUPS)
     return min([_system_bytes(), *(free for free in limits if free is not None)])
+
+
+def give_back() -> None:
+    """Return memory that was freed to the system: glibc keeps it otherwise, in parts for each thread, and what is taken
+    next by another thread comes on top."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # it is glibc's alone
+            trim(0)
 
 
 def _system_bytes() -> int:

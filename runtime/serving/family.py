@@ -177,13 +177,13 @@ class Family:
         and DeadlineError when it cannot have its turn in time; and what the engine raises. `request_id` names it in the
         decision log."""
         whole = Whole()
-        self._begin(request, whole, request_id)
+        self._begin(request, whole, request_id, time.monotonic())
         return whole.answer()
 
     def stream(self, request: Request, *, request_id: str | None = None) -> Stream:
         """Begin to answer; the pieces come by iteration. Raises as `generate` does, later errors where they occur."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        return Stream(self._begin(request, events.put, request_id), events)
+        return Stream(self._begin(request, events.put, request_id, time.monotonic()), events)
 
     async def stream_async(self, request: Request, *, request_id: str | None = None) -> AsyncStream:
         """The same for an event loop; reading the request happens beside it."""
@@ -192,7 +192,7 @@ class Family:
         def sink(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
-        begun = loop.run_in_executor(None, partial(self._begin, request, sink, request_id))
+        begun = loop.run_in_executor(None, partial(self._begin, request, sink, request_id, time.monotonic()))
         try:
             return AsyncStream(await asyncio.shield(begun), events)
         except asyncio.CancelledError:
@@ -216,9 +216,9 @@ class Family:
         if self._journal is not None:
             self._journal.close()
 
-    def _begin(self, request: Request, sink: Sink, request_id: str | None) -> GoingRequest:
-        """Read, choose and submit."""
-        began, arrived = time.monotonic(), time.time()
+    def _begin(self, request: Request, sink: Sink, request_id: str | None, began: float) -> GoingRequest:
+        """Read, choose and submit what came at `began`, perhaps before this thread was free."""
+        arrived = time.time()
         prompt = self._read(request)
         plan = self._plan(request, prompt, began)
         entry = Entry(id=request_id or uuid.uuid4().hex, time=arrived, request=request, plan=plan)

@@ -40,7 +40,7 @@ def bench_serving(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Send FAMILY requests with budgets at random moments: 0.2 and 1.5 times as many as the whole model can answer,
+    """Send FAMILY requests with budgets at random moments: 0.15 and 1.5 times as many as the whole model can answer,
     once to all variants, with choice and shedding, and once to the whole model alone.
 
     The demo is asked its held-out questions, a synthetic family texts of random tokens. Exits with 1 when a target is

@@ -14,7 +14,7 @@ from profiles.benchmarks.serving.overhead import overhead
 from profiles.benchmarks.serving.questions import LoadQuestion
 
 LIGHT, HEAVY = "light", "heavy"
-LOADS = {LIGHT: 0.2, HEAVY: 1.5}  # over the capacity of the whole model
+LOADS = {LIGHT: 0.15, HEAVY: 1.5}  # over the capacity of the whole model
 ALONE = 40  # answers, one at a time, that budgets are made of
 OVERHEAD = 40
 CHOOSING = "family"

@@ -57,7 +57,11 @@ def drive(
     """What became of each arrival. What is not over when the last budget is cannot be in time any more: it is
     cancelled, and unfinished."""
     gc.collect()
-    return asyncio.run(_drive(_Load(family, questions, policy, accuracy), arrivals))
+    gc.freeze()  # the questions are many objects, and looking through them would hold up what is measured
+    try:
+        return asyncio.run(_drive(_Load(family, questions, policy, accuracy), arrivals))
+    finally:
+        gc.unfreeze()
 
 
 async def _drive(load: "_Load", arrivals: Sequence[Arrival]) -> tuple[Outcome, ...]:

@@ -10,7 +10,7 @@ from profiles.metrics.normalisation.cleanup import find_cleanup
 from runtime.serving.request import Request, Sampling, Wish
 
 PROMPT_TOKENS = (16, 96)  # of random texts
-ANSWER_TOKENS = (8, 24)
+ANSWER_TOKENS = (4, 12)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

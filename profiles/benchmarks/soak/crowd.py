@@ -5,7 +5,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from profiles.benchmarks.soak.good import SoakError
@@ -41,20 +42,34 @@ class Crowd:
     def __init__(self, actions: Mapping[str, tuple[Action, float]], *, clients: int, rate: float, seed: int) -> None:
         """Actions by name, each with how often it is taken over the others; `rate` requests a second at most."""
         self._actions, self._clients, self._rate, self._seed = actions, clients, rate, seed
+        self._resting, self._busy, self._changed = False, 0, threading.Condition()
         self.tally = Tally()
 
     def run(self, seconds: float, meanwhile: Callable[[float], None]) -> None:
-        """Send requests for so long, and `meanwhile(end)` in this thread."""
+        """Send requests for so long, and `meanwhile(seconds)` in this thread."""
         end = time.monotonic() + seconds
         most = int(seconds * self._rate / self._clients) + 1
         threads = [threading.Thread(target=self._client, args=(place, end, most)) for place in range(self._clients)]
         for thread in threads:
             thread.start()
         try:
-            meanwhile(end)
+            meanwhile(seconds)
         finally:
+            self.go_on()
             for thread in threads:
                 thread.join()
+
+    def pause(self, patience_s: float) -> bool:
+        """Send nothing more, and wait for what was sent; whether all of it ended in time."""
+        with self._changed:
+            self._resting = True
+            return self._changed.wait_for(lambda: self._busy == 0, patience_s)
+
+    def go_on(self) -> None:
+        """Send requests again."""
+        with self._changed:
+            self._resting = False
+            self._changed.notify_all()
 
     def _client(self, place: int, end: float, most: int) -> None:
         rng = random.Random(f"{self._seed} {place}")
@@ -64,11 +79,26 @@ class Crowd:
             if began >= end:
                 return
             (name,) = rng.choices(names, weights)
-            self._take(name, rng)
+            with self._at_work():
+                self.take(name, rng)
             pause = rng.expovariate(self._rate / self._clients) - (time.monotonic() - began)
             time.sleep(min(max(0.0, pause), max(0.0, end - time.monotonic())))
 
-    def _take(self, name: str, rng: random.Random) -> None:
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Begins when nobody rests."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._resting)
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+    def take(self, name: str, rng: random.Random) -> None:
+        """Send one request."""
         try:
             outcome = self._actions[name][0](rng)
         except SoakError as error:

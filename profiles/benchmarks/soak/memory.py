@@ -1,4 +1,4 @@
-"""Whether a process grows: what it takes at the end beside what it took once it was warm."""
+"""Whether a process grows: what it takes at rest, again and again, once it was warm."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,47 +6,39 @@ from dataclasses import dataclass
 
 from profiles.benchmarks.soak.server_process import Usage
 
-WARM_SHARE = 0.3  # of the time, after which it may not grow any more
+RESTS = (0.3, 0.475, 0.65, 0.825, 1.0)  # shares of the time at which everything rests, the first when all is warm
 MOST_GROWTH = 0.02  # of its memory
-MORE_THREADS, MORE_FILES = 2, 8  # what requests in progress take at one moment and not at another
+MORE_THREADS, MORE_FILES = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
-    """Growth of the memory from the begin to the end of the warm time, as a share, by a line through it; threads and
-    open files in the median of its first and its last third."""
+    """What a process took at its first two rests and at its last two, in the mean: bytes, threads, open files."""
 
-    memory: float
+    bytes: tuple[float, float]
     threads: tuple[float, float]
     files: tuple[float, float]
-    bytes: float
+
+    @property
+    def memory(self) -> float:
+        """Growth of the memory, as a share."""
+        first, last = self.bytes
+        return last / first - 1
 
     @property
     def flat(self) -> bool:
         """Whether nothing grows."""
-        return (
-            self.memory <= MOST_GROWTH
-            and self.threads[1] - self.threads[0] <= MORE_THREADS
-            and self.files[1] - self.files[0] <= MORE_FILES
-        )
+        more = self.threads[1] - self.threads[0], self.files[1] - self.files[0]
+        return self.memory <= MOST_GROWTH and more[0] <= MORE_THREADS and more[1] <= MORE_FILES
 
 
-def growth(usages: Sequence[Usage]) -> Growth:
-    """Of what was seen in quiet moments, in order. Raises ValueError for fewer than nine."""
-    begin = usages[0].at_s + WARM_SHARE * (usages[-1].at_s - usages[0].at_s)
-    warm = [one for one in usages if one.at_s >= begin]
-    if len(warm) < 9:
-        raise ValueError(f"{len(warm)} looks at the process are too few to tell whether it grows")
-    fit = statistics.linear_regression([one.at_s for one in warm], [one.bytes for one in warm])
-    mean, third = statistics.mean(one.bytes for one in warm), len(warm) // 3
-    first, last = warm[:third], warm[-third:]
-    return Growth(
-        memory=fit.slope * (warm[-1].at_s - warm[0].at_s) / mean,
-        threads=(_median(first, "threads"), _median(last, "threads")),
-        files=(_median(first, "files"), _median(last, "files")),
-        bytes=mean,
-    )
+def growth(rests: Sequence[Usage]) -> Growth:
+    """Of what was seen at rest, in order. Raises ValueError for fewer than four."""
+    if len(rests) < 4:
+        raise ValueError(f"{len(rests)} rests are too few to tell whether it grows")
+    return Growth(bytes=_ends(rests, "bytes"), threads=_ends(rests, "threads"), files=_ends(rests, "files"))
 
 
-def _median(usages: Sequence[Usage], field: str) -> float:
-    return float(statistics.median(getattr(one, field) for one in usages))
+def _ends(usages: Sequence[Usage], field: str) -> tuple[float, float]:
+    values = [float(getattr(one, field)) for one in usages]
+    return statistics.mean(values[:2]), statistics.mean(values[-2:])

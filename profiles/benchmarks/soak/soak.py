@@ -1,12 +1,9 @@
 """Keeps a real server busy with good and bad requests, changes of the family and faults, and looks for wrong answers,
 lost requests and growth."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from profiles.benchmarks.soak.crowd import Action, Crowd
 from profiles.benchmarks.soak.faults import (
@@ -20,14 +17,10 @@ from profiles.benchmarks.soak.good import GoodClient, SoakError
 from profiles.benchmarks.soak.hostile import HostileClient
 from profiles.benchmarks.soak.memory import Growth, growth
 from profiles.benchmarks.soak.recorded import RecordedQuestion
-from profiles.benchmarks.soak.server_process import ServerProcess, Usage, serving
+from profiles.benchmarks.soak.server_process import ServerProcess, serving
+from profiles.benchmarks.soak.watch import Say, Watch
 
-LOOK_S = 0.5
-AFTER_SWAP_S = 3.0  # in which the old family is freed
-SWAP_EVERY_S = 20.0
 LINK = "family"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,15 +60,14 @@ def soak(family: Path, questions: Sequence[RecordedQuestion], settings: Soak, sc
     with serving(link, settings.options, scratch / "log") as server:
         good, hostile = GoodClient(server.port, LINK, questions), HostileClient(server.port, LINK)
         crowd = Crowd(_actions(good, hostile), clients=settings.clients, rate=settings.rate, seed=settings.seed)
-        watch = _Watch(server, Swaps(server, link, family, damaged), say)
-        crowd.run(60.0 * settings.minutes, watch.until)
+        watch = Watch(server, crowd, Swaps(server, link, family, damaged), say)
+        crowd.run(60.0 * settings.minutes, watch.during)
         problems += [*crowd.tally.problems, *watch.problems, *_end(server, good, questions[0])]
-    seen = watch.usages
     return Verdict(
         counts=dict(crowd.tally.counts),
-        swaps=watch.swaps,
+        swaps=watch.changes,
         problems=tuple(problems),
-        growth=growth(seen) if len(seen) >= 30 else None,
+        growth=growth(watch.rests) if watch.rests else None,
     )
 
 
@@ -97,40 +89,6 @@ def _actions(good: GoodClient, hostile: HostileClient) -> dict[str, tuple[Action
         "leave_in_body": (hostile.leave_in_body, 3),
         "other_paths": (hostile.other_paths, 5),
     }
-
-
-class _Watch:
-    """Changes the family every now and then, and looks at the process in between."""
-
-    def __init__(self, server: ServerProcess, swaps: Swaps, say: Say) -> None:
-        self._server, self._say = server, say
-        self._changes = (swaps.signal, swaps.damaged, swaps.endpoint)
-        self.usages: list[Usage] = []
-        self.problems: list[str] = []
-        self.swaps = 0
-
-    def until(self, end: float) -> None:
-        """Go on until then, or until the server is gone."""
-        following = time.monotonic() + SWAP_EVERY_S
-        try:
-            while time.monotonic() < end and self._server.running:
-                if time.monotonic() >= following:
-                    self._change()
-                    following = time.monotonic() + SWAP_EVERY_S
-                time.sleep(LOOK_S)
-                self.usages.append(self._server.usage())
-        except (OSError, psutil.Error) as error:
-            self.problems.append(f"the server cannot be looked at: {error}")
-
-    def _change(self) -> None:
-        try:
-            self._changes[self.swaps % len(self._changes)]()
-        except SoakError as error:
-            self.problems.append(str(error))
-        self.swaps += 1
-        time.sleep(AFTER_SWAP_S)
-        usage = self._server.usage()
-        self._say(f"change {self.swaps}: {usage.bytes / 2**20:.0f} MiB, {usage.threads} threads, {usage.files} files")
 
 
 def _end(server: ServerProcess, good: GoodClient, question: RecordedQuestion) -> Sequence[str]:

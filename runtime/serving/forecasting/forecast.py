@@ -12,6 +12,7 @@ from runtime.selection.candidate import Candidate
 from runtime.serving.batching.listener import Finish
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.drift import DECODE, FIRST_TOKEN, PARTS, Drift
+from runtime.serving.forecasting.spread import Spread, margin_ms
 from runtime.serving.forecasting.variant_costs import Costs, VariantCosts
 from runtime.serving.forecasting.work import Ahead, Work
 
@@ -58,6 +59,9 @@ class Forecaster:
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
         self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
         self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
+        self.spread: Mapping[str, Spread] = {
+            dtype: Spread(quantile=costs.estimator.document.level) for dtype, costs in self._costs.items()
+        }
 
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
         """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an
@@ -84,19 +88,20 @@ class Forecaster:
         return float(first * costs.first[place] + further * costs.decode[place])
 
     def learn(self, forecast: Forecast, chosen: Candidate, finish: Finish) -> None:
-        """Learn how long the chosen candidate's answer really took, its time in the queue apart; of its first token
-        only where the whole prompt was read, because that is what was predicted."""
+        """Learn how long the chosen candidate's answer really took: its parts, its time in the queue apart, correct
+        predictions, that until the first token only where the whole prompt was read, because that is what was
+        predicted; the whole widens upper bounds."""
         costs = forecast.costs.get(chosen.dtype)
         if costs is None:
             return
         place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
-        timing, tokens = finish.timing, len(finish.tokens)
-        first_ms, further_ms = timing.first_token_ms - timing.queue_ms, timing.total_ms - timing.first_token_ms
+        timing, share = finish.timing, (len(finish.tokens) - 1) / steps if steps > 0 else 0.0  # of what was predicted
+        wait, first, decode = (float(one[place]) for one in (costs.wait, costs.first, share * costs.decode))
+        whole_ms = drift.ratio(FIRST_TOKEN) * (wait + first) + drift.ratio(DECODE) * decode
+        self.spread[chosen.dtype].observe(actual_ms=timing.total_ms, predicted_ms=whole_ms)
         if not finish.reused_tokens:
-            drift.observe(FIRST_TOKEN, actual_ms=first_ms, predicted_ms=float(costs.first[place]))
-        if steps > 0:
-            predicted_ms = float(costs.decode[place]) * (tokens - 1) / steps
-            drift.observe(DECODE, actual_ms=further_ms, predicted_ms=predicted_ms)
+            drift.observe(FIRST_TOKEN, actual_ms=timing.first_token_ms - timing.queue_ms, predicted_ms=first)
+        drift.observe(DECODE, actual_ms=timing.total_ms - timing.first_token_ms, predicted_ms=decode)
 
     def _predicted(self, dtype: str, task: str | None, work: Work, costs: Costs) -> Iterator[Candidate]:
         model = self._costs[dtype]
@@ -107,11 +112,13 @@ class Forecaster:
         outside = model.distance(work)
         distances = [max(outside, one) for one in model.distances]
         factors = {one: model.estimator.upper_factor(one) for one in set(distances)}
+        excess = self.spread[dtype].excess
         for place, variant in enumerate(self._variants):
             if distances[place] > 0 and not self._widen:
                 yield self._candidate(variant, dtype, task, None, model.why_outside(variant.id, work))
             else:
-                upper = work.spent_ms + factors[distances[place]] * longest[place]
+                own, crowded = factors[distances[place]] * longest[place], margin_ms(excess, longest[place])
+                upper = work.spent_ms + max(own, longest[place] + crowded)
                 yield self._candidate(variant, dtype, task, (predicted[place], upper), widened=distances[place] > 0)
 
     def _candidate(

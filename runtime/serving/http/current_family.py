@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runtime.documents.manifest import manifest_digest
+from runtime.engines.memory import give_back
 from runtime.serving.http.served import Served
 
 _log = logging.getLogger(__name__)
@@ -81,3 +82,4 @@ def _close(family: Served) -> None:
         family.close()
     except Exception:  # noqa: BLE001 — the outermost edge of this thread
         _log.exception("a family could not be closed")
+    give_back()

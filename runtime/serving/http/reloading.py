@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from runtime.engines.memory import give_back
 from runtime.errors import TrimoeError
 from runtime.serving.http.api_error import ApiError
 from runtime.serving.http.current_family import CurrentFamily
@@ -32,6 +33,7 @@ class Reloading:
         try:
             family = await asyncio.to_thread(self._load, path or self._path)
         except TrimoeError as error:
+            await asyncio.to_thread(give_back)
             self._metrics.swapped("failed")
             _log.error("family not changed: %s", error)
             raise ApiError(422, f"the old family stays: {error}", code="family_not_loaded") from error

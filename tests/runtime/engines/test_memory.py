@@ -1,7 +1,10 @@
 """Free memory as the system and a container's limit state it."""
 
+import ctypes
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from runtime.engines import memory
@@ -24,3 +27,18 @@ def test_the_smaller_of_system_and_container_counts(tmp_path: Path, monkeypatch:
     assert memory.available_bytes() == 2000
     limit.write_text("max\n", "utf-8")
     assert memory.available_bytes() > unlimited // 2
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps freed memory so")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    taken = [np.ones(60_000, np.uint8) for _ in range(2000)]
+    last = np.ones(60_000, np.uint8)  # behind all others: the heap cannot shrink from its end
+    del taken
+    before = resident_bytes()
+    memory.give_back()
+    assert resident_bytes() < before - 60e6
+    assert last.sum() == 60_000
+
+
+def resident_bytes() -> int:
+    return psutil.Process().memory_info().rss

@@ -108,6 +108,22 @@ def test_drift_corrects_what_is_predicted_next() -> None:
     assert found.answer_ms(after, after.candidates[0]) == pytest.approx(first + further, rel=0.02)
 
 
+def test_upper_bounds_grow_where_answers_take_longer_than_predicted_now_and_then() -> None:
+    found, asked = forecaster(), work(mean=11, high=11)
+    before = found.forecast(asked, TASK, {})
+    for number in range(200):
+        forecast = found.forecast(asked, TASK, {})
+        costs, slow = forecast.costs[DTYPE], 1.8 if number % 10 == 0 else 1.0
+        first, further = slow * float(costs.first[0]), slow * float(costs.decode[0])
+        timing = Timing(queue_ms=0.0, first_token_ms=first, total_ms=first + further, stages={})
+        found.learn(forecast, forecast.candidates[0], timing, 11)
+    after = found.forecast(asked, TASK, {})
+    once, now = before.candidates[0], after.candidates[0]
+    assert now.predicted_ms == pytest.approx(once.predicted_ms, rel=0.1)
+    assert now.upper_ms == pytest.approx(1.8 * (once.predicted_ms or 0), rel=0.1)
+    assert (now.upper_ms or 0) > 1.3 * (once.upper_ms or 0)
+
+
 def test_outside_the_domain_a_strict_forecaster_predicts_nothing_and_says_why() -> None:
     found = candidates(forecaster(widen=False), work(text=60))
     assert found["b9-k8"].upper_ms is None

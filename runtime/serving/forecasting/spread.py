@@ -1,0 +1,48 @@
+"""By how much answers exceed their predictions while other requests come and go, learned from the last outcomes: a
+quantile, as split conformal prediction takes it (Lei et al. 2018), in a window that moves along.
+
+Who comes meanwhile is chance: the longer an answer takes, the more there are, but what they add to it differs from the
+mean by the root of the time only. So what is kept of each outcome is its excess over the root of its prediction.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+
+KEPT = 200  # answers
+ENOUGH = 20  # answers from which on they are believed
+MOST = 3.0  # times the prediction are added at most: a machine that stands still now and then is none to plan for
+
+
+class Spread:
+    """The excess of the last answers. Not for several threads."""
+
+    def __init__(self, *, quantile: float = 0.9) -> None:
+        """A share `quantile` of answers is to stay below the upper bound."""
+        self._quantile = quantile
+        self._seen: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def observe(self, *, actual_ms: float, predicted_ms: float) -> None:
+        """Learn from an outcome; what is not above zero teaches nothing."""
+        if not (0 < actual_ms < math.inf and 0 < predicted_ms < math.inf):
+            return
+        if len(self._seen) == KEPT:
+            self._sorted.pop(bisect_left(self._sorted, self._seen.popleft()))
+        excess = (actual_ms - predicted_ms) / math.sqrt(predicted_ms)
+        self._seen.append(excess)
+        insort(self._sorted, excess)
+
+    @property
+    def excess(self) -> float:
+        """What only few answers exceed, over the root of the prediction; 0 until enough was seen, and never below."""
+        count = len(self._sorted)
+        if count < ENOUGH:
+            return 0.0
+        place = min(math.ceil((count + 1) * self._quantile), count) - 1
+        return max(self._sorted[place], 0.0)
+
+
+def margin_ms(excess: float, predicted_ms: float) -> float:
+    """What is added to a prediction for its upper bound."""
+    return min(excess * math.sqrt(predicted_ms), MOST * predicted_ms)
