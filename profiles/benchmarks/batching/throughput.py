@@ -57,13 +57,16 @@ class Contenders:
         return sum(len(watch.moments) - 1 for watch in watches) / seconds
 
     def together(self, variants: Sequence[str]) -> float:
-        """All requests at once, over variants in turn; from when the last one has its first token until the first one
-        has its last."""
+        """All requests at once, over variants in turn; while all of them run: from a step of the one that ends first to
+        its last, so that each step in between counts once for every request."""
         repeated = [variants[place % len(variants)] for place in range(self._load.requests)]
         watches = self._answered(self._prompts(repeated))
-        begin, end = max(one.moments[0] for one in watches), min(one.moments[-1] for one in watches)
-        if begin >= end:
+        last_begun = max(one.moments[0] for one in watches)
+        first_over = min(watches, key=lambda one: one.moments[-1])
+        steps = [moment for moment in first_over.moments if moment > last_begun]
+        if len(steps) < 2:
             raise ValueError(f"answers of {self._load.new_tokens} tokens are too short: one ended before all had begun")
+        begin, end = steps[0], steps[-1]
         return sum(begin < moment <= end for one in watches for moment in one.moments) / (end - begin)
 
     def _answered(self, prompts: Sequence[Prompt]) -> list[Stopwatch]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from profiles.benchmarks.batching import requests, throughput
 from profiles.benchmarks.batching.requests import NoTexts
-from profiles.benchmarks.batching.throughput import BatchingBench, Load, bench_batching, four_variants
+from profiles.benchmarks.batching.throughput import BatchingBench, Contenders, Load, bench_batching, four_variants
 from profiles.benchmarks.commands import batching as command
 from profiles.benchmarks.figures import Figure, at_least
 from runtime.documents.manifest import read_manifest
@@ -28,6 +28,18 @@ def test_every_contender_is_timed_and_newcomers_wait_for_a_chunk_and_a_step_at_m
     assert said == ["round 0 of 2", "round 1 of 2", "round 2 of 2", "newcomers"]
     assert len(bench.rates) == 5 and all(rate > 0 for rate in bench.rates.values())
     assert [figure.met for figure in bench.figures[-2:]] == [True, True]
+
+
+def test_each_step_of_those_together_counts_once_for_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    watches = [requests.Stopwatch(), requests.Stopwatch()]
+    watches[0].moments = [0.0, 1.0, 2.0, 3.0, 4.0]
+    watches[1].moments = [1.5, 2.001, 3.001, 4.001, 5.001]  # its first token follows its prompt
+    contenders = Contenders(ToyEngine(), NoTexts(), Load(requests=2))
+    monkeypatch.setattr(contenders, "_answered", lambda prompts: watches)
+    assert contenders.together(VARIANTS[:1]) == pytest.approx(2.0)
+    watches[1].moments = [3.5, 4.001, 5.001]
+    with pytest.raises(ValueError, match="too short: one ended before all had begun"):
+        contenders.together(VARIANTS[:1])
 
 
 def test_the_variants_are_the_extremes_of_depth_and_experts(bare_family: Path) -> None:
