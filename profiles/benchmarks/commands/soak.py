@@ -57,7 +57,7 @@ def _told(found: "Verdict") -> list[str]:
     one = found.growth
     if one is not None:
         lines.append(
-            f"at rest {one.bytes[0] / 2**20:.0f} MiB, grown by {100 * one.memory:.2f} %; threads {one.threads[0]:g} to "
-            f"{one.threads[1]:g}; files {one.files[0]:g} to {one.files[1]:g}: {'flat' if one.flat else 'GROWING'}"
+            f"at rest {one.bytes[0] / 2**20:.0f} MiB, grown by {100 * one.memory:.2f} %; threads {one.threads[0]} to "
+            f"{one.threads[1]}; files {one.files[0]} to {one.files[1]}: {'flat' if one.flat else 'GROWING'}"
         )
     return [*lines, *(f"WRONG: {problem}" for problem in found.problems), "all well" if found.well else "not well"]

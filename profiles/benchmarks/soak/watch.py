@@ -8,7 +8,7 @@ import psutil
 from profiles.benchmarks.soak.crowd import Crowd
 from profiles.benchmarks.soak.faults import Swaps
 from profiles.benchmarks.soak.good import SoakError
-from profiles.benchmarks.soak.memory import RESTS
+from profiles.benchmarks.soak.memory import rest_times
 from profiles.benchmarks.soak.server_process import ServerProcess, Usage
 
 SWAP_EVERY_S = 15.0
@@ -34,7 +34,7 @@ class Watch:
     def during(self, seconds: float) -> None:
         """Go on for so long, or until the server is gone."""
         began = time.monotonic()
-        rests = [began + share * seconds for share in RESTS] if seconds >= SHORTEST_S else []
+        rests = [began + at for at in rest_times(seconds)] if seconds >= SHORTEST_S else []
         following = began + SWAP_EVERY_S
         try:
             while time.monotonic() < began + seconds and self._server.running:

@@ -58,6 +58,7 @@ class Forecaster:
         layers = {variant.id: layers_of(variant, manifest) for variant in manifest.variants}
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
         self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
+        self._answered: set[tuple[str, str]] = set()  # variants that are loaded and have run
         self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
         self.spread: Mapping[str, Spread] = {
             dtype: Spread(quantile=costs.estimator.document.level) for dtype, costs in self._costs.items()
@@ -90,9 +91,11 @@ class Forecaster:
     def learn(self, forecast: Forecast, chosen: Candidate, finish: Finish) -> None:
         """Learn how long the chosen candidate's answer really took: its parts, its time in the queue apart, correct
         predictions, that until the first token only where the whole prompt was read, because that is what was
-        predicted; the whole widens upper bounds."""
-        costs = forecast.costs.get(chosen.dtype)
-        if costs is None:
+        predicted; the whole widens upper bounds. A variant's first answer teaches nothing: it had to be loaded, and
+        runs for the first time."""
+        costs, variant = forecast.costs.get(chosen.dtype), (chosen.dtype, chosen.variant)
+        if costs is None or variant not in self._answered:
+            self._answered.add(variant)
             return
         place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
         timing, share = finish.timing, (len(finish.tokens) - 1) / steps if steps > 0 else 0.0  # of what was predicted

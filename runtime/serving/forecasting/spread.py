@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 
-KEPT = 200  # answers
+KEPT = 100  # answers
 ENOUGH = 20  # answers from which on they are believed
 MOST = 3.0  # times the prediction are added at most: a machine that stands still now and then is none to plan for
 

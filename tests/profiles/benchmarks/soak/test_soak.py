@@ -20,8 +20,8 @@ OPTIONS = [
     "--baseline",
     str(DEMO / "baseline.json"),
 ]
-FLAT = Growth(bytes=(5e8, 5.01e8), threads=(30.0, 30.0), files=(12.0, 13.0))
-GROWING = Growth(bytes=(5e8, 5.5e8), threads=(30.0, 30.0), files=(12.0, 13.0))
+FLAT = Growth(bytes=(500_000, 501_000), threads=(30, 30), files=(12, 13))
+GROWING = Growth(bytes=(500_000, 550_000), threads=(30, 30), files=(12, 13))
 
 
 @pytest.mark.parametrize(

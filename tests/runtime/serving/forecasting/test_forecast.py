@@ -108,6 +108,17 @@ def test_drift_corrects_what_is_predicted_next() -> None:
     assert found.answer_ms(after, after.candidates[0]) == pytest.approx(first + further, rel=0.02)
 
 
+def test_the_first_answer_of_a_variant_had_to_be_loaded_and_teaches_nothing() -> None:
+    found, asked = forecaster(), work(mean=11, high=11)
+    forecast = found.forecast(asked, TASK, {})
+    slow = Timing(queue_ms=500.0, first_token_ms=600.0, total_ms=900.0, stages={})
+    for candidate in forecast.candidates:
+        found.learn(forecast, candidate, finish(slow, 11))
+    assert found.forecast(asked, TASK, {}).candidates == forecast.candidates
+    found.learn(forecast, forecast.candidates[0], finish(slow, 11))
+    assert found.forecast(asked, TASK, {}).candidates != forecast.candidates
+
+
 def test_upper_bounds_grow_where_answers_take_longer_than_predicted_now_and_then() -> None:
     found, asked = forecaster(), work(mean=11, high=11)
     before = found.forecast(asked, TASK, {})
@@ -116,7 +127,7 @@ def test_upper_bounds_grow_where_answers_take_longer_than_predicted_now_and_then
         costs, slow = forecast.costs[DTYPE], 1.8 if number % 10 == 0 else 1.0
         first, further = slow * float(costs.first[0]), slow * float(costs.decode[0])
         timing = Timing(queue_ms=0.0, first_token_ms=first, total_ms=first + further, stages={})
-        found.learn(forecast, forecast.candidates[0], timing, 11)
+        found.learn(forecast, forecast.candidates[0], finish(timing, 11))
     after = found.forecast(asked, TASK, {})
     once, now = before.candidates[0], after.candidates[0]
     assert now.predicted_ms == pytest.approx(once.predicted_ms, rel=0.1)
