@@ -29,7 +29,7 @@ def test_a_snippet_reads_the_number_on_the_picture(snippet: str, workplace: Path
     found = subprocess.run(
         [sys.executable, "-c", snippet], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )
-    assert found.stdout == "[' 0720']\n", found.stderr
+    assert found.stdout in ("[' 0720']\n", " 0720\n"), found.stderr
 
 
 def test_readmes_hold_no_placeholder_and_the_first_is_short() -> None:

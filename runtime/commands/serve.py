@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.serving.family import Family
     from runtime.serving.http.listening.serve_family import Access, Opening
 
-PREFIX_MB = 256
+PREFIX_MB = 0  # what is kept costs prompts that come together: they are then read one by one
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _LIMITS = Limits()
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
