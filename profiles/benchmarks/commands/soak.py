@@ -1,5 +1,6 @@
 """`python -m profiles.benchmarks soak`: a server under good and bad requests, changes and faults for some minutes."""
 
+import dataclasses
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -20,13 +21,13 @@ EACH = 3  # questions of each data set of the demo
 @click.command("soak", short_help="A server under good and bad requests, for minutes.")
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--estimator", type=FILE, required=True, help="From trimoe fit, for these graphs on this machine.")
-@click.option("--baseline", type=FILE, required=True, help="From trimoe eval.")
+@click.option("--baseline", type=FILE, help="From trimoe eval.")
 @click.option("--dtype", default="float32", show_default=True, help="Which ONNX graphs to serve.")
 @click.option(
     "--minutes", type=click.FloatRange(min=0, max=240, min_open=True), default=20.0, show_default=True, help="Of load."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds send the same.")
-def bench_soak(family: Path, estimator: Path, baseline: Path, dtype: str, minutes: float, seed: int) -> None:
+def bench_soak(family: Path, estimator: Path, baseline: Path | None, dtype: str, minutes: float, seed: int) -> None:
     """Serve FAMILY, the demo, on loopback by a process of its own, and send it questions whose answers were recorded,
     cancellations, bad requests and bad clients, while the family is changed again and again, and damaged now and then.
 
@@ -37,11 +38,14 @@ def bench_soak(family: Path, estimator: Path, baseline: Path, dtype: str, minute
         from profiles.benchmarks.soak.recorded import record_answers
         from profiles.benchmarks.soak.soak import Soak, soak
         from profiles.datasets.digits.dataset import DEMO_TASKS, demo_dataset
-    options = ("--dtype", dtype, "--estimator", str(estimator), "--baseline", str(baseline))
+    known = () if baseline is None else ("--baseline", str(baseline))
+    options = ("--dtype", dtype, "--estimator", str(estimator), *known)
     say = partial(click.echo, err=True)
     say("recording answers")
     datasets = [demo_dataset(task, EACH) for task in DEMO_TASKS]
     questions = record_answers(family, read_manifest(family), datasets, dtype=dtype)
+    if baseline is None:
+        questions = tuple(dataclasses.replace(one, task=None) for one in questions)
     settings = Soak(minutes=minutes, options=options, dtype=dtype, seed=seed)
     with tempfile.TemporaryDirectory(prefix="trimoe-soak-") as scratch:
         found = soak(family, questions, settings, Path(scratch), say=say)

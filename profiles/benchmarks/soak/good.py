@@ -93,7 +93,7 @@ class GoodClient:
         budget_ms = rng.choice(BUDGETS_MS)
         wishes: dict[str, Any] = {} if budget_ms is None else {"latency_budget_ms": budget_ms}
         if rng.random() < 0.5:
-            wishes |= {"task": question.task, "best_effort": rng.random() < 0.5}
+            wishes |= {"best_effort": rng.random() < 0.5} | ({"task": question.task} if question.task else {})
         return question, question.body(model=model, **wishes)
 
     def _check(self, question: RecordedQuestion, text: str, variant: str) -> None:

@@ -18,10 +18,11 @@ from runtime.engines.protocol import Engine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedQuestion:
-    """A question as a chat sends it, and the greedy answers by variant."""
+    """A question as a chat sends it, the task that the baseline has it under, if any, and the greedy answers by
+    variant."""
 
     content: tuple[Mapping[str, Any], ...]
-    task: str
+    task: str | None
     max_tokens: int
     answers: Mapping[str, str]
 

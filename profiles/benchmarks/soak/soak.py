@@ -109,6 +109,8 @@ def _one_broken_variant(
 ) -> Sequence[str]:
     """What is wrong with a server one of whose variants cannot run: requests for it are refused, the others answer."""
     broken, *others = reversed(tuple(questions[0].answers))
+    if not others:
+        return []
     copy = broken_variant_copy(family, scratch / "broken", settings.dtype, broken)
     with serving(copy, (*settings.options, "--no-preload"), scratch / "broken.log") as server:
         try:
