@@ -22,7 +22,7 @@ def demo(out: Path) -> None:
     """Export, verify, measure, fit, evaluate and gate the small trained model that ships with trimoe, then let it
     answer held-out questions within different latency budgets.
 
-    Takes about two minutes; every command is shown before it runs.
+    Takes two to four minutes; every command is shown before it runs.
     """
     with needed_packages("trimoe demo", extras="profiles,cpu"):
         from profiles.walkthrough.budgets import ask_under_budgets, held_out

@@ -96,6 +96,7 @@ _choice_options = option_group(
         type=click.Choice(("torch", "onnx")),
         help="Compare only scores of this engine  [default: all in the baseline]",
     ),
+    click.option("--dtype", help="Compare only scores in this dtype  [default: all in the baseline]"),
     click.option(
         "--against",
         help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]",

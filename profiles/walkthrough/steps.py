@@ -81,8 +81,8 @@ def commands(paths: Paths) -> Iterator[tuple[str, Sequence[str]]]:
     yield (
         "Gate: is a variant as good as it was when the model was made?",
         [
-            *("gate", family, "--baseline", str(BASELINE), "--engine", "torch", "--variant", GATED),
-            *("--measured", str(paths.gate)),
+            *("gate", family, "--baseline", str(BASELINE), "--engine", "onnx", "--dtype", "float32"),
+            *("--variant", GATED, "--measured", str(paths.gate)),
         ],
     )
 

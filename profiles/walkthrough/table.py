@@ -17,9 +17,9 @@ COLUMNS = (
 
 
 def show_asked(asked: Sequence[Asked], *, width: int | None) -> str:
-    """The questions of each level of budgets together; below, what one that was refused is told."""
+    """The questions of each level of budgets together; below, what the last one that was refused is told."""
     shown = show_table(COLUMNS, [_row(one) for one in asked], width=width, groups=[one.level for one in asked])
-    refused = next((f"Refused: {one.refused}.\n" for one in asked if one.refused), "")
+    refused = next((f"Refused: {one.refused}.\n" for one in reversed(asked) if one.refused), "")
     return f"times in milliseconds\n{shown.rstrip()}\n{refused}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from profiles.accuracy.evaluation.evaluate import family_record
-from profiles.accuracy.gate.gate_request import GateRequest
+from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.errors import MeasurementError
 from runtime.documents.baseline import Baseline, ScoreRecord
 
@@ -14,10 +14,10 @@ def asked_scores(request: GateRequest, baseline: Baseline) -> tuple[ScoreRecord,
     choice = request.choice
     others = choice.variants if choice.against is None else (choice.against,)
     scores = tuple(
-        one for one in baseline.scores if choice.engine in (None, one.engine) and (not others or one.variant in others)
+        one for one in baseline.scores if choice.asks(one.engine, one.dtype) and (not others or one.variant in others)
     )
     if not scores:
-        raise MeasurementError(f"{request.baseline}: {describe_absence(baseline, others, choice.engine)}")
+        raise MeasurementError(f"{request.baseline}: {describe_absence(baseline, others, choice)}")
     return scores
 
 
@@ -27,9 +27,10 @@ def asked_variants(request: GateRequest, baseline: Baseline) -> tuple[str, ...]:
     return tuple(request.manifest.variant(variant).id for variant in chosen)
 
 
-def scored_forms(baseline: Baseline, engine: str | None) -> tuple[tuple[str, str], ...]:
-    """Each engine and dtype that the baseline has scores of; only those of `engine` unless it is None."""
-    return tuple(dict.fromkeys((one.engine, one.dtype) for one in baseline.scores if engine in (None, one.engine)))
+def scored_forms(baseline: Baseline, choice: ScoreChoice) -> tuple[tuple[str, str], ...]:
+    """Each engine and dtype asked for that the baseline has scores of."""
+    forms = dict.fromkeys((one.engine, one.dtype) for one in baseline.scores)
+    return tuple(form for form in forms if choice.asks(*form))
 
 
 def note_other_model(request: GateRequest, baseline: Baseline) -> str | None:
@@ -47,8 +48,8 @@ def note_other_model(request: GateRequest, baseline: Baseline) -> str | None:
     return f"the baseline is {note}"
 
 
-def describe_absence(baseline: Baseline, variants: Sequence[str], engine: str | None) -> str:
-    """That nothing of the variants and the engine is there, and what is."""
-    asked = ", ".join(variants) + (f" by {engine}" if engine else "")
+def describe_absence(baseline: Baseline, variants: Sequence[str], choice: ScoreChoice) -> str:
+    """That nothing of the variants and what was asked for is there, and what is."""
+    asked = ", ".join(variants) + (f" by {choice.form}" if choice.form else "")
     have = dict.fromkeys(f"{score.variant} ({score.engine} {score.dtype})" for score in baseline.scores)
     return f"no scores{' of ' if variants else ''}{asked}; it has {', '.join(have) or 'none at all'}"

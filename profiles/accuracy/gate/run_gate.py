@@ -104,7 +104,7 @@ def _compare_baseline(request: GateRequest, measured: Stored) -> Outcome:
     limits = {name: request.limits.of(name) for name in names}
     against = request.choice.against
     parts = []
-    for engine, dtype in scored_forms(stored.baseline, request.choice.engine):
+    for engine, dtype in scored_forms(stored.baseline, request.choice):
         for variant in asked_variants(request, stored.baseline):
             pairs = pair_scores(
                 stored, measured, variant=variant, engine=engine, dtype=dtype, against=against, limits=limits
@@ -120,9 +120,9 @@ def _check_study(request: GateRequest, measured: Stored) -> Outcome:
     """The study's drops checked for each engine and dtype that was measured."""
     study = read_study_drops(request.baseline)
     variants = tuple(request.manifest.variant(variant).id for variant in request.choice.variants)
-    forms = scored_forms(measured.baseline, request.choice.engine)
+    forms = scored_forms(measured.baseline, request.choice)
     if not forms:
-        raise MeasurementError(f"{request.measured}: {describe_absence(measured.baseline, (), request.choice.engine)}")
+        raise MeasurementError(f"{request.measured}: {describe_absence(measured.baseline, (), request.choice)}")
     limits = request.limits.of(None)
     parts = (
         StudyPart(

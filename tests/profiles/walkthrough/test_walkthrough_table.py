@@ -29,8 +29,8 @@ def test_an_answer_after_its_budget_is_late() -> None:
     assert unlimited == ["digits-vqa", "b14-k4", "8.0", "9.4", "7", "right"]
 
 
-def test_the_first_refusal_is_told_below() -> None:
+def test_the_last_refusal_is_told_below() -> None:
     refused = [Asked(level="none", dataset="a", budget_ms=1.0, answer=None, refused=text) for text in ("x", "y")]
     shown = show_asked([asked(budget_ms=None, took_ms=1.0, right=False), *refused], width=80)
-    assert shown.splitlines()[-1] == "Refused: x."
+    assert shown.splitlines()[-1] == "Refused: y."
     assert "wrong" in shown
