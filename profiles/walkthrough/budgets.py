@@ -16,9 +16,9 @@ from runtime.serving.request import Request, Sampling, Wish
 
 LEVELS: Mapping[str, Callable[[list[float]], float | None]] = {  # a budget from the upper bounds of all variants
     "without a budget": lambda bounds: None,
-    "what every variant keeps": lambda bounds: 1.2 * bounds[-1],
-    "what half of them keep": lambda bounds: bounds[len(bounds) // 2],
-    "what hardly any keeps": lambda bounds: 1.05 * bounds[0],
+    "what every variant keeps": lambda bounds: 1.4 * bounds[-1],
+    "what half of them keep": lambda bounds: 1.1 * bounds[len(bounds) // 2],
+    "what hardly any keeps": lambda bounds: 1.2 * bounds[0],
     "what none keeps": lambda bounds: 0.5 * bounds[0],
 }
 WARM_UP = 24  # answers of each task from which their lengths are known
