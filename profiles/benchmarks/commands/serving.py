@@ -26,7 +26,7 @@ QUESTIONS = 400  # of random tokens
 @click.option("--dtype", default="float32", show_default=True, help="Which ONNX graphs to run.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine  [default: its own choice]")
 @click.option(
-    "--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Of each load; there are four."
+    "--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Of each load; there are six."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds ask the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures, and every request, as a JSON document.")
@@ -41,7 +41,8 @@ def bench_serving(
     as_json: bool,
 ) -> None:
     """Send FAMILY requests with budgets at random moments: 0.15 and 1.5 times as many as the whole model can answer,
-    once to all variants, with choice and shedding, and once to the whole model alone.
+    to all variants, with choice and shedding, to the whole model alone without budgets, and to it with budgets and
+    shedding.
 
     The demo is asked its held-out questions, a synthetic family texts of random tokens. Exits with 1 when a target is
     missed.

@@ -12,7 +12,7 @@ from runtime.commands.needed_packages import needed_packages
 from runtime.documents.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from profiles.benchmarks.soak.soak import Verdict
+    from profiles.benchmarks.soak.verdict import Verdict
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 EACH = 3  # questions of each data set of the demo
@@ -31,8 +31,8 @@ def bench_soak(family: Path, estimator: Path, baseline: Path | None, dtype: str,
     """Serve FAMILY, the demo, on loopback by a process of its own, and send it questions whose answers were recorded,
     cancellations, bad requests and bad clients, while the family is changed again and again, and damaged now and then.
 
-    Exits with 1 for a wrong answer, a request without an answer, a status that is not declared, a server that ends, or
-    one that grows.
+    Exits with 1 for a wrong answer, a request without an answer, a status that is not declared, a server that ends or
+    grows (told from 5 minutes on), or where too little was seen: fewer than half of the answers, or no change done.
     """
     with needed_packages("this benchmark", extras="profiles,cpu,serve"):
         from profiles.benchmarks.soak.recorded import record_answers
@@ -57,11 +57,13 @@ def bench_soak(family: Path, estimator: Path, baseline: Path | None, dtype: str,
 def _told(found: "Verdict") -> list[str]:
     from profiles.benchmarks.soak.crowd import told
 
-    lines = [*told(found.counts), f"{sum(found.counts.values())} requests, {found.swaps} changes of the family"]
+    lines = [*told(found.counts), f"{sum(found.counts.values())} requests, {found.changes} changes of the family"]
     one = found.growth
     if one is not None:
         lines.append(
-            f"at rest {one.bytes[0] / 2**20:.0f} MiB, grown by {100 * one.memory:.2f} %; threads {one.threads[0]} to "
-            f"{one.threads[1]}; files {one.files[0]} to {one.files[1]}: {'flat' if one.flat else 'GROWING'}"
+            f"at rest {one.bytes[0] / 2**20:.0f} MiB, grown by {100 * one.memory:.2f} %; "
+            f"threads {one.threads[0]:.0f} to {one.threads[1]:.0f}; files {one.files[0]:.0f} to {one.files[1]:.0f}: "
+            f"{'flat' if one.flat else 'GROWING'}"
         )
+    lines += [f"LACKS: {lack}" for lack in found.lacks]
     return [*lines, *(f"WRONG: {problem}" for problem in found.problems), "all well" if found.well else "not well"]

@@ -1,6 +1,7 @@
-"""Measures how a family keeps budgets, at light load and above the whole model's capacity, beside a server that has the
-whole model only."""
+"""Measures how a family keeps budgets, at light load and above the whole model's capacity, beside servers that have the
+whole model only: one that knows no budgets, and one that refuses and sheds as the family does."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ LOADS = {LIGHT: 0.15, HEAVY: 1.5}  # over the capacity of the whole model
 ALONE = 40  # answers, one at a time, that budgets are made of
 OVERHEAD = 40
 CHOOSING = "family"
+WIDTH = 80  # columns
 
 Say = Callable[[str], None]
 
@@ -71,9 +73,9 @@ class Comparison:
 
 
 def compare(served: Served, questions: Sequence[LoadQuestion], bench: Bench, *, say: Say) -> Comparison:
-    """Measure the whole model first, then both servers under the same loads. Raises as Family.load does."""
+    """Measure the whole model first, then all servers under the same loads. Raises as Family.load does."""
     whole = served.whole.id
-    fixed, choosing = Policy(name=whole, fixed=whole), Policy(name=CHOOSING)
+    fixed = Policy(name=whole, fixed=whole, budgets=False)
     with opened(served) as found:
         say(f"{whole} alone")
         alone = alone_ms(found.family, questions, fixed, count=ALONE)
@@ -83,11 +85,12 @@ def compare(served: Served, questions: Sequence[LoadQuestion], bench: Bench, *, 
         say(f"{alone:.1f} ms alone, {capacity:.1f} a second together")
         added = overhead(found, questions[:: max(1, len(questions) // OVERHEAD)], fixed, whole)
         runs = [_run(found, load, mixes[load], questions, fixed, bench, say) for load in LOADS]
-    with opened(served) as found:
-        say("warming up")
-        warming = _mix(bench, LOADS[LIGHT] * capacity, len(questions), budgets_of(alone), warming=True)
-        drive(found.family, warming, questions, choosing, found.accuracy)
-        runs += [_run(found, load, mixes[load], questions, choosing, bench, say) for load in LOADS]
+    warming = _mix(bench, LOADS[LIGHT] * capacity, len(questions), budgets_of(alone), warming=True)
+    for policy in (Policy(name=shedding(whole), fixed=whole), Policy(name=CHOOSING)):
+        with opened(served) as found:
+            say(f"warming up {policy.name}")
+            drive(found.family, warming, questions, policy, found.accuracy)
+            runs += [_run(found, load, mixes[load], questions, policy, bench, say) for load in LOADS]
     return Comparison(
         whole=whole,
         alone_ms=alone,
@@ -96,6 +99,11 @@ def compare(served: Served, questions: Sequence[LoadQuestion], bench: Bench, *, 
         runs=tuple(runs),
         overhead=added,
     )
+
+
+def shedding(whole: str) -> str:
+    """The name of the server that has the whole model only, and budgets."""
+    return f"{whole} shedding"
 
 
 def _mixes(
@@ -143,12 +151,13 @@ def tables(found: Comparison) -> Iterable[str]:
         f"{found.whole}: {found.alone_ms:.1f} ms alone, {found.capacity_per_s:.1f} answers a second; "
         f"budgets {', '.join(f'{one:g}' for one in found.budgets_ms)} ms"
     )
-    yield f"{'load, server':<20}{'a second':>9}{'accepted':>9}{'in time':>9}{'of all':>8}{'baseline':>9}{'correct':>8}"
+    heads = ("per s", "accepted", "refused", "in time", "of all", "baseline", "correct")
+    yield _cells("load, server", heads)
     for run in found.runs:
         yield _row(run)
     for run in found.runs:
         counts = ", ".join(f"{name} {count}" for name, count in run.attainment.variants.items())
-        yield f"{run.load}, {run.policy}: {counts}; {_kinds(run.attainment)}"
+        yield from _wrapped(f"{run.load}, {run.policy}: {counts}; {_kinds(run.attainment)}")
     yield ""
     for figure in found.figures:
         verdict = "met" if figure.met else "MISSED"
@@ -157,11 +166,18 @@ def tables(found: Comparison) -> Iterable[str]:
 
 def _row(run: Run) -> str:
     one = run.attainment
-    shares = (one.in_time_of_accepted, one.in_time_of_all, one.accuracy, one.score)
-    accepted, *cells = (one.accepted / max(1, one.requests), *shares)
-    widths = (9, 8, 9, 8)
-    text = "".join(f"{_percent(cell):>{width}}" for cell, width in zip(cells, widths, strict=True))
-    return f"{f'{run.load}, {run.policy}':<20}{run.rate_per_s:>9.1f}{_percent(accepted):>9}{text}"
+    taken = (count / max(1, one.requests) for count in (one.accepted, one.refused))
+    shares = (*taken, one.in_time_of_accepted, one.in_time_of_all, one.accuracy, one.score)
+    return _cells(f"{run.load}, {run.policy}", (f"{run.rate_per_s:.1f}", *map(_percent, shares)))
+
+
+def _cells(name: str, cells: Sequence[str]) -> str:
+    widths = (7, 9, 8, 8, 8, 9, 8)
+    return f"{name:<22}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+
+def _wrapped(line: str) -> Sequence[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _kinds(one: Attainment) -> str:

@@ -33,18 +33,18 @@ class Answering(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """How requests are put to a family: with their budgets, so that it chooses and sheds, or without, all to
-    `fixed`."""
+    """How requests are put to a family: all to `fixed`, or to the variant that it chooses (None); with their budgets,
+    so that it refuses and sheds, or without."""
 
     name: str
     fixed: str | None = None
+    budgets: bool = True
 
     def request(self, question: LoadQuestion, budget_ms: float) -> Request:
         """The request that is put."""
-        wish = question.request.wish
-        if self.fixed is None:
-            return dataclasses.replace(question.request, wish=dataclasses.replace(wish, budget_ms=budget_ms))
-        return dataclasses.replace(question.request, wish=dataclasses.replace(wish, variant=self.fixed))
+        budget = budget_ms if self.budgets else None
+        wish = dataclasses.replace(question.request.wish, budget_ms=budget, variant=self.fixed)
+        return dataclasses.replace(question.request, wish=wish)
 
 
 def drive(

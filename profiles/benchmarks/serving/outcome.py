@@ -32,11 +32,13 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attainment:
-    """Of `requests`, `accepted` were neither refused nor shed; `in_time` are shares, None of nothing. `per_s` are
-    answers in time a second; `accuracy` and `score` are means over all answers."""
+    """Of `requests`, `refused` were so at once, all others `accepted`: what was shed in the queue, or is unfinished,
+    was accepted and missed. `in_time` are shares, None of nothing. `per_s` are answers in time a second; `accuracy` and
+    `score` are means over all answers."""
 
     requests: int
     accepted: int
+    refused: int
     in_time_of_accepted: float | None
     in_time_of_all: float | None
     per_s: float
@@ -49,11 +51,13 @@ class Attainment:
 def attainment(outcomes: Sequence[Outcome], *, seconds: float) -> Attainment:
     """The shares over a load of so many seconds."""
     answers = [one for one in outcomes if one.kind == ANSWERED]
-    accepted = sum(one.kind in (ANSWERED, UNFINISHED) for one in outcomes)
+    refused = sum(one.kind == REFUSED for one in outcomes)
+    accepted = len(outcomes) - refused
     kept = sum(one.in_time for one in outcomes)
     return Attainment(
         requests=len(outcomes),
         accepted=accepted,
+        refused=refused,
         in_time_of_accepted=kept / accepted if accepted else None,
         in_time_of_all=kept / len(outcomes) if outcomes else None,
         per_s=kept / seconds,

@@ -10,6 +10,8 @@ from profiles.benchmarks.soak.wire import Reply, connected, exchange, json_reque
 
 CHAT = "/v1/chat/completions"
 REFUSALS = {422, 429, 503}
+ASKING = {"whole", "stream", "slow_reader", "byte_by_byte"}  # actions that ask for an answer and stay for it
+CHECKED = {"answered", "streamed"}  # what became of those whose answer is the recorded one
 BUDGETS_MS = (None, None, 2.0, 60.0, 150.0, 400.0, 3000.0)
 
 

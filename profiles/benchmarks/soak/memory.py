@@ -1,29 +1,30 @@
-"""Whether a process grows: what it takes at rest, again and again, once it was warm."""
+"""Whether a process grows: the rise of what it takes at rest, again and again, once it was warm."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from profiles.benchmarks.soak.server_process import Usage
 
 WARM_SHARE = 0.3  # of the time, at which everything rests for the first time
 REST_EVERY_S = 45.0
-FEWEST = 4
+FEWEST = 6
 MOST_GROWTH = 0.02  # of its memory
 MORE_THREADS, MORE_FILES = 4, 2  # pools of threads fill as requests happen to need them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
-    """The least that a process took at the first half of its rests and at the second: bytes, threads, open files. What
-    is freed and not yet given back comes on top, now more, now less; what leaks never goes away."""
+    """What a line through all rests says of the first and the last of them: bytes, threads, open files."""
 
-    bytes: tuple[int, int]
-    threads: tuple[int, int]
-    files: tuple[int, int]
+    bytes: tuple[float, float]
+    threads: tuple[float, float]
+    files: tuple[float, float]
 
     @property
     def memory(self) -> float:
-        """Growth of the memory, as a share."""
+        """Growth of the memory from the first rest to the last, as a share."""
         first, last = self.bytes
         return last / first - 1
 
@@ -41,13 +42,16 @@ def rest_times(seconds: float) -> list[float]:
 
 
 def growth(rests: Sequence[Usage]) -> Growth:
-    """Of what was seen at rest, in order. Raises ValueError for fewer than four."""
+    """Of what was seen at rest, in order. Raises ValueError for fewer than six."""
     if len(rests) < FEWEST:
         raise ValueError(f"{len(rests)} rests are too few to tell whether it grows")
-    return Growth(bytes=_least(rests, "bytes"), threads=_least(rests, "threads"), files=_least(rests, "files"))
+    return Growth(bytes=_line(rests, "bytes"), threads=_line(rests, "threads"), files=_line(rests, "files"))
 
 
-def _least(usages: Sequence[Usage], field: str) -> tuple[int, int]:
-    values = [getattr(one, field) for one in usages]
-    half = len(values) // 2
-    return min(values[:half]), min(values[-half:])
+def _line(rests: Sequence[Usage], field: str) -> tuple[float, float]:
+    """Begin and end of a line whose slope is the median of those between any two rests (Sen, Journal of the American
+    Statistical Association 63, 1968): a rest at which freed memory is not yet given back does not tilt it."""
+    points = [(one.at_s, float(getattr(one, field))) for one in rests]
+    slope = statistics.median((later[1] - one[1]) / (later[0] - one[0]) for one, later in combinations(points, 2))
+    level = statistics.median(value - slope * at_s for at_s, value in points)
+    return level + slope * points[0][0], level + slope * points[-1][0]

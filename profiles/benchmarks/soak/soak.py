@@ -1,7 +1,7 @@
 """Keeps a real server busy with good and bad requests, changes of the family and faults, and looks for wrong answers,
 lost requests and growth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from profiles.benchmarks.soak.faults import (
 )
 from profiles.benchmarks.soak.good import GoodClient, SoakError
 from profiles.benchmarks.soak.hostile import HostileClient
-from profiles.benchmarks.soak.memory import Growth, growth
+from profiles.benchmarks.soak.memory import FEWEST, growth
 from profiles.benchmarks.soak.recorded import RecordedQuestion
 from profiles.benchmarks.soak.server_process import ServerProcess, serving
+from profiles.benchmarks.soak.verdict import Verdict
 from profiles.benchmarks.soak.watch import Say, Watch
 
 LINK = "family"
@@ -35,22 +36,6 @@ class Soak:
     seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What became of requests, how often the family was changed, what went wrong (nothing, if all is well), and whether
-    the server grew (None: too short to tell)."""
-
-    counts: Mapping[tuple[str, str], int]
-    swaps: int
-    problems: tuple[str, ...]
-    growth: Growth | None
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing went wrong."""
-        return not self.problems and (self.growth is None or self.growth.flat)
-
-
 def soak(family: Path, questions: Sequence[RecordedQuestion], settings: Soak, scratch: Path, *, say: Say) -> Verdict:
     """Run it; `scratch` is an empty folder. Raises MeasurementError where the server does not start."""
     problems = list(_one_broken_variant(family, questions, settings, scratch))
@@ -64,10 +49,12 @@ def soak(family: Path, questions: Sequence[RecordedQuestion], settings: Soak, sc
         crowd.run(60.0 * settings.minutes, watch.during)
         problems += [*crowd.tally.problems, *watch.problems, *_end(server, good, questions[0])]
     return Verdict(
+        seconds=60.0 * settings.minutes,
         counts=dict(crowd.tally.counts),
-        swaps=watch.changes,
+        changes=watch.changes,
+        swaps=watch.swaps,
         problems=tuple(problems),
-        growth=growth(watch.rests) if watch.rests else None,
+        growth=growth(watch.rests) if len(watch.rests) >= FEWEST else None,
     )
 
 

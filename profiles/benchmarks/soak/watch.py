@@ -10,10 +10,10 @@ from profiles.benchmarks.soak.faults import Swaps
 from profiles.benchmarks.soak.good import SoakError
 from profiles.benchmarks.soak.memory import rest_times
 from profiles.benchmarks.soak.server_process import ServerProcess, Usage
+from profiles.benchmarks.soak.verdict import LONG_S
 
 SWAP_EVERY_S = 15.0
 REST_S = 3.0  # in which what was freed is given back
-SHORTEST_S = 60.0  # a soak of less has no rests
 LOOK_S = 0.5
 PATIENCE_S = 30.0  # for requests that were begun
 
@@ -29,12 +29,12 @@ class Watch:
         self._changes = (swaps.signal, swaps.damaged, swaps.endpoint)
         self.rests: list[Usage] = []
         self.problems: list[str] = []
-        self.changes = 0
+        self.changes = self.swaps = 0
 
     def during(self, seconds: float) -> None:
         """Go on for so long, or until the server is gone."""
         began = time.monotonic()
-        rests = [began + at for at in rest_times(seconds)] if seconds >= SHORTEST_S else []
+        rests = [began + at for at in rest_times(seconds)] if seconds >= LONG_S else []
         following = began + SWAP_EVERY_S
         try:
             while time.monotonic() < began + seconds and self._server.running:
@@ -65,3 +65,5 @@ class Watch:
             change()
         except SoakError as error:
             self.problems.append(str(error))
+        else:
+            self.swaps += change != self._swaps.damaged

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from profiles.benchmarks.commands import serving as command
 from profiles.benchmarks.serving import compare as measuring
-from profiles.benchmarks.serving.compare import CHOOSING, HEAVY, LIGHT, Comparison, Run, tables
+from profiles.benchmarks.serving.compare import CHOOSING, HEAVY, LIGHT, Comparison, Run, shedding, tables
 from profiles.benchmarks.serving.mix import Arrival
 from profiles.benchmarks.serving.outcome import ANSWERED, REFUSED, Outcome, attainment
 from tests.support.paths import ROOT
@@ -33,7 +33,8 @@ def run(load: str, policy: str, in_time: int) -> Run:
 
 
 def comparison(*, fixed_in_time: int = 2) -> Comparison:
-    counts = {(LIGHT, CHOOSING): 9, (HEAVY, CHOOSING): 9, (LIGHT, "b16-k8"): 9, (HEAVY, "b16-k8"): fixed_in_time}
+    fixed = {(LIGHT, "b16-k8"): 9, (HEAVY, "b16-k8"): fixed_in_time}
+    counts = fixed | {(load, server): 9 for server in (shedding("b16-k8"), CHOOSING) for load in (LIGHT, HEAVY)}
     return Comparison(
         whole="b16-k8",
         alone_ms=10.0,
@@ -60,8 +61,10 @@ def test_it_fails_where_a_target_is_missed(
 
 def test_the_table_has_shares_variants_and_figures_in_80_columns() -> None:
     text = list(tables(comparison()))
-    assert text[2] == "light, family            10.0   90.0 %  100.0 %  90.0 %        –  50.0 %"
-    assert text[6] == "light, family: b16-k4 9; 9 answered, 1 refused"
+    assert text[1] == "load, server            per s accepted refused in time  of all baseline correct"
+    assert text[4] == "light, b16-k8 shedding   10.0   90.0 %  10.0 % 100.0 %  90.0 %        –  50.0 %"
+    assert text[6].startswith("light, family  ") and text[7].startswith("heavy, family  ")
+    assert text[8] == "light, b16-k8: b16-k4 9; 9 answered, 1 refused"
     assert text[-4].split() == ["accepted", "in", "budget,", "light", "load", "1.00", "≥", "0.95", "met"]
     assert max(map(len, text)) <= 80
 
@@ -72,5 +75,5 @@ def test_a_short_run_on_the_demo_measures_all_of_it(demo_family: Path) -> None:
     result = CliRunner().invoke(command.bench_serving, arguments)
     document = json.loads(result.stdout)
     assert document["capacity_per_s"] > 0 and document["overhead"] > 0.5
-    assert [one["load"] for one in document["runs"]] == [LIGHT, HEAVY] * 2
+    assert [one["load"] for one in document["runs"]] == [LIGHT, HEAVY] * 3
     assert all(one["attainment"]["requests"] == len(one["outcomes"]) > 0 for one in document["runs"])

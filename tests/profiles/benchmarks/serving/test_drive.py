@@ -15,7 +15,8 @@ from runtime.serving.answer import Answer, Timing
 from runtime.serving.family import FamilyState
 from runtime.serving.request import Request, Sampling, Wish
 
-CHOOSING, FIXED = Policy(name="family"), Policy(name="large", fixed="large")
+SHEDDING = Policy(name="large shedding", fixed="large")
+CHOOSING, FIXED = Policy(name="family"), Policy(name="large", fixed="large", budgets=False)
 FATES = ("answer", "shed", "refuse", "hang")
 QUESTIONS = tuple(LoadQuestion(request=Request(text=fate, sampling=Sampling(max_tokens=3))) for fate in FATES)
 
@@ -62,8 +63,8 @@ def load(family: TableFamily, policy: Policy, budget_ms: float = 200.0) -> Attai
 
 def test_every_request_has_its_fate_and_shares_are_of_accepted_and_of_all() -> None:
     found = load(TableFamily(), CHOOSING)
-    assert (found.requests, found.accepted) == (4, 2)  # what hangs was accepted, and came to nothing
-    assert (found.in_time_of_accepted, found.in_time_of_all, found.per_s) == (0.5, 0.25, 0.5)
+    assert (found.requests, found.accepted, found.refused) == (4, 3, 1)  # shed or hanging: accepted, and missed
+    assert (found.in_time_of_accepted, found.in_time_of_all, found.per_s) == (1 / 3, 0.25, 0.5)
     assert (found.accuracy, found.score) == (0.5, None)
     assert (found.variants, found.kinds[UNFINISHED]) == ({"small": 1}, 1)
 
@@ -72,12 +73,18 @@ def test_an_answer_after_its_budget_is_not_in_time() -> None:
     assert load(TableFamily(), CHOOSING, budget_ms=1e-3).in_time_of_accepted == 0.0
 
 
-def test_a_fixed_server_is_told_no_budgets() -> None:
-    choosing, fixed = TableFamily(), TableFamily()
-    load(choosing, CHOOSING)
-    load(fixed, FIXED)
-    assert {one.wish for one in choosing.asked} == {Wish(budget_ms=200.0)}
-    assert {one.wish for one in fixed.asked} == {Wish(variant="large")}
+@pytest.mark.parametrize(
+    ("policy", "wish"),
+    [
+        (CHOOSING, Wish(budget_ms=200.0)),
+        (FIXED, Wish(variant="large")),
+        (SHEDDING, Wish(variant="large", budget_ms=200.0)),
+    ],
+)
+def test_a_policy_pins_the_variant_tells_budgets_or_both(policy: Policy, wish: Wish) -> None:
+    family = TableFamily()
+    load(family, policy)
+    assert {one.wish for one in family.asked} == {wish}
 
 
 def test_nothing_asked_is_nothing_attained() -> None:

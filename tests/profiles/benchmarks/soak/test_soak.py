@@ -10,7 +10,7 @@ from profiles.benchmarks.soak import recorded
 from profiles.benchmarks.soak import soak as soaking
 from profiles.benchmarks.soak.faults import broken_variant_copy, damaged_copy, point
 from profiles.benchmarks.soak.memory import Growth
-from profiles.benchmarks.soak.soak import Verdict
+from profiles.benchmarks.soak.verdict import Verdict
 from runtime.documents.family_layout import graph_data_path, graph_path
 from tests.support.paths import DEMO, ROOT
 
@@ -21,6 +21,7 @@ OPTIONS = [
     str(DEMO / "baseline.json"),
 ]
 FLAT = Growth(bytes=(500_000, 501_000), threads=(30, 30), files=(12, 13))
+ANSWERS = {("whole", "answered"): 7}
 GROWING = Growth(bytes=(500_000, 550_000), threads=(30, 30), files=(12, 13))
 
 
@@ -35,13 +36,13 @@ def test_it_fails_for_problems_and_for_growth(
     problems: tuple[str, ...],
     last: str,
 ) -> None:
-    verdict = Verdict(counts={("whole", "answered"): 7}, swaps=2, problems=problems, growth=found)
+    verdict = Verdict(seconds=9.0, counts=ANSWERS, changes=3, swaps=2, problems=problems, growth=found)
     monkeypatch.setattr(soaking, "soak", lambda *_, **__: verdict)
     monkeypatch.setattr(recorded, "record_answers", lambda *_, **__: ())
     result = CliRunner().invoke(command.bench_soak, [str(bare_family), *OPTIONS])
     assert result.exit_code == (last != "all well")
     assert result.stdout.splitlines()[-1] == last
-    assert "7 requests, 2 changes of the family" in result.stdout
+    assert "7 requests, 3 changes of the family" in result.stdout
     assert all(f"WRONG: {problem}" in result.stdout for problem in problems)
     assert ("GROWING" in result.stdout) == (found is GROWING)
 
