@@ -135,6 +135,29 @@ def test_upper_bounds_grow_where_answers_take_longer_than_predicted_now_and_then
     assert (now.upper_ms or 0) > 1.3 * (once.upper_ms or 0)
 
 
+@pytest.mark.parametrize("learned_from", [Ahead(), Ahead(running={"b16-k8": 3})])
+def test_what_a_burst_taught_is_no_burden_to_an_idle_machine_nor_lasts_without_outcomes(learned_from: Ahead) -> None:
+    now = [0.0]
+    found, asked = forecaster(clock=lambda: now[0]), work(mean=11, high=11)
+    before, beside = (found.forecast(asked, TASK, {DTYPE: ahead}) for ahead in (Ahead(), learned_from))
+    for _ in range(100):
+        timing = Timing(queue_ms=0.0, first_token_ms=500.0, total_ms=2000.0, stages={})
+        found.learn(beside, beside.candidates[0], finish(timing, 11))
+    idle, again = (found.forecast(asked, TASK, {DTYPE: ahead}) for ahead in (Ahead(), learned_from))
+    assert (idle.candidates == before.candidates) == bool(learned_from.running)
+    assert (again.candidates[0].upper_ms or 0) > 1.5 * (beside.candidates[0].upper_ms or 0)
+    now[0] += 2.0
+    assert found.forecast(asked, TASK, {DTYPE: learned_from}).candidates == again.candidates
+    now[0] += 1000.0
+    for _ in range(2):  # the outcome does not bring back what has faded
+        later = found.forecast(asked, TASK, {DTYPE: learned_from})
+        assert later.candidates[0].upper_ms == pytest.approx(beside.candidates[0].upper_ms, rel=0.1)
+        place, costs = 0, later.costs[DTYPE]
+        first, further = float(costs.wait[place] + costs.first[place]), float(costs.decode[place])
+        as_predicted = Timing(queue_ms=0.0, first_token_ms=first, total_ms=first + further, stages={})
+        found.learn(later, later.candidates[0], finish(as_predicted, 11))
+
+
 def test_outside_the_domain_a_strict_forecaster_predicts_nothing_and_says_why() -> None:
     found = candidates(forecaster(widen=False), work(text=60))
     assert found["b9-k8"].upper_ms is None
