@@ -19,11 +19,12 @@ from runtime.serving.decisions.read_log import LogReader
 from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.lengths import Lengths
 from runtime.serving.open_parts import open_chooser, serve_engine
 from runtime.serving.request import Request, Sampling, Wish
 from tests.support.decision_logs import header
 from tests.support.documents import MANIFEST
-from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine, prompt
+from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine, prompt, tokens_of
 
 
 class Reader(LetterReader):
@@ -173,6 +174,33 @@ def test_a_failing_engine_fails_the_answer_and_is_logged(log: Path) -> None:
         with pytest.raises(RequestError, match="broken"):
             list(family.stream(asked()))
     assert [(one.chosen, one.outcome) for one in LogReader(log)] == [(0, None), (0, None)]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "learned"),
+    [
+        (Sampling(max_tokens=3), [(None, 3, True)]),
+        (Sampling(max_tokens=9), [(None, 5, False)]),
+        (Sampling(max_tokens=9, stop=("d",)), []),
+        (Sampling(max_tokens=3, stop=("z",)), [(None, 3, True)]),
+    ],
+)
+def test_lengths_are_learned_from_answers_that_their_clients_did_not_end(
+    sampling: Sampling, learned: list[tuple[None, int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[str | None, int, bool]] = []
+    monkeypatch.setattr(Lengths, "learn", lambda self, task, tokens, cut: found.append((task, tokens, cut)))
+    engine, settings = (
+        ToyEngine(script={tuple(tokens_of("a")): [*tokens_of("bcde"), *LetterReader.ends]}),
+        FamilySettings(),
+    )
+    chooser = open_chooser(
+        manifest(), Accuracies(manifest(), None, engine="onnx"), (), settings, engine="onnx", dtypes=("float32",)
+    )
+    with Family(manifest(), Reader(), {"float32": serve_engine(engine, Reader(), settings)}, chooser) as family:
+        family.generate(Request(text="a", sampling=sampling))
+        family.close(drain=True)
+    assert found == learned
 
 
 def test_its_state_and_what_it_reads(family: Family) -> None:
