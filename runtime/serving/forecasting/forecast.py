@@ -83,8 +83,8 @@ class Forecaster:
         return {dtype: self._learned[dtype, False].drift for dtype in self._costs}
 
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
-        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an
-        unknown task."""
+        """The candidates for a request of `work` on a task; `ahead` by type of weights, whose engines share a device:
+        what is ahead of one is before the others too. Raises RequestError for an unknown task."""
         found: list[Candidate] = []
         costs: dict[str, Costs] = {}
         busy = any(one.waiting or one.running for one in ahead.values())
@@ -94,7 +94,8 @@ class Forecaster:
                 missing = f"there is no estimator for {dtype}"
                 found += [self._candidate(one, dtype, task, None, missing) for one in self._variants]
             else:
-                costs[dtype] = known.of(work, ahead.get(dtype, NOTHING))
+                others = [(self._costs.get(other, known), one) for other, one in ahead.items() if other != dtype]
+                costs[dtype] = known.of(work, ahead.get(dtype, NOTHING), others)
                 found += self._predicted(dtype, task, work, costs[dtype], self._learned[dtype, busy])
         return Forecast(work=work, candidates=tuple(found), costs=costs, busy=busy)
 

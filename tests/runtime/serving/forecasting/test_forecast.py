@@ -14,9 +14,10 @@ from runtime.selection.candidate import Candidate
 from runtime.serving.answer import LENGTH, Timing
 from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.queue_state import QueuedPrompt, QueueState
+from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.forecast import Forecaster, layers_of
 from runtime.serving.forecasting.work import Ahead, Work
-from tests.support.decision_logs import DTYPE, MANIFEST, TASK, forecaster, work
+from tests.support.decision_logs import DTYPE, ENGINE, MANIFEST, TASK, forecaster, work
 
 ESTIMATOR = Estimator(made_up_estimator(random.Random(0)))
 IMAGE_MS = ESTIMATOR.call_ms("image", Workload(vision_tokens=144, text_tokens=60))
@@ -84,6 +85,26 @@ def test_rows_of_other_variants_run_in_turn_and_those_of_its_own_with_it() -> No
     added = {name: (beside[name].predicted_ms or 0) - (alone[name].predicted_ms or 0) for name in alone}
     assert added["b12-k4"] == pytest.approx(20 * token(3))
     assert added["b16-k8"] == pytest.approx(20 * (token(4) - token(1)))
+
+
+def test_engines_of_other_types_are_on_the_same_device() -> None:
+    slow = ESTIMATOR.document
+    stages = tuple(
+        altered(one, terms=tuple(altered(term, ms=2 * term.ms) for term in one.terms)) for one in slow.stages
+    )
+    int8 = Estimator(altered(slow, dtype="int8", stages=stages))
+    accuracies = Accuracies(MANIFEST, None, engine=ENGINE)
+    both = Forecaster(MANIFEST, (DTYPE, "int8"), accuracies, (ESTIMATOR, int8), engine=ENGINE)
+    asked, one = work(mean=21, high=21), MANIFEST.variants.index(MANIFEST.variant("b12-k4"))
+    alone = both.forecast(asked, None, {}).costs
+    waits = both.forecast(asked, None, {"int8": Ahead(waiting={"b12-k4": (2, 200)})}).costs
+    assert waits[DTYPE].wait[one] == pytest.approx(2 * alone["int8"].first[one])
+    runs = both.forecast(asked, None, {"int8": Ahead(running={"b12-k4": 1}, max_rows=1)}).costs
+    assert runs[DTYPE].decode[one] == pytest.approx(alone[DTYPE].decode[one] + alone["int8"].decode[one])
+    assert runs[DTYPE].wait[one] == 0.0  # its own rows are free
+    unknown = Forecaster(MANIFEST, (DTYPE, "int8"), accuracies, (ESTIMATOR,), engine=ENGINE)
+    guessed = unknown.forecast(asked, None, {"int8": Ahead(waiting={"b12-k4": (1, 100)})}).costs
+    assert guessed[DTYPE].wait[one] == pytest.approx(alone[DTYPE].first[one])
 
 
 def test_who_finds_no_free_row_waits_for_one() -> None:
