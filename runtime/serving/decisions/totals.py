@@ -11,7 +11,7 @@ from runtime.serving.decisions.record import CandidateRecord, OutcomeRecord
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
-    """`requests`, of which `refused` (as logged: or shed, or failed); of the `budgets` that they had, those in which the
+    """`requests`, of which `refused` (as logged: or shed or failed); of the `budgets` that they had, those in which the
     predicted time and its upper bound fit (a refused one fits none); means over answered ones: milliseconds, their 95th
     percentile, and accuracy where it is known; and how many requests each variant got. None: nothing to take a mean
     of."""
