@@ -185,6 +185,7 @@ def serve(family: Path, host: str, port: int, verbose: bool, opening: OpeningOpt
 
 
 def _opening(options: OpeningOptions) -> "Opening":
+    from runtime.serving.decisions.log_file import LogFile
     from runtime.serving.family_settings import FamilySettings
     from runtime.serving.http.listening.serve_family import Opening
 
@@ -198,7 +199,7 @@ def _opening(options: OpeningOptions) -> "Opening":
         settings=FamilySettings(
             threads=options.threads,
             prefix_bytes=options.prefix_mb * 1_000_000,
-            log=options.decision_log,
+            log=None if options.decision_log is None else LogFile(options.decision_log),
             log_prompts=options.log_prompts,
         ),
     )

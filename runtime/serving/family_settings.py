@@ -1,10 +1,10 @@
 """How a family is served, beside what it is."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from runtime.engines.trust import CheckRecords
 from runtime.serving.batching.limits import Limits
+from runtime.serving.decisions.log_file import LogFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,7 +14,7 @@ class FamilySettings:
     and values are kept by each engine for prompts that begin as others did. At most `most_bytes` of variants stay
     loaded (None: what memory allows). Outside what an estimator was fitted on its bounds are widened, or nothing is
     predicted where `widen` is false. Upper bounds are for an answer that a share `quantile` of those of its task does
-    not exceed. Decisions go to the file `log`, texts of prompts with `log_prompts` only."""
+    not exceed. Decisions go to `log`, texts of prompts with `log_prompts` only."""
 
     variants: tuple[str, ...] | None = None
     threads: int | None = None
@@ -24,5 +24,5 @@ class FamilySettings:
     most_bytes: int | None = None
     widen: bool = True
     quantile: float = 0.95
-    log: Path | None = None
+    log: LogFile | None = None
     log_prompts: bool = False

@@ -17,7 +17,6 @@ from runtime.latency.estimator import Estimator
 from runtime.serving.batching.answering.transcript import Reader
 from runtime.serving.batching.scheduler import Scheduler
 from runtime.serving.decisions.journal import Journal
-from runtime.serving.decisions.log import DecisionLog
 from runtime.serving.decisions.record import LogHeader
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
@@ -112,4 +111,4 @@ def open_journal(manifest: Manifest, settings: FamilySettings, *, engine: str, d
         engine=engine,
         dtypes=tuple(dtypes),
     )
-    return Journal(DecisionLog(settings.log, header), prompts=settings.log_prompts)
+    return Journal(settings.log.open(header), prompts=settings.log_prompts)

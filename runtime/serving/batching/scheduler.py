@@ -112,7 +112,7 @@ class Scheduler:
         with self._changed:
             self._closed = True
         if not drain:
-            self._post(partial(self._turns.fail, OverloadedError("closing", retry_after_s=1.0)))
+            self._post(partial(self._fail, OverloadedError("closing", retry_after_s=1.0)))
         self._post(_look)
         self._thread.join()
         self._loads.shutdown(cancel_futures=True)
@@ -177,7 +177,13 @@ class Scheduler:
                 self._turns.turn()
             except Exception as error:  # noqa: BLE001 - the outermost edge of the thread: later requests go on
                 _log.exception("a turn failed")
-                self._turns.fail(error)
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End all that was admitted with an error, wherever the turn that failed has left it."""
+        with self._changed:
+            admitted = [entry for entry in self._entries if entry.state != LOADING]
+        self._turns.fail(error, admitted)
 
     def _run_tasks(self) -> None:
         while self._inbox:

@@ -47,9 +47,9 @@ class Turns:
         if self._running is not None:
             self._step(self._running)
 
-    def fail(self, error: Exception) -> None:
-        """End everything with an error."""
-        entries = [*self.waiting, *self._active()]
+    def fail(self, error: Exception, others: Iterable[Entry] = ()) -> None:
+        """End everything with an error, `others` too, which may be between two places of this state."""
+        entries = list(dict.fromkeys((*self.waiting, *self._active(), *others)))
         self._readings, self._running, self.waiting = [], None, Waiting(self._limits)
         for entry in entries:
             entry.error = entry.error or error

@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, log: DecisionLog, *, prompts: bool = False) -> None:
         """`log` is closed with the journal."""
-        self._log, self._prompts = log, prompts
+        self._log, self._prompts, self._closed = log, prompts, False
 
     @property
     def lost(self) -> int:
@@ -53,8 +53,10 @@ class Journal:
         self._write(entry, refused=None, outcome=outcome_record(answer.reason, len(answer.tokens), answer.timing))
 
     def close(self) -> None:
-        """Close the log."""
-        self._log.close()
+        """Close the log, once."""
+        if not self._closed:
+            self._closed = True
+            self._log.close()
 
     def _write(self, entry: Entry, *, refused: str | None, outcome: OutcomeRecord | None) -> None:
         plan, candidates = entry.plan, entry.plan.forecast.candidates

@@ -84,7 +84,7 @@ class _Predicted:
         ahead = {dtype: self._renamed(ahead_of(record)) for dtype, record in decision.ahead.items()}
         found = self._forecaster.forecast(work_of(decision.work, length), task, ahead).candidates
         if self._lengths is not None and outcome is not None and outcome.reason in (STOP, LENGTH):
-            self._lengths.learn(task, outcome.tokens)
+            self._lengths.learn(task, outcome.tokens, cut=outcome.reason == LENGTH)
         return found
 
     def _renamed(self, ahead: Ahead) -> Ahead:

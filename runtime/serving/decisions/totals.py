@@ -11,9 +11,10 @@ from runtime.serving.decisions.record import CandidateRecord, OutcomeRecord
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
-    """`requests`, of which `refused`; of the `budgets` that they had, those in which the predicted time and its upper
-    bound fit (a refused one fits none); means over answered ones: milliseconds, their 95th percentile, and accuracy
-    where it is known; and how many requests each variant got. None: nothing to take a mean of."""
+    """`requests`, of which `refused` (as logged: or shed or failed); of the `budgets` that they had, those in which the
+    predicted time and its upper bound fit (a refused one fits none); means over answered ones: milliseconds, their 95th
+    percentile, and accuracy where it is known; and how many requests each variant got. None: nothing to take a mean
+    of."""
 
     policy: str
     requests: int
@@ -58,10 +59,14 @@ class Tally:
             self._time(one.predicted_ms, demand)
 
     def happened(self, one: CandidateRecord, demand: Demand, outcome: OutcomeRecord | None) -> None:
-        """A request was answered by this candidate; the time of one without an end of its own says nothing."""
-        self._count(one, demand)
+        """A request was given to this candidate: without an outcome it got no answer; the time of one without an end of
+        its own says nothing."""
         self.surely = None
-        if outcome is not None and outcome.reason in (STOP, LENGTH):
+        if outcome is None:
+            self.refuse(demand)
+            return
+        self._count(one, demand)
+        if outcome.reason in (STOP, LENGTH):
             self._time(outcome.total_ms, demand)
 
     def totals(self) -> Totals:

@@ -8,7 +8,7 @@ from runtime.engines.protocol import Prompt
 from runtime.selection.choice import Choice
 from runtime.selection.choose import choose
 from runtime.selection.demand import Demand
-from runtime.serving.answer import CANCELLED
+from runtime.serving.answer import CANCELLED, LENGTH
 from runtime.serving.batching.listener import Finish
 from runtime.serving.forecasting.drift import Drift
 from runtime.serving.forecasting.forecast import Forecast, Forecaster
@@ -58,11 +58,13 @@ class Chooser:
         return self._forecaster.answer_ms(plan.forecast, choice.candidate)
 
     def learn(self, request: Request, plan: Plan, choice: Choice, finish: Finish) -> None:
-        """Learn from an answer, unless it was cancelled."""
+        """Learn from an answer, unless it was cancelled. One that was to end at its client's own texts may have ended
+        at one of them, and says nothing of its task's length then."""
         if finish.reason == CANCELLED or not finish.tokens:
             return
         with self._lock:
-            self._lengths.learn(request.wish.task, len(finish.tokens))
+            if finish.reason == LENGTH or not request.sampling.stop:
+                self._lengths.learn(request.wish.task, len(finish.tokens), cut=finish.reason == LENGTH)
             self._forecaster.learn(plan.forecast, choice.candidate, finish)
 
 

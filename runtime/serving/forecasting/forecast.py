@@ -1,7 +1,8 @@
 """The candidates of a request: what each variant would cost it, as estimators predict, the queue lengthens and past
 outcomes correct it, and what its answers are worth."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runtime.documents.manifest import Manifest, VariantRecord
@@ -19,18 +20,28 @@ from runtime.serving.forecasting.work import Ahead, Work
 NOTHING = Ahead()
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What outcomes of one type of weights taught."""
+
+    drift: Drift
+    spread: Spread
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
     """The candidates of a request, in the order of types and variants, with what was predicted of them by type before
-    drift corrected it."""
+    drift corrected it. `busy`: something was ahead of it."""
 
     work: Work
     candidates: tuple[Candidate, ...]
     costs: Mapping[str, Costs]
+    busy: bool = False
 
 
 class Forecaster:
-    """Predicts for one family on one engine. Not for several threads."""
+    """Predicts for one family on one engine. What outcomes teach is kept apart for requests that find the engine idle
+    and for those that find something ahead: a burst does not make an idle machine slower. Not for several threads."""
 
     def __init__(
         self,
@@ -41,9 +52,10 @@ class Forecaster:
         *,
         engine: str,
         widen: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """One estimator a type of weights, perhaps none. Outside what an estimator was fitted on, its upper bounds are
-        widened, or nothing is predicted where `widen` is false.
+        widened, or nothing is predicted where `widen` is false. By `clock`, in seconds, what was learned fades.
 
         Raises DocumentError for an estimator of another engine, of a type that is not served, of another number of
         experts, and for a second one of a type.
@@ -59,25 +71,33 @@ class Forecaster:
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
         self._costs = {dtype: VariantCosts(estimator, layers) for dtype, estimator in checked.items()}
         self._answered: set[tuple[str, str]] = set()  # variants that are loaded and have run
-        self.drift: Mapping[str, Drift] = {dtype: Drift() for dtype in self._costs}
-        self.spread: Mapping[str, Spread] = {
-            dtype: Spread(quantile=costs.estimator.document.level) for dtype, costs in self._costs.items()
+        self._learned = {
+            (dtype, busy): _Learned(Drift(clock=clock), Spread(quantile=costs.estimator.document.level, clock=clock))
+            for dtype, costs in self._costs.items()
+            for busy in (False, True)
         }
 
+    @property
+    def drift(self) -> Mapping[str, Drift]:
+        """By type of weights, of those with an estimator: that of requests that found the engine idle."""
+        return {dtype: self._learned[dtype, False].drift for dtype in self._costs}
+
     def forecast(self, work: Work, task: str | None, ahead: Mapping[str, Ahead]) -> Forecast:
-        """The candidates for a request of `work` on a task; `ahead` by type of weights. Raises RequestError for an
-        unknown task."""
+        """The candidates for a request of `work` on a task; `ahead` by type of weights, whose engines share a device:
+        what is ahead of one is before the others too. Raises RequestError for an unknown task."""
         found: list[Candidate] = []
         costs: dict[str, Costs] = {}
+        busy = any(one.waiting or one.running for one in ahead.values())
         for dtype in self._dtypes:
             known = self._costs.get(dtype)
             if known is None:
                 missing = f"there is no estimator for {dtype}"
                 found += [self._candidate(one, dtype, task, None, missing) for one in self._variants]
             else:
-                costs[dtype] = known.of(work, ahead.get(dtype, NOTHING))
-                found += self._predicted(dtype, task, work, costs[dtype])
-        return Forecast(work=work, candidates=tuple(found), costs=costs)
+                others = [(self._costs.get(other, known), one) for other, one in ahead.items() if other != dtype]
+                costs[dtype] = known.of(work, ahead.get(dtype, NOTHING), others)
+                found += self._predicted(dtype, task, work, costs[dtype], self._learned[dtype, busy])
+        return Forecast(work=work, candidates=tuple(found), costs=costs, busy=busy)
 
     def answer_ms(self, forecast: Forecast, chosen: Candidate) -> float | None:
         """What the candidate's answer takes once its turn has come; None where nothing is predicted."""
@@ -85,7 +105,8 @@ class Forecaster:
         if costs is None or chosen.predicted_ms is None:
             return None
         place = self._places[chosen.variant]
-        first, further = (self.drift[chosen.dtype].ratio(part) for part in PARTS)
+        drift = self._learned[chosen.dtype, forecast.busy].drift
+        first, further = (drift.ratio(part) for part in PARTS)
         return float(first * costs.first[place] + further * costs.decode[place])
 
     def learn(self, forecast: Forecast, chosen: Candidate, finish: Finish) -> None:
@@ -97,25 +118,29 @@ class Forecaster:
         if costs is None or variant not in self._answered:
             self._answered.add(variant)
             return
-        place, steps, drift = self._places[chosen.variant], forecast.work.length.mean - 1, self.drift[chosen.dtype]
+        place, steps = self._places[chosen.variant], forecast.work.length.mean - 1
+        learned = self._learned[chosen.dtype, forecast.busy]
+        drift = learned.drift
         timing, share = finish.timing, (len(finish.tokens) - 1) / steps if steps > 0 else 0.0  # of what was predicted
         wait, first, decode = (float(one[place]) for one in (costs.wait, costs.first, share * costs.decode))
         whole_ms = drift.ratio(FIRST_TOKEN) * (wait + first) + drift.ratio(DECODE) * decode
-        self.spread[chosen.dtype].observe(actual_ms=timing.total_ms, predicted_ms=whole_ms)
+        learned.spread.observe(actual_ms=timing.total_ms, predicted_ms=whole_ms)
         if not finish.reused_tokens:
             drift.observe(FIRST_TOKEN, actual_ms=timing.first_token_ms - timing.queue_ms, predicted_ms=first)
         drift.observe(DECODE, actual_ms=timing.total_ms - timing.first_token_ms, predicted_ms=decode)
 
-    def _predicted(self, dtype: str, task: str | None, work: Work, costs: Costs) -> Iterator[Candidate]:
+    def _predicted(
+        self, dtype: str, task: str | None, work: Work, costs: Costs, learned: _Learned
+    ) -> Iterator[Candidate]:
         model = self._costs[dtype]
-        first, further = (self.drift[dtype].ratio(part) for part in PARTS)
+        first, further = (learned.drift.ratio(part) for part in PARTS)
         begin = first * (costs.wait + costs.first)
         predicted = (work.spent_ms + begin + further * costs.decode).tolist()
         longest = (begin + further * costs.decode_high).tolist()
         outside = model.distance(work)
         distances = [max(outside, one) for one in model.distances]
         factors = {one: model.estimator.upper_factor(one) for one in set(distances)}
-        excess = self.spread[dtype].excess
+        excess = learned.spread.excess
         for place, variant in enumerate(self._variants):
             if distances[place] > 0 and not self._widen:
                 yield self._candidate(variant, dtype, task, None, model.why_outside(variant.id, work))

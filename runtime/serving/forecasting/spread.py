@@ -6,19 +6,25 @@ mean by the root of the time only. So what is kept of each outcome is its excess
 """
 
 import math
+import time
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Callable
+
+from runtime.serving.forecasting.fading import Fading
 
 KEPT = 100  # answers
 ENOUGH = 20  # answers from which on they are believed
 MOST = 3.0  # times the prediction are added at most: a machine that stands still now and then is none to plan for
+HALF_LIFE_S = 5.0
 
 
 class Spread:
-    """The excess of the last answers. Not for several threads."""
+    """The excess of the last answers, which fades while none come. Not for several threads."""
 
-    def __init__(self, *, quantile: float = 0.9) -> None:
-        """A share `quantile` of answers is to stay below the upper bound."""
+    def __init__(self, *, quantile: float = 0.9, clock: Callable[[], float] = time.monotonic) -> None:
+        """A share `quantile` of answers is to stay below the upper bound; `clock` is in seconds."""
+        self._fading = Fading(clock, half_life_s=HALF_LIFE_S)
         self._quantile = quantile
         self._seen: deque[float] = deque()
         self._sorted: list[float] = []
@@ -27,6 +33,7 @@ class Spread:
         """Learn from an outcome; what is not above zero teaches nothing."""
         if not (0 < actual_ms < math.inf and 0 < predicted_ms < math.inf):
             return
+        self._fade(self._fading.renew())
         if len(self._seen) == KEPT:
             self._sorted.pop(bisect_left(self._sorted, self._seen.popleft()))
         excess = (actual_ms - predicted_ms) / math.sqrt(predicted_ms)
@@ -40,7 +47,12 @@ class Spread:
         if count < ENOUGH:
             return 0.0
         place = min(math.ceil((count + 1) * self._quantile), count) - 1
-        return max(self._sorted[place], 0.0)
+        return max(self._sorted[place], 0.0) * self._fading.left
+
+    def _fade(self, left: float) -> None:
+        if left < 1.0:
+            self._seen = deque(left * excess for excess in self._seen)
+            self._sorted = [left * excess for excess in self._sorted]
 
 
 def margin_ms(excess: float, predicted_ms: float) -> float:

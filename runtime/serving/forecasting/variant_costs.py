@@ -1,7 +1,7 @@
 """What each variant of one type of weights costs a request, all variants at once: sums over layers as the estimator
 makes them (runtime/latency/estimator.py), each kind of layer computed once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,15 +78,17 @@ class VariantCosts:
             return str(error)
         return ""
 
-    def of(self, work: Work, ahead: Ahead) -> Costs:
-        """The costs of a request behind and beside what the engine has to do already."""
+    def of(self, work: Work, ahead: Ahead, others: Sequence[tuple["VariantCosts", Ahead]] = ()) -> Costs:
+        """The costs of a request behind and beside what the engine has to do already, and `others` on its device: their
+        prompts are read before, their rows run in turn."""
         rows, mean, high = ahead.rows, work.length.mean - 1, work.length.high - 1
         first, position = self._first(work.load(batch=1)), _middle(work, mean)
-        beside = self._beside(rows, position)
+        beside = self._beside(rows, position) + sum(costs.turn_ms(one.rows, position) for costs, one in others)
         decode = mean * (self._alone + self._slope * position + beside)
         decode_high = high * (self._alone + self._slope * _middle(work, high) + beside)
         over = max(0, sum(rows.values()) + 1 - ahead.max_rows) / ahead.max_rows
-        wait = self._waiting(ahead) + over * (first + decode)
+        before = self.waiting_ms(ahead) + sum(costs.waiting_ms(one) for costs, one in others)
+        wait = before + over * (first + decode)
         return Costs(wait=wait, first=first, decode=decode, decode_high=decode_high)
 
     def _first(self, load: Workload) -> Array:
@@ -118,7 +120,11 @@ class VariantCosts:
             found = self._tokens[variant, batch] = _Token(begin=begin, slope=(end - begin) / FAR)
         return found
 
-    def _waiting(self, ahead: Ahead) -> float:
+    def turn_ms(self, rows: Mapping[str, int], position: float) -> float:
+        """A token for each of these rows, one variant after another."""
+        return sum(self._token(variant, count).at(position) for variant, count in rows.items())
+
+    def waiting_ms(self, ahead: Ahead) -> float:
         """Reading the prompts that wait, those of a variant as if they were of one length."""
         found = 0.0
         for variant, (prompts, tokens) in ahead.waiting.items():

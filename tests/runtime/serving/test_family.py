@@ -15,15 +15,17 @@ from runtime.selection.choice import NoFeasibleVariantError
 from runtime.serving.answer import CANCELLED, LENGTH
 from runtime.serving.decisions.journal import Journal
 from runtime.serving.decisions.log import DecisionLog
+from runtime.serving.decisions.log_file import LogFile
 from runtime.serving.decisions.read_log import LogReader
 from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
-from runtime.serving.open_parts import open_chooser, serve_engine
+from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.open_parts import open_chooser, open_journal, serve_engine
 from runtime.serving.request import Request, Sampling, Wish
 from tests.support.decision_logs import header
 from tests.support.documents import MANIFEST
-from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine, prompt
+from tests.support.toy_language import VARIANTS, LetterReader, ToyEngine, prompt, tokens_of
 
 
 class Reader(LetterReader):
@@ -173,6 +175,60 @@ def test_a_failing_engine_fails_the_answer_and_is_logged(log: Path) -> None:
         with pytest.raises(RequestError, match="broken"):
             list(family.stream(asked()))
     assert [(one.chosen, one.outcome) for one in LogReader(log)] == [(0, None), (0, None)]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "learned"),
+    [
+        (Sampling(max_tokens=3), [(None, 3, True)]),
+        (Sampling(max_tokens=9), [(None, 5, False)]),
+        (Sampling(max_tokens=9, stop=("d",)), []),
+        (Sampling(max_tokens=3, stop=("z",)), [(None, 3, True)]),
+    ],
+)
+def test_lengths_are_learned_from_answers_that_their_clients_did_not_end(
+    sampling: Sampling, learned: list[tuple[None, int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[str | None, int, bool]] = []
+    monkeypatch.setattr(Lengths, "learn", lambda self, task, tokens, cut: found.append((task, tokens, cut)))
+    engine, settings = (
+        ToyEngine(script={tuple(tokens_of("a")): [*tokens_of("bcde"), *LetterReader.ends]}),
+        FamilySettings(),
+    )
+    chooser = open_chooser(
+        manifest(), Accuracies(manifest(), None, engine="onnx"), (), settings, engine="onnx", dtypes=("float32",)
+    )
+    with Family(manifest(), Reader(), {"float32": serve_engine(engine, Reader(), settings)}, chooser) as family:
+        family.generate(Request(text="a", sampling=sampling))
+        family.close(drain=True)
+    assert found == learned
+
+
+def test_a_family_can_be_swapped_while_both_write_one_log(log: Path) -> None:
+    document = manifest()
+    changed = replace(document, variants=document.variants[:2])
+    settings = FamilySettings(log=LogFile(log))
+
+    def opened(one: Manifest) -> Family:
+        chooser = open_chooser(
+            one, Accuracies(one, None, engine="onnx"), (), settings, engine="onnx", dtypes=("float32",)
+        )
+        journal = open_journal(one, settings, engine="onnx", dtypes=("float32",))
+        return Family(
+            one, Reader(), {"float32": serve_engine(ToyEngine(), Reader(), settings)}, chooser, journal=journal
+        )
+
+    old = opened(document)
+    old.generate(asked(), request_id="old")
+    new = opened(changed)
+    new.generate(asked(), request_id="new")
+    old.generate(asked(), request_id="late")
+    old.close(drain=True)
+    old.close()
+    new.generate(asked(), request_id="newest")
+    new.close(drain=True)
+    found = {path.name: [one.request for one in LogReader(path)] for path in log.parent.iterdir()}
+    assert found == {"log.1": ["old", "late"], "log": ["new", "newest"]}
 
 
 def test_its_state_and_what_it_reads(family: Family) -> None:

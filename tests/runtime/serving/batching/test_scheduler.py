@@ -10,9 +10,11 @@ import pytest
 from runtime.engines.greedy import generate
 from runtime.errors import DeadlineError, DocumentError, OverloadedError, RequestError
 from runtime.serving.answer import CANCELLED, LENGTH, STOP
+from runtime.serving.batching.batch import Batch
 from runtime.serving.batching.limits import Limits
 from runtime.serving.batching.queue_state import QueuedPrompt
 from runtime.serving.batching.scheduler import Scheduler
+from runtime.serving.batching.variants import EngineVariants
 from runtime.serving.pool import Pool
 from runtime.serving.request import Sampling
 from runtime.serving.variant_sizes import VariantSize
@@ -61,6 +63,38 @@ def test_a_greedy_answer_is_what_the_engine_s_own_loop_gives() -> None:
     scheduler.close(drain=True)
     alone = [row for one in asked for row in generate(ToyEngine(), [one], max_new_tokens=12, ends=reader.ends)]
     assert [list(one.answer().tokens) for one in heard] == alone
+
+
+@pytest.mark.parametrize("method", ["leave", "step", "join"])
+def test_whatever_raises_in_a_turn_is_told_to_every_request_and_later_ones_go_on(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, original, raised = list[str](), getattr(Batch, method), list[str]()
+
+    class Counted(EngineVariants):
+        def release(self, variant: str) -> None:
+            released.append(variant)
+
+    def fails_once(self: Batch, *more: Batch) -> object:
+        if not raised:
+            raised.append(method)
+            raise MemoryError("no room")
+        return original(self, *more)
+
+    monkeypatch.setattr(Batch, method, fails_once)
+    engine = ToyEngine()
+    scheduler = Scheduler(engine, LetterReader(), variants=Counted(engine), limits=Limits(chunk_tokens=4))
+    heard = [Heard() for _ in range(3)]
+    for one in heard:
+        scheduler.submit(prompt(9), GREEDY, one)
+    for one in heard:
+        assert one._over.wait(10), "never told"
+    assert raised and any(isinstance(one.error, MemoryError) for one in heard)
+    later = Heard()
+    scheduler.submit(prompt(9), GREEDY, later)
+    assert later.answer().tokens
+    scheduler.close(drain=True)
+    assert len(released) == 4 and not scheduler.queue().waiting
 
 
 def test_variants_are_loaded_while_others_answers_go_on() -> None:

@@ -5,9 +5,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.errors import DocumentError, TargetError
 from runtime.serving.decisions.log import DecisionLog
+from runtime.serving.decisions.log_file import LogFile
 from runtime.serving.decisions.read_log import LogReader
 from tests.support.decision_logs import decisions, header, write_log
 
@@ -131,3 +133,41 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     log.close()
     assert log.lost == 1
     assert list(LogReader(tmp_path / "log")) == [SOME[0], SOME[2]]
+
+
+def test_a_family_that_follows_another_begins_a_file_of_its_own_while_the_first_one_ends(tmp_path: Path) -> None:
+    file, other = LogFile(tmp_path / "log"), replace(header(), digest="1" * 64)
+    first = file.open(header())
+    first.write(SOME[0])
+    unused = file.open(other)  # a family that was loaded, and then refused
+    unused.close()
+    first.write(SOME[1])
+    second = file.open(other)
+    first.write(SOME[2])
+    second.write(SOME[3])
+    first.write(SOME[4])
+    first.close()
+    second.write(SOME[5])
+    second.close()
+    assert (first.lost, second.lost) == (0, 0)
+    old, new = LogReader(tmp_path / "log.1"), LogReader(tmp_path / "log")
+    assert (old.header, list(old)) == (header(), [*SOME[:3], SOME[4]])
+    assert (new.header, list(new)) == (other, [SOME[3], SOME[5]])
+
+
+def test_the_same_family_loaded_again_continues_the_file(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "log")
+    first, second = file.open(header()), file.open(header())
+    first.write(SOME[0])
+    first.close()
+    second.write(SOME[1])
+    second.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert list(LogReader(tmp_path / "log")) == [SOME[0], SOME[1]]
+
+
+def test_a_file_of_another_family_is_numbered(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", SOME[:2])
+    DecisionLog(tmp_path / "log", replace(header(), digest="1" * 64)).close()
+    assert list(LogReader(tmp_path / "log.1")) == list(SOME[:2])
+    assert LogReader(tmp_path / "log").header.digest == "1" * 64

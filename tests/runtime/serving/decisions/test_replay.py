@@ -41,6 +41,15 @@ def test_the_same_policy_on_the_same_predictions_chooses_the_same(log: Path) -> 
     assert ours.surely_in_budget == ours.requests - ours.refused
 
 
+def test_requests_that_were_shed_or_failed_count_as_refused_as_logged(tmp_path: Path) -> None:
+    answered = [one for one in SOME if one.outcome is not None]
+    lost = [replace(one, outcome=None) for one in answered[:7]]
+    logged, ours = replay([write_log(tmp_path / "lost", [*lost, *answered[7:]])], request("choice"))
+    assert (logged.requests, logged.refused, ours.refused) == (len(answered), 7, 0)
+    assert sum(logged.variants.values()) == len(answered) - 7
+    assert logged.budgets == len(answered) and logged.in_budget <= len(answered) - 7
+
+
 def test_predicting_again_from_the_same_estimator_gives_the_same(log: Path) -> None:
     again = request("choice", estimators=(ESTIMATOR,), baseline=made_up_baseline(MANIFEST))
     assert replay([log], again)[1].variants == replay([log], request("choice"))[1].variants

@@ -14,9 +14,10 @@ from runtime.selection.candidate import Candidate
 from runtime.serving.answer import LENGTH, Timing
 from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.queue_state import QueuedPrompt, QueueState
+from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.forecast import Forecaster, layers_of
 from runtime.serving.forecasting.work import Ahead, Work
-from tests.support.decision_logs import DTYPE, MANIFEST, TASK, forecaster, work
+from tests.support.decision_logs import DTYPE, ENGINE, MANIFEST, TASK, forecaster, work
 
 ESTIMATOR = Estimator(made_up_estimator(random.Random(0)))
 IMAGE_MS = ESTIMATOR.call_ms("image", Workload(vision_tokens=144, text_tokens=60))
@@ -86,6 +87,26 @@ def test_rows_of_other_variants_run_in_turn_and_those_of_its_own_with_it() -> No
     assert added["b16-k8"] == pytest.approx(20 * (token(4) - token(1)))
 
 
+def test_engines_of_other_types_are_on_the_same_device() -> None:
+    slow = ESTIMATOR.document
+    stages = tuple(
+        altered(one, terms=tuple(altered(term, ms=2 * term.ms) for term in one.terms)) for one in slow.stages
+    )
+    int8 = Estimator(altered(slow, dtype="int8", stages=stages))
+    accuracies = Accuracies(MANIFEST, None, engine=ENGINE)
+    both = Forecaster(MANIFEST, (DTYPE, "int8"), accuracies, (ESTIMATOR, int8), engine=ENGINE)
+    asked, one = work(mean=21, high=21), MANIFEST.variants.index(MANIFEST.variant("b12-k4"))
+    alone = both.forecast(asked, None, {}).costs
+    waits = both.forecast(asked, None, {"int8": Ahead(waiting={"b12-k4": (2, 200)})}).costs
+    assert waits[DTYPE].wait[one] == pytest.approx(2 * alone["int8"].first[one])
+    runs = both.forecast(asked, None, {"int8": Ahead(running={"b12-k4": 1}, max_rows=1)}).costs
+    assert runs[DTYPE].decode[one] == pytest.approx(alone[DTYPE].decode[one] + alone["int8"].decode[one])
+    assert runs[DTYPE].wait[one] == 0.0  # its own rows are free
+    unknown = Forecaster(MANIFEST, (DTYPE, "int8"), accuracies, (ESTIMATOR,), engine=ENGINE)
+    guessed = unknown.forecast(asked, None, {"int8": Ahead(waiting={"b12-k4": (1, 100)})}).costs
+    assert guessed[DTYPE].wait[one] == pytest.approx(alone[DTYPE].first[one])
+
+
 def test_who_finds_no_free_row_waits_for_one() -> None:
     free = candidates(forecaster(), work(), Ahead(running={"b16-k8": 3}, max_rows=4))["b12-k4"]
     full = candidates(forecaster(), work(), Ahead(running={"b16-k8": 3}, max_rows=3))["b12-k4"]
@@ -133,6 +154,29 @@ def test_upper_bounds_grow_where_answers_take_longer_than_predicted_now_and_then
     assert now.predicted_ms == pytest.approx(once.predicted_ms, rel=0.1)
     assert now.upper_ms == pytest.approx(1.8 * (once.predicted_ms or 0), rel=0.1)
     assert (now.upper_ms or 0) > 1.3 * (once.upper_ms or 0)
+
+
+@pytest.mark.parametrize("learned_from", [Ahead(), Ahead(running={"b16-k8": 3})])
+def test_what_a_burst_taught_is_no_burden_to_an_idle_machine_nor_lasts_without_outcomes(learned_from: Ahead) -> None:
+    now = [0.0]
+    found, asked = forecaster(clock=lambda: now[0]), work(mean=11, high=11)
+    before, beside = (found.forecast(asked, TASK, {DTYPE: ahead}) for ahead in (Ahead(), learned_from))
+    for _ in range(100):
+        timing = Timing(queue_ms=0.0, first_token_ms=500.0, total_ms=2000.0, stages={})
+        found.learn(beside, beside.candidates[0], finish(timing, 11))
+    idle, again = (found.forecast(asked, TASK, {DTYPE: ahead}) for ahead in (Ahead(), learned_from))
+    assert (idle.candidates == before.candidates) == bool(learned_from.running)
+    assert (again.candidates[0].upper_ms or 0) > 1.5 * (beside.candidates[0].upper_ms or 0)
+    now[0] += 2.0
+    assert found.forecast(asked, TASK, {DTYPE: learned_from}).candidates == again.candidates
+    now[0] += 1000.0
+    for _ in range(2):  # the outcome does not bring back what has faded
+        later = found.forecast(asked, TASK, {DTYPE: learned_from})
+        assert later.candidates[0].upper_ms == pytest.approx(beside.candidates[0].upper_ms, rel=0.1)
+        place, costs = 0, later.costs[DTYPE]
+        first, further = float(costs.wait[place] + costs.first[place]), float(costs.decode[place])
+        as_predicted = Timing(queue_ms=0.0, first_token_ms=first, total_ms=first + further, stages={})
+        found.learn(later, later.candidates[0], finish(as_predicted, 11))
 
 
 def test_outside_the_domain_a_strict_forecaster_predicts_nothing_and_says_why() -> None:
