@@ -9,6 +9,7 @@ from runtime.serving.answer import CANCELLED, Answer, Piece
 from runtime.serving.http.answering.failures import api_error
 from runtime.serving.http.answering.prompt_length import check_tokens
 from runtime.serving.http.api_error import ApiError
+from runtime.serving.http.arrival import Arrival
 from runtime.serving.http.served import Served, ServedStream
 from runtime.serving.http.service import Service
 from runtime.serving.request import Request
@@ -54,15 +55,15 @@ class Generation:
 
 
 @contextlib.asynccontextmanager
-async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
-    """A generation for the request that `read` gives; all that it holds is given back at the end of the block, and what
-    it came to is counted. Raises ApiError."""
+async def generating(service: Service, read: Read, arrival: Arrival) -> AsyncIterator[Generation]:
+    """A generation for the request that `read` gives, whose budget runs from its arrival; all that it holds is given
+    back at the end of the block, and what it came to is counted. Raises ApiError."""
     request: Request | None = None
     try:
         with service.admission.place(), service.current.lease() as family:
             begun, request = time.monotonic(), await read(family)
             await check_tokens(family, request, most=service.limits.prompt_tokens)
-            stream = await family.stream_async(request)
+            stream = await family.stream_async(request, request_id=arrival.id, began=arrival.began)
             try:
                 yield Generation(service, request, stream, begun)
                 service.books.answered(request, stream.choice, stream.answer)
@@ -70,8 +71,7 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
                 stream.cancel()
             service.admission.took(time.monotonic() - begun)
     except Exception as error:
-        waiting = service.current.family.state.waiting
-        refusal = api_error(error, retry_after_s=service.admission.retry_after_s, waiting=waiting)
+        refusal = api_error(error, retry_after_s=service.admission.retry_after_s)
         service.books.refused(request, refusal.code)
         if refusal is error:
             raise
