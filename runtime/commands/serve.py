@@ -36,6 +36,7 @@ class OpeningOptions:
     estimators: tuple[Path, ...]
     baseline: Path | None
     preload: bool
+    trust: bool
     decision_log: Path | None
     log_prompts: bool
 
@@ -86,6 +87,11 @@ opening_options = option_group(
         default=True,
         show_default=True,
         help="Load and test every variant before the first request, else each before its own first.",
+    ),
+    click.option(
+        "--trust",
+        is_flag=True,
+        help="Skip checks of variants that passed on this machine before; records are among the user's caches.",
     ),
     click.option(
         "--decision-log", type=click.Path(path_type=Path), help="Write decisions to this file, for `trimoe replay`."
@@ -185,6 +191,7 @@ def serve(family: Path, host: str, port: int, verbose: bool, opening: OpeningOpt
 
 
 def _opening(options: OpeningOptions) -> "Opening":
+    from runtime.engines.trust import CheckRecords
     from runtime.serving.decisions.log_file import LogFile
     from runtime.serving.family_settings import FamilySettings
     from runtime.serving.http.listening.serve_family import Opening
@@ -198,6 +205,7 @@ def _opening(options: OpeningOptions) -> "Opening":
         preload=options.preload,
         settings=FamilySettings(
             threads=options.threads,
+            records=CheckRecords() if options.trust else None,
             prefix_bytes=options.prefix_mb * 1_000_000,
             log=None if options.decision_log is None else LogFile(options.decision_log),
             log_prompts=options.log_prompts,

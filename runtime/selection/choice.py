@@ -29,7 +29,8 @@ class Choice:
 
 class NoFeasibleVariantError(TrimoeError):
     """No variant keeps the request's limits. `reasons` has all of them; `least_budget_ms` would have been enough, None
-    where no budget would; `best_accuracy` is the highest lower end that the budget allows, None where nothing fits."""
+    where no budget would; `best_accuracy` is the highest lower end that the budget allows, None where nothing fits.
+    `when_idle`: one would keep them were the machine idle, so that a later try may succeed; False until known."""
 
     def __init__(
         self,
@@ -42,3 +43,4 @@ class NoFeasibleVariantError(TrimoeError):
         """`text` says what would be feasible."""
         super().__init__(text)
         self.reasons, self.least_budget_ms, self.best_accuracy = reasons, least_budget_ms, best_accuracy
+        self.when_idle = False

@@ -21,7 +21,7 @@ from runtime.engines import prompts
 from runtime.engines.prompts import PromptReader
 from runtime.engines.protocol import Prompt
 from runtime.errors import RequestError, TrimoeError
-from runtime.selection.choice import Choice
+from runtime.selection.choice import Choice, NoFeasibleVariantError
 from runtime.serving.answer import Answer
 from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.scheduler import Ticket
@@ -172,36 +172,40 @@ class Family:
         began = time.monotonic()
         return self._chooser.choose(self._plan(request, self._read(request), began))
 
-    def generate(self, request: Request, *, request_id: str | None = None) -> Answer:
+    def generate(self, request: Request, *, request_id: str | None = None, began: float | None = None) -> Answer:
         """Answer a request. Raises NoFeasibleVariantError; RequestError for one that no limit allows; OverloadedError
         and DeadlineError when it cannot have its turn in time; and what the engine raises. `request_id` names it in the
-        decision log."""
+        decision log; it came at `began` (seconds of time.monotonic; None: now), and its budget runs from then."""
         whole = Whole()
-        self._begin(request, whole, request_id, time.monotonic())
+        self._begin(request, whole, request_id, began or time.monotonic())
         return whole.answer()
 
-    def stream(self, request: Request, *, request_id: str | None = None) -> Stream:
+    def stream(self, request: Request, *, request_id: str | None = None, began: float | None = None) -> Stream:
         """Begin to answer; the pieces come by iteration. Raises as `generate` does, later errors where they occur."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        return Stream(self._begin(request, events.put, request_id, time.monotonic()), events)
+        return Stream(self._begin(request, events.put, request_id, began or time.monotonic()), events)
 
-    async def stream_async(self, request: Request, *, request_id: str | None = None) -> AsyncStream:
+    async def stream_async(
+        self, request: Request, *, request_id: str | None = None, began: float | None = None
+    ) -> AsyncStream:
         """The same for an event loop; reading the request happens beside it."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Event]()
 
         def sink(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
-        begun = loop.run_in_executor(None, partial(self._begin, request, sink, request_id, time.monotonic()))
+        begun = loop.run_in_executor(None, partial(self._begin, request, sink, request_id, began or time.monotonic()))
         try:
             return AsyncStream(await asyncio.shield(begun), events)
         except asyncio.CancelledError:
             begun.add_done_callback(_cancel)
             raise
 
-    async def generate_async(self, request: Request, *, request_id: str | None = None) -> Answer:
+    async def generate_async(
+        self, request: Request, *, request_id: str | None = None, began: float | None = None
+    ) -> Answer:
         """See `generate`; where the task is cancelled, so is the request."""
-        stream = await self.stream_async(request, request_id=request_id)
+        stream = await self.stream_async(request, request_id=request_id, began=began)
         try:
             async for _ in stream:
                 pass
@@ -218,7 +222,7 @@ class Family:
 
     def _begin(self, request: Request, sink: Sink, request_id: str | None, began: float) -> GoingRequest:
         """Read, choose and submit what came at `began`, perhaps before this thread was free."""
-        arrived = time.time()
+        arrived = time.time() - (time.monotonic() - began)
         prompt = self._read(request)
         plan = self._plan(request, prompt, began)
         entry = Entry(id=request_id or uuid.uuid4().hex, time=arrived, request=request, plan=plan)
@@ -229,6 +233,8 @@ class Family:
             going.ended = partial(self._ended, dataclasses.replace(entry, choice=choice))
             going.submitted(self._submit(request, prompt, going, began))
         except TrimoeError as error:
+            if isinstance(error, NoFeasibleVariantError):
+                error.when_idle = self._chooser.feasible_when_idle(request, plan)
             if self._journal is not None:
                 self._journal.refused(entry, error)
             raise

@@ -96,7 +96,9 @@ class FakeFamily:
     cancels: int = 0
     closed: bool = False
     waiting: int = 0
+    busy: bool = False  # budgets that cannot be kept now could be, were it idle
     requests: list[Request] = field(default_factory=list)
+    arrivals: list[tuple[str | None, float | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.go.set()
@@ -141,15 +143,20 @@ class FakeFamily:
             if one is not chosen or not fit
         )
         if not fit and not wish.best_effort:
-            raise NoFeasibleVariantError(
+            refusal = NoFeasibleVariantError(
                 f"no variant answers within {budget:g} ms; b2-k1 needs 12 ms",
                 reasons=reasons,
                 least_budget_ms=12.0,
                 best_accuracy=None,
             )
+            refusal.when_idle = self.busy
+            raise refusal
         return Choice(candidate=chosen, reasons=reasons if fit else reasons[:-1], best_effort=not fit)
 
-    async def stream_async(self, request: Request) -> FakeStream:
+    async def stream_async(
+        self, request: Request, *, request_id: str | None = None, began: float | None = None
+    ) -> FakeStream:
+        self.arrivals.append((request_id, began))
         self.requests.append(request)
         return FakeStream(family=self, choice=self.choose(request), request=request)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runtime.engines.protocol import Prompt
-from runtime.selection.choice import Choice
+from runtime.selection.choice import Choice, NoFeasibleVariantError
 from runtime.selection.choose import choose
 from runtime.selection.demand import Demand
 from runtime.serving.answer import CANCELLED, LENGTH
@@ -52,6 +52,16 @@ class Chooser:
     def choose(self, plan: Plan) -> Choice:
         """The choice. Raises NoFeasibleVariantError."""
         return choose(plan.forecast.candidates, plan.demand)
+
+    def feasible_when_idle(self, request: Request, plan: Plan) -> bool:
+        """Whether a variant would be chosen were nothing ahead of the request."""
+        with self._lock:
+            forecast = self._forecaster.forecast(plan.forecast.work, request.wish.task, {})
+        try:
+            choose(forecast.candidates, plan.demand)
+        except NoFeasibleVariantError:
+            return False
+        return True
 
     def answer_ms(self, plan: Plan, choice: Choice) -> float | None:
         """What the answer takes once its turn has come; None where nothing is predicted."""

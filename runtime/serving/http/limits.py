@@ -7,10 +7,11 @@ from dataclasses import dataclass
 class Limits:
     """What one client, and all clients together, may take. Times are in seconds.
 
-    `buffered_bytes` holds for the bodies of all requests together while they arrive. `prompt_tokens` is for texts; what
-    a picture adds is bounded by the model. `requests` are answers in progress, waiting ones included; `queue_s` is the
-    time from arrival to the first token, `answer_s` that to the last. `write_s`: a client that takes nothing for so
-    long is cut off. `drain_s`: how long a server that was told to stop goes on with what it has begun.
+    `buffered_bytes` holds for the bodies of all requests together, each until its answer ends. `prompt_tokens` is
+    for texts; what a picture adds is bounded by the model. `requests` are answers in progress, waiting ones
+    included; `queue_s` is the time from arrival to the first token, `answer_s` that to the last. `write_s`: a
+    client that takes nothing for so long is cut off. `drain_s`: how long a server that was told to stop goes on
+    with what it has begun.
     """
 
     header_bytes: int = 32 * 2**10

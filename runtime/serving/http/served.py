@@ -79,8 +79,9 @@ class Served(Protocol):
     def choose(self, request: Request) -> Choice:
         """Who would answer now. Raises NoFeasibleVariantError."""
 
-    async def stream_async(self, request: Request) -> ServedStream:
-        """Begin to answer. Raises NoFeasibleVariantError, and OverloadedError when no more can wait."""
+    async def stream_async(self, request: Request, *, request_id: str | None, began: float | None) -> ServedStream:
+        """Begin to answer what came at `began` (seconds of time.monotonic; None: now). Raises NoFeasibleVariantError,
+        and OverloadedError when no more can wait."""
 
     def close(self) -> None:
         """Free everything; waits for nothing."""

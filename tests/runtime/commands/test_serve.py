@@ -28,7 +28,9 @@ class Counted(FakeFamily):
             print("tested", variant, file=sys.stderr, flush=True)
 
 def load(path, **options):
-    print("loaded", path, "prefixes", options["settings"].prefix_bytes, file=sys.stderr, flush=True)
+    settings = options["settings"]
+    trusted = settings.records is not None
+    print("loaded", path, "prefixes", settings.prefix_bytes, "trusted", trusted, file=sys.stderr, flush=True)
     return Counted()
 
 Family.load = load
@@ -75,13 +77,13 @@ def test_a_server_says_where_it_is_reloads_when_asked_and_stops_in_order(tmp_pat
     assert {"time", "level", "logger", "event"} <= lines[0].keys() and "hello" not in log.read_text()
 
 
-@pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload", "--prefix-mb", "7"), 1)])
+@pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload", "--prefix-mb", "7", "--trust"), 1)])
 def test_all_variants_are_tested_first_unless_told_otherwise(
     tmp_path: Path, options: tuple[str, ...], tested: int
 ) -> None:
     with serving(tmp_path, *options) as (_, _, log):
         assert log.read_text().count("\ntested") == tested
-        assert f"prefixes {7_000_000 if options else 0}\n" in log.read_text()
+        assert f"prefixes {7_000_000 if options else 0} trusted {bool(options)}\n" in log.read_text()
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The family facade on a toy engine: blocking, streams, asyncio, refusals, cancelling, and its log."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -148,6 +149,27 @@ def test_a_wish_is_kept_or_refused_and_both_are_logged(family: Family, log: Path
     assert found[0].request == "mine" and found[0].candidates[2].kind == "" and found[0].chosen == 2
     assert found[1].refused is not None and found[1].outcome is None
     assert found[2].outcome is not None and found[2].prompt is None
+
+
+def test_time_runs_from_the_moment_at_which_a_request_came(family: Family) -> None:
+    def hour_ago() -> float:
+        return time.monotonic() - 3600
+
+    assert 3600e3 <= family.generate(asked(), began=hour_ago()).timing.first_token_ms < 3660e3
+    with family.stream(asked(), began=hour_ago()) as stream:
+        list(stream)
+    late = asyncio.run(family.generate_async(asked(), began=hour_ago()))
+    assert stream.answer.timing.total_ms >= 3600e3 and late.timing.total_ms >= 3600e3
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_refusal_says_whether_an_idle_machine_would_answer(
+    family: Family, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    monkeypatch.setattr(family._chooser, "feasible_when_idle", lambda request, plan: idle)
+    with pytest.raises(NoFeasibleVariantError) as caught:
+        family.generate(asked(budget_ms=50.0))
+    assert caught.value.when_idle is idle
 
 
 def test_what_the_scheduler_does_not_take_is_refused_in_the_log_too(family: Family, log: Path) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _log = logging.getLogger(__name__)
-# No tokenizer makes one token of so many characters of real text: longer prompts are refused unread.
-CHARACTERS_A_TOKEN = 64
+# Tokens of real text are shorter than this on average: longer prompts are refused unread, for reading takes long.
+CHARACTERS_A_TOKEN = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,8 @@ class Reader:
         """A prompt."""
         wish = self._wish(asked)
         sampling = asked.sampling(self._max_tokens(asked.max_tokens, "max_tokens"), asked.logprobs)
-        return Request(text=self._checked(asked.text, "prompt"), sampling=sampling, wish=wish)
+        self._check_length(len(asked.text), "prompt")
+        return Request(text=asked.text, sampling=sampling, wish=wish)
 
     def choice(self, asked: ChooseRequest) -> Request:
         """What would be chosen: a blank picture stands for the real one."""
@@ -90,8 +91,7 @@ class Reader:
         if wrong := [place for place, message in enumerate(messages) if message.images and message.role != "user"]:
             param = f"messages[{wrong[0]}].content"
             raise ApiError(400, f"{param}: only messages of the user have pictures", code="invalid_image", param=param)
-        for place, message in enumerate(messages):
-            self._checked(message.text, f"messages[{place}].content")
+        self._check_length(sum(len(message.text) for message in messages), "messages")
         return self._templated(messages), urls
 
     def _templated(self, messages: Sequence[Message]) -> str:
@@ -102,12 +102,11 @@ class Reader:
             said = "the model's chat template refuses these messages"
             raise ApiError(400, said, code="messages_not_supported", param="messages") from error
 
-    def _checked(self, text: str, param: str) -> str:
+    def _check_length(self, characters: int, param: str) -> None:
         most = self.limits.prompt_tokens * CHARACTERS_A_TOKEN
-        if len(text) > most:
-            said = f"{param}: {len(text)} characters are more than {self.limits.prompt_tokens} tokens can be"
+        if characters > most:
+            said = f"{param}: {characters} characters, the limit is {most} ({CHARACTERS_A_TOKEN} a token)"
             raise ApiError(400, said, code="context_length_exceeded", param=param)
-        return text
 
     def _blank(self, size: list[int] | None) -> "Image | None":
         if size is None:

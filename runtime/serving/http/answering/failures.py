@@ -10,14 +10,14 @@ from runtime.serving.http.schema.family_view import refusal_view
 _log = logging.getLogger(__name__)
 
 
-def api_error(error: Exception, *, retry_after_s: float, waiting: int = 0) -> ApiError:
-    """The refusal for what the family raised; what nobody expected is logged, and its text stays here. While requests
-    are `waiting`, a budget that cannot be kept may be kept later."""
+def api_error(error: Exception, *, retry_after_s: float) -> ApiError:
+    """The refusal for what the family raised; what nobody expected is logged, and its text stays here. A budget that
+    an idle machine would keep may be kept later."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, NoFeasibleVariantError):
         details = {"trimoe": refusal_view(error).model_dump(mode="json")}
-        if waiting and error.least_budget_ms is not None:
+        if error.when_idle:
             return ApiError(503, str(error), code="overloaded", retry_after_s=retry_after_s, details=details)
         return ApiError(422, str(error), code="no_feasible_variant", param="latency_budget_ms", details=details)
     if isinstance(error, OverloadedError):

@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from runtime.serving.answer import CANCELLED, Answer, Piece
 from runtime.serving.http.answering.failures import api_error
+from runtime.serving.http.answering.prompt_length import check_tokens
 from runtime.serving.http.api_error import ApiError
+from runtime.serving.http.arrival import Arrival
 from runtime.serving.http.served import Served, ServedStream
 from runtime.serving.http.service import Service
 from runtime.serving.request import Request
@@ -53,15 +55,15 @@ class Generation:
 
 
 @contextlib.asynccontextmanager
-async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
-    """A generation for the request that `read` gives; all that it holds is given back at the end of the block, and what
-    it came to is counted. Raises ApiError."""
+async def generating(service: Service, read: Read, arrival: Arrival) -> AsyncIterator[Generation]:
+    """A generation for the request that `read` gives, whose budget runs from its arrival; all that it holds is given
+    back at the end of the block, and what it came to is counted. Raises ApiError."""
     request: Request | None = None
     try:
         with service.admission.place(), service.current.lease() as family:
             begun, request = time.monotonic(), await read(family)
-            await _check_tokens(service, family, request)
-            stream = await family.stream_async(request)
+            await check_tokens(family, request, most=service.limits.prompt_tokens)
+            stream = await family.stream_async(request, request_id=arrival.id, began=arrival.began)
             try:
                 yield Generation(service, request, stream, begun)
                 service.books.answered(request, stream.choice, stream.answer)
@@ -69,8 +71,7 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
                 stream.cancel()
             service.admission.took(time.monotonic() - begun)
     except Exception as error:
-        waiting = service.current.family.state.waiting
-        refusal = api_error(error, retry_after_s=service.admission.retry_after_s, waiting=waiting)
+        refusal = api_error(error, retry_after_s=service.admission.retry_after_s)
         service.books.refused(request, refusal.code)
         if refusal is error:
             raise
@@ -78,13 +79,3 @@ async def generating(service: Service, read: Read) -> AsyncIterator[Generation]:
     except asyncio.CancelledError:
         service.books.refused(request, GONE)
         raise
-
-
-async def _check_tokens(service: Service, family: Served, request: Request) -> None:
-    """A text that has no more bytes than tokens are allowed need not be read for this: no token is of less."""
-    if len(request.text.encode("utf-8", "replace")) <= service.limits.prompt_tokens:
-        return
-    found = await asyncio.to_thread(family.prompt_tokens, request)
-    if found > service.limits.prompt_tokens:
-        said = f"the prompt has {found} tokens, the limit is {service.limits.prompt_tokens}"
-        raise ApiError(400, said, code="context_length_exceeded")

@@ -12,6 +12,7 @@ from runtime.serving.http.answering.client_gone import ClientGoneError, while_wa
 from runtime.serving.http.answering.forms import Form
 from runtime.serving.http.answering.generation import Generation, Read, generating
 from runtime.serving.http.api_error import JSON, ApiError
+from runtime.serving.http.arrival import Arrival, arrival_of
 from runtime.serving.http.schema.account import Account, account_of, usage_of
 from runtime.serving.http.service import Service
 
@@ -30,7 +31,7 @@ class Reply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See Response. Raises ApiError before anything is sent; afterwards the error is an event."""
         try:
-            await while_wanted(self._answer(send), receive, self._service.admission.stopped)
+            await while_wanted(self._answer(arrival_of(scope), send), receive, self._service.admission.stopped)
         except ClientGoneError:
             return
         except ApiError as error:
@@ -38,7 +39,7 @@ class Reply(Response):
                 raise
             await send({"type": "http.response.body", "body": _event(error.content), "more_body": False})
 
-    async def _answer(self, send: Send) -> None:
+    async def _answer(self, arrival: Arrival, send: Send) -> None:
         raise NotImplementedError
 
     async def _start(self, send: Send, headers: Mapping[str, str]) -> None:
@@ -50,8 +51,8 @@ class Reply(Response):
 class WholeReply(Reply):
     """One JSON document."""
 
-    async def _answer(self, send: Send) -> None:
-        async with generating(self._service, self._read) as generation:
+    async def _answer(self, arrival: Arrival, send: Send) -> None:
+        async with generating(self._service, self._read, arrival) as generation:
             answer = await generation.finish()
             account = account_of(generation.stream.choice, answer)
         body = self._form.whole(answer, account).model_dump_json().encode()
@@ -67,8 +68,11 @@ class EventReply(Reply):
         super().__init__(service, read, form)
         self._include_usage = include_usage
 
-    async def _answer(self, send: Send) -> None:
-        async with generating(self._service, self._read) as generation, aclosing(self._events(generation)) as events:
+    async def _answer(self, arrival: Arrival, send: Send) -> None:
+        async with (
+            generating(self._service, self._read, arrival) as generation,
+            aclosing(self._events(generation)) as events,
+        ):
             async for event in events:
                 if not self._started:
                     head = {"content-type": f"{EVENTS}; charset=utf-8", "cache-control": "no-store"}

@@ -17,7 +17,8 @@ class _DisconnectedError(Exception):
 
 
 class Bodies:
-    """Hands on requests whose body is there; refuses what is too large, too slow or no JSON."""
+    """Hands on requests whose body is there; refuses what is too large, too slow or no JSON. Bodies count until their
+    answers end, for what was read of them stays in memory as long."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app, self._limits, self._buffered = app, limits, 0
@@ -74,7 +75,7 @@ class Bodies:
             if len(body) > self._limits.body_bytes:
                 raise _too_large(self._limits.body_bytes, more=more)
             if self._buffered > self._limits.buffered_bytes:
-                said = f"bodies of {self._buffered} bytes are arriving, the limit is {self._limits.buffered_bytes}"
+                said = f"bodies of {self._buffered} bytes are held, the limit is {self._limits.buffered_bytes}"
                 raise _RefusedBodyError(ApiError(503, said, code="overloaded", retry_after_s=1), more=more)
             if not more:
                 return

@@ -2,11 +2,11 @@
 
 import logging
 import time
-import uuid
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.serving.http.arrival import Arrival
 from runtime.serving.http.observing.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -25,14 +25,15 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, request_id, status = time.monotonic(), f"req-{uuid.uuid4().hex}", 0
+        arrival, status = Arrival(), 0
+        arrival.note(scope)
 
         async def enveloped(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                headers["x-request-id"] = arrival.id
                 headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
             await send(message)
@@ -43,5 +44,7 @@ class Envelope:
             route = getattr(scope.get("route"), "path", _OTHER)
             method = scope["method"] if scope["method"] in _METHODS else _OTHER
             self._metrics.responded(route, method, status)
-            fields = {"id": request_id, "method": method, "route": route, "status": status}
-            _log.info("request", extra={"fields": {**fields, "ms": round((time.monotonic() - begun) * 1000, 3)}})
+            fields = {"id": arrival.id, "method": method, "route": route, "status": status}
+            _log.info(
+                "request", extra={"fields": {**fields, "ms": round((time.monotonic() - arrival.began) * 1000, 3)}}
+            )

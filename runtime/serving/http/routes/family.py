@@ -9,6 +9,7 @@ from runtime.documents.manifest import VariantRecord
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.serving.http.answering.ask import Reader
 from runtime.serving.http.answering.failures import api_error
+from runtime.serving.http.answering.prompt_length import check_tokens
 from runtime.serving.http.routes.declared import ANSWERING, WITHOUT_BODY, Serving, errors
 from runtime.serving.http.schema.chat_request import ChooseRequest
 from runtime.serving.http.schema.family_view import (
@@ -45,7 +46,9 @@ async def choose(asked: ChooseRequest, service: Serving) -> ChoiceView:
     with service.admission.place(), service.current.lease() as family:
         reader = Reader(name=service.name, family=family, limits=service.limits, pictures=service.pictures)
         try:
-            return choice_view(await asyncio.to_thread(lambda: family.choose(reader.choice(asked))))
+            request = await asyncio.to_thread(reader.choice, asked)
+            await check_tokens(family, request, most=service.limits.prompt_tokens)
+            return choice_view(await asyncio.to_thread(family.choose, request))
         except NoFeasibleVariantError as error:
             return refusal_view(error)
         except Exception as error:

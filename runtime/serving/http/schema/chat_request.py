@@ -8,6 +8,7 @@ from runtime.serving.http.schema.parameters import Limited, Parameters
 from runtime.serving.http.schema.strict import Nothing, Tag, Taken
 
 LONGEST_TEXT = 2**20
+MOST_MESSAGES, MOST_PARTS = 1024, 64
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
 
@@ -39,7 +40,7 @@ class Message(Taken):
     """A message: a text, or parts. What an answer of this server holds beside its text is taken back."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Text | Annotated[list[Part], Field(min_length=1, max_length=64)]
+    content: Text | Annotated[list[Part], Field(min_length=1, max_length=MOST_PARTS)]
     name: Tag | None = None
     refusal: None = None
     audio: None = None
@@ -62,7 +63,7 @@ class Message(Taken):
         return tuple((at, part.image_url.url) for at, part in enumerate(self.content) if isinstance(part, ImagePart))
 
 
-Messages = Annotated[list[Message], Field(min_length=1)]
+Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
 
 
 class ResponseFormat(Taken):

@@ -116,6 +116,21 @@ def test_bodies_that_arrive_together_are_bounded() -> None:
     assert (status, document["error"]["code"]) == (503, "overloaded")
 
 
+def test_bodies_count_until_their_answers_end() -> None:
+    family = held_family()
+    large = {"content": chat_body().ljust(30_000), "headers": TYPE}
+    with running_server(family, Limits(buffered_bytes=50_000)) as server:
+        with ThreadPoolExecutor(1) as threads:
+            running = threads.submit(httpx.post, server.url + CHAT, **large)
+            until(lambda: len(family.requests) == 1)
+            refused = httpx.post(server.url + CHAT, **large)
+            server.call(family.go.set)
+        assert running.result().status_code == 200
+        assert httpx.post(server.url + CHAT, **large).status_code == 200
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert refused.json()["error"]["message"].endswith("bytes are held, the limit is 50000")
+
+
 def test_requests_beyond_the_limit_are_refused_with_a_time_to_come_again() -> None:
     family = held_family()
     with running_server(family, Limits(requests=2)) as server, httpx.Client(base_url=server.url) as client:

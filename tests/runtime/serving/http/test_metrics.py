@@ -15,7 +15,7 @@ from tests.support.http_server import running_server
 
 
 def test_metrics_tell_times_choices_refusals_and_state() -> None:
-    with running_server(FakeFamily(waiting=2)) as server, httpx.Client(base_url=server.url) as client:
+    with running_server(FakeFamily(waiting=2, busy=True)) as server, httpx.Client(base_url=server.url) as client:
         client.post(CHAT, json={**ASKED, "latency_budget_ms": 30})
         client.post(CHAT, json={**ASKED, "latency_budget_ms": 12, "stream": True})
         client.post(CHAT, json={**ASKED, "latency_budget_ms": 1})
@@ -43,9 +43,11 @@ def test_metrics_tell_times_choices_refusals_and_state() -> None:
     assert "made" not in text
 
 
-@pytest.mark.parametrize(("waiting", "status"), [(0, 422), (1, 503)])
-def test_a_budget_that_cannot_be_kept_is_worth_a_retry_only_while_others_wait(waiting: int, status: int) -> None:
-    with running_server(FakeFamily(waiting=waiting)) as server:
+@pytest.mark.parametrize(("waiting", "busy", "status"), [(0, False, 422), (1, False, 422), (0, True, 503)])
+def test_a_budget_that_cannot_be_kept_is_worth_a_retry_only_where_an_idle_machine_would_keep_it(
+    waiting: int, busy: bool, status: int
+) -> None:
+    with running_server(FakeFamily(waiting=waiting, busy=busy)) as server:
         found = httpx.post(server.url + CHAT, json={**ASKED, "latency_budget_ms": 1})
     assert found.status_code == status and ("retry-after" in found.headers) == (status == 503)
     assert found.json()["error"]["trimoe"]["least_budget_ms"] == 12.0
