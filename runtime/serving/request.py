@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runtime.errors import RequestError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -24,6 +26,13 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises RequestError naming the field, its value and the limit."""
+        _check("max_tokens", self.max_tokens, least=1, whole=True)
+        _check("temperature", self.temperature, least=0)
+        _check("top_p", self.top_p, least=0, most=1)
+        _check("top_logprobs", self.top_logprobs, least=0, whole=True)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
@@ -38,6 +47,11 @@ class Wish:
     dtype: str | None = None
     best_effort: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises RequestError naming the field, its value and the limit."""
+        _check("budget_ms", self.budget_ms, least=0)
+        _check("min_accuracy", self.min_accuracy, least=0, most=1)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -47,3 +61,14 @@ class Request:
     image: "Image | None" = None
     sampling: Sampling = field(default_factory=Sampling)
     wish: Wish = field(default_factory=Wish)
+
+
+def _check(name: str, value: object, *, least: float, most: float = float("inf"), whole: bool = False) -> None:
+    """That a number, where one is given, lies between the limits, both inclusive."""
+    if value is None:
+        return
+    wanted = f"{'a whole number' if whole else 'a number'} of at least {least}"
+    wanted += f" and at most {most}" if most < float("inf") else ""
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+        raise RequestError(f"{name} is {value!r}; it is {wanted}")
