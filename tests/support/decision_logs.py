@@ -24,13 +24,13 @@ from runtime.serving.decisions.log import DecisionLog
 from runtime.serving.decisions.make_record import (
     ahead_record,
     candidate_records,
-    demand_of,
     outcome_record,
     wish_record,
     work_record,
 )
 from runtime.serving.decisions.record import Decision, LogHeader
 from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.chooser import demand_of
 from runtime.serving.forecasting.forecast import Forecaster
 from runtime.serving.forecasting.lengths import Length
 from runtime.serving.forecasting.work import Ahead, Work
@@ -86,7 +86,7 @@ def _decision(number: int, rng: random.Random, predicts: Forecaster) -> Decision
     found = predicts.forecast(asked, TASK, ahead).candidates
     uppers = sorted(one.upper_ms or 0.0 for one in found)
     wish = Wish(budget_ms=rng.uniform(0.9 * uppers[0], 1.1 * uppers[-1]), task=TASK)
-    demand = demand_of(wish_record(wish))
+    demand = demand_of(wish)
     try:
         chosen, refused = choose(found, demand).candidate, None
     except NoFeasibleVariantError as error:

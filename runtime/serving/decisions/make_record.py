@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import asdict
+
 from runtime.documents.manifest import Manifest
 from runtime.selection.candidate import Accuracy, Candidate
 from runtime.selection.demand import Demand
@@ -31,15 +33,9 @@ def wish_record(wish: Wish) -> WishRecord:
     )
 
 
-def demand_of(wish: WishRecord) -> Demand:
-    """What a logged wish demanded of its variant."""
-    return Demand(
-        budget_ms=wish.budget_ms,
-        min_accuracy=wish.min_accuracy,
-        variant=wish.variant,
-        dtype=wish.dtype,
-        best_effort=wish.best_effort,
-    )
+def wish_of(record: WishRecord) -> Wish:
+    """A logged wish."""
+    return Wish(**asdict(record))
 
 
 def work_record(work: Work, *, cap: int) -> WorkRecord:

@@ -19,12 +19,13 @@ from runtime.selection.candidate import Candidate
 from runtime.selection.choice import NoFeasibleVariantError
 from runtime.selection.demand import Demand
 from runtime.serving.answer import LENGTH, STOP
-from runtime.serving.decisions.make_record import ahead_of, candidates_of, demand_of, work_of
+from runtime.serving.decisions.make_record import ahead_of, candidates_of, wish_of, work_of
 from runtime.serving.decisions.policies import Policy, policy_of
 from runtime.serving.decisions.read_log import LogReader
 from runtime.serving.decisions.record import Decision, LogHeader
 from runtime.serving.decisions.totals import Tally, Totals
 from runtime.serving.forecasting.accuracies import Accuracies
+from runtime.serving.forecasting.chooser import demand_of
 from runtime.serving.forecasting.forecast import Forecaster
 from runtime.serving.forecasting.lengths import Lengths
 from runtime.serving.forecasting.work import Ahead
@@ -136,7 +137,7 @@ def replay(paths: Sequence[Path], request: ReplayRequest) -> tuple[Totals, ...]:
     logged = Tally(policy=LOGGED)
     for log in logs:
         for decision in log:
-            demand = demand_of(decision.wish)
+            demand = demand_of(wish_of(decision.wish))
             _count_logged(logged, decision, demand)
             candidates = source.of(decision)
             for policy, tally in policies:
