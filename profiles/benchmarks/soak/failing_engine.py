@@ -11,11 +11,11 @@ from runtime import cli
 from runtime.engines.protocol import Engine, Prompt
 from runtime.serving import open_parts
 
-EVERY = 211  # calls; a family that is prepared needs one for each of its variants
+EVERY = 101  # calls; a family that is prepared needs one for each of its variants
 
 
 def failing(engine: Engine) -> EngineWithCalls:
-    """The engine, of whose calls every 211th raises."""
+    """The engine, of whose calls every 101st raises."""
     numbers = itertools.count(1)
 
     @contextmanager
