@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runtime.engines.protocol import Sequences
-from runtime.errors import VerificationError
+from runtime.errors import EngineError, TrimoeError, VerificationError
 from runtime.serving.batching.answering.log_probabilities import Texts
 from runtime.serving.batching.answering.sampler import NOT_FINITE, Sampler
 from runtime.serving.batching.entry import Entry
@@ -13,12 +13,15 @@ Clock = Callable[[], float]
 
 
 class EngineFault(Exception):
-    """The engine raised: `error`. What it was doing cannot go on."""
+    """The engine raised. What it was doing cannot go on; `error` is for those whom it concerned."""
 
-    def __init__(self, error: Exception) -> None:
-        """Keep what was raised."""
-        super().__init__(str(error))
-        self.error = error
+    def __init__(self, raised: Exception) -> None:
+        """What trimoe did not raise itself becomes an EngineError."""
+        super().__init__(str(raised))
+        self.error = raised
+        if not isinstance(raised, TrimoeError):
+            self.error = EngineError(f"the engine failed: {type(raised).__name__}: {raised}")
+            self.error.__cause__ = raised
 
 
 @contextmanager
