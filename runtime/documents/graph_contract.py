@@ -16,6 +16,10 @@ LAST_POSITIONS = "seqlens_k"  # int32 [batch]: the position of each row's last r
 TOTAL_LENGTH = "total_sequence_length"  # int32 scalar: of the longest row, padding of new tokens included
 IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
 
+# Types of weights whose kernels are fast only on weights that a session packs when it opens; they then round what they
+# multiply to 8 bits. Without packing the same graph computes in float, several times slower.
+PACKED = ("int8", "int4")
+
 # Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
 LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"
