@@ -6,6 +6,7 @@ TrimoeError
 ├── PlanError          the request asks for what the model or the evidence does not allow: ask for something else
 ├── TargetError        the target cannot be written (full, read-only, taken, busy): free or change the target
 ├── SourceChangedError the source changed while it was read: run again when it is still
+├── EngineError        what runs a variant failed while it ran: ask again, look at its log
 ├── VerificationError  an artifact is not what it claims to be: do not use it
 ├── OutsideDomainError a prediction is asked for where nothing was measured: measure there, or accept a wider bound
 ├── MissingPackageError a package that the request needs is not installed: install it
@@ -38,6 +39,10 @@ class TargetError(TrimoeError):
 
 class SourceChangedError(TrimoeError):
     """A source file changed between planning and the end of copying."""
+
+
+class EngineError(TrimoeError):
+    """An engine raised while it ran a request; the text says what, and its cause is what was raised."""
 
 
 class VerificationError(TrimoeError):

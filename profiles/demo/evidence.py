@@ -25,7 +25,7 @@ from profiles.evidence.combining.recommend import RECOMMENDATIONS_FILE, recommen
 from profiles.evidence.combining.rules import chosen_by
 from profiles.evidence.combining.study import study_of
 from profiles.evidence.importance import comparison
-from profiles.evidence.merge import merged_importance
+from profiles.evidence.merging.merge import DatasetScores, full_document, merge, simple_document
 from runtime.documents.checked_json import Node
 
 _log = logging.getLogger(__name__)
@@ -60,14 +60,17 @@ def search_name(task: str) -> str:
 def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
     """The documents that follow from the measured ones: merged importance, analysis and recommendations."""
     found = {task: documents[f"importance/{task}/importance_comparison_{task}.json"] for task in TASKS}
-    merged = merged_importance(
-        {task: (_blocks(entry["train_scores"]), _blocks(entry["validation_scores"])) for task, entry in found.items()}
+    merged = merge(
+        {
+            task: DatasetScores(train=_blocks(entry["train_scores"]), validation=_blocks(entry["validation_scores"]))
+            for task, entry in found.items()
+        }
     )
     study = _study(documents)
     steps = chosen_by(study, STEPWISE, protected=(PROTECTED,), min_datasets=DEFAULT_MIN_DATASETS)
     return {
-        "layer_importance_scores_full.json": merged,
-        "layer_importance_scores_simple.json": merged["scores"],
+        "layer_importance_scores_full.json": full_document(merged),
+        "layer_importance_scores_simple.json": simple_document(merged),
         ANALYSIS_FILE: analysis_document(study),
         RECOMMENDATIONS_FILE: recommendations_document(steps),
     }

@@ -174,8 +174,9 @@ class Family:
 
     def generate(self, request: Request, *, request_id: str | None = None, began: float | None = None) -> Answer:
         """Answer a request. Raises NoFeasibleVariantError; RequestError for one that no limit allows; OverloadedError
-        and DeadlineError when it cannot have its turn in time; and what the engine raises. `request_id` names it in the
-        decision log; it came at `began` (seconds of time.monotonic; None: now), and its budget runs from then."""
+        and DeadlineError when it cannot have its turn in time; EngineError; and what loading raises. `request_id` names
+        it in the decision log; it came at `began` (seconds of time.monotonic; None: now), and its budget runs from
+        then."""
         whole = Whole()
         self._begin(request, whole, request_id, began or time.monotonic())
         return whole.answer()

@@ -9,11 +9,19 @@ import torch
 from msgspec.structs import replace
 
 from exporter.graphs.check.choose_golden import graph_golden, write_prompts
+from exporter.graphs.check.compare import compare_served
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
 from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
-from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors, shared_graphs, variant_metadata
+from exporter.graphs.graph_set import (
+    GraphSource,
+    build_blocks,
+    build_graphs,
+    plan_tensors,
+    shared_graphs,
+    variant_metadata,
+)
 from exporter.graphs.weights.precision import Precision
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.golden_inputs import make_inputs, vocabulary
@@ -22,7 +30,7 @@ from exporter.reference.threads import threads_for, using_threads
 from runtime.documents.check import SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path, graph_path
 from runtime.documents.golden_outputs import write_graph_golden
-from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
+from runtime.documents.graph_contract import FAMILY_DIGEST, PACKED, PRECISION
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.errors import VerificationError
 
@@ -39,11 +47,24 @@ class PlannedGraphs:
         self._source, self._variants = source, {variant.id: variant for variant in plan.variants}
         tensors = plan_tensors(source, plan, precision)
         self._models = dict(build_graphs(source, plan, precision, tensors, digest=None))
+        weights = {tensor.name: tensor for tensor in tensors}
+        self._blocks = dict(build_blocks(source, plan, precision, weights, {}))
         self._reference: Reference | None = None
 
     def shared(self) -> Mapping[str, ExpectedGraph]:
         """The graphs in front of the decoders by name."""
         return {name: self._graph(name, {}) for name in shared_graphs(self._source)}
+
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name."""
+        return {
+            name: ExpectedGraph(
+                path=self.folder / graph_path(self.precision.name, name),
+                metadata={**model.metadata_props, PRECISION: self.precision.name},
+                model=model,
+            )
+            for name, model in self._blocks.items()
+        }
 
     def _graph(self, name: str, says: Mapping[str, str]) -> ExpectedGraph:
         path = graph_path(self.precision.name, name)
@@ -120,10 +141,14 @@ def _recorded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 def _check_answers(
     verifier: GraphVerifier, variant: PlannedVariant, precision: Precision, folder: Path
 ) -> tuple[Check, ...]:
-    """Compare what the variant's graph answers with the source, keep it as golden outputs, and repeat them."""
+    """Compare what the variant's graph answers with the source, keep what it answers when served as golden outputs, and
+    repeat them."""
     assert verifier.prompts is not None
     answer = verifier.run(variant.id)
     checks = verifier.compare_with_reference(variant.id, answer)
+    if precision.name in PACKED:
+        exact, answer = answer, verifier.run(variant.id, served=True)
+        checks = (*checks, compare_served(variant.id, precision.name, exact, answer, verifier.prompts.lengths))
     digest = metadata(read_model(folder / graph_path(precision.name, variant.id))).get(FAMILY_DIGEST)
     golden = graph_golden(variant.id, precision, verifier.prompts, answer, top_k=variant.top_k, family_digest=digest)
     write_graph_golden(folder / graph_golden_path(precision.name, variant.id), golden)

@@ -4,8 +4,9 @@ import time
 
 import numpy as np
 
+from profiles.benchmarks.batching.calls import Calls
 from profiles.benchmarks.batching.requests import CHUNK_TOKENS, EndlessReader, Stopwatch, random_prompt, running
-from profiles.benchmarks.batching.watched_engine import DECODE, READ, WatchedEngine
+from profiles.benchmarks.engine_calls import DECODE, READ, EngineWithCalls
 from profiles.benchmarks.figures import Figure, at_most
 from runtime.engines.protocol import Engine
 from runtime.serving.batching.answering.transcript import Reader
@@ -26,21 +27,21 @@ def newcomers(engine: Engine, reader: Reader, variant: str, *, count: int) -> tu
 
 def _waited(engine: Engine, reader: Reader, variant: str, *, seed: int) -> tuple[int, int]:
     """Chunks and steps of others between the arrival of a newcomer and its first token."""
-    watched, delay = WatchedEngine(engine), np.random.default_rng(seed).random()
+    calls, delay = Calls(), np.random.default_rng(seed).random()
     prompt = random_prompt(variant, CHUNK_TOKENS // 2, seed=seed)
-    with running(watched, EndlessReader(reader), rows=8) as scheduler:
+    with running(EngineWithCalls(engine, calls.noted), EndlessReader(reader), rows=8) as scheduler:
         first, long, new = Stopwatch(), Stopwatch(), Stopwatch()
         scheduler.submit(random_prompt(variant, 4, seed=0), Sampling(max_tokens=LONG_CHUNKS + 9), first)
         scheduler.submit(random_prompt(variant, LONG_CHUNKS * CHUNK_TOKENS, seed=1), Sampling(max_tokens=1), long)
-        while sum(call.kind == READ for call in watched.calls) < 3 and not long.moments:
+        while sum(call.kind == READ for call in calls) < 3 and not long.moments:
             time.sleep(1e-4)
-        time.sleep(delay * sum(call.ended - call.began for call in watched.calls[-2:]))
+        time.sleep(delay * sum(call.ended - call.began for call in calls[-2:]))
         arrived = time.monotonic()
         scheduler.submit(prompt, Sampling(max_tokens=1), new)
         new.wait()
     others = [
         call.kind
-        for call in watched.calls
+        for call in calls
         if call.ended > arrived and call.began < new.moments[0] and not call.took_part(prompt)
     ]
     return others.count(READ), others.count(DECODE)

@@ -29,10 +29,12 @@ EACH = 3  # questions of each data set of the demo
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds send the same.")
 def bench_soak(family: Path, estimator: Path, baseline: Path | None, dtype: str, minutes: float, seed: int) -> None:
     """Serve FAMILY, the demo, on loopback by a process of its own, and send it questions whose answers were recorded,
-    cancellations, bad requests and bad clients, while the family is changed again and again, and damaged now and then.
+    cancellations, bad requests and bad clients, while the family is changed again and again, and damaged now and then,
+    and the engine fails every few seconds.
 
     Exits with 1 for a wrong answer, a request without an answer, a status that is not declared, a server that ends or
-    grows (told from 5 minutes on), or where too little was seen: fewer than half of the answers, or no change done.
+    grows (told from 5 minutes on), or where too little was seen: fewer than half of the answers, no change done, or no
+    fault.
     """
     with needed_packages("this benchmark", extras="profiles,cpu,serve"):
         from profiles.benchmarks.soak.recorded import record_answers
@@ -54,10 +56,15 @@ def bench_soak(family: Path, estimator: Path, baseline: Path | None, dtype: str,
         click.get_current_context().exit(1)
 
 
+def _happened(found: "Verdict") -> str:
+    requests = sum(found.counts.values())
+    return f"{requests} requests, {found.changes} changes of the family, {found.faults} faults of the engine"
+
+
 def _told(found: "Verdict") -> list[str]:
     from profiles.benchmarks.soak.crowd import told
 
-    lines = [*told(found.counts), f"{sum(found.counts.values())} requests, {found.changes} changes of the family"]
+    lines = [*told(found.counts), _happened(found)]
     one = found.growth
     if one is not None:
         lines.append(

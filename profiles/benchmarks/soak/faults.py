@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from profiles.benchmarks.soak.good import GoodClient, SoakError
+from profiles.benchmarks.soak.good import GoodClient, SoakError, engine_failed
 from profiles.benchmarks.soak.server_process import ServerProcess
 from profiles.benchmarks.soak.wire import exchange, head, json_request
 from runtime.documents.family_layout import graph_data_path, graph_path
 
 SWAP_S = 60.0
-ENGINE_FAILED = "engine_failed"
 
 
 class Swaps:
@@ -80,7 +79,7 @@ def check_broken_variant(client: GoodClient, broken: str, others: tuple[str, ...
     for other in others:
         client.check_pinned(other)
         reply = client.pinned(broken)
-        if reply.status != 503 or reply.document["error"]["code"] != ENGINE_FAILED:
+        if not engine_failed(reply):
             raise SoakError(f"{broken} is broken, but: status {reply.status}: {reply.body[:200]!r}")
         client.check_pinned(other)
 

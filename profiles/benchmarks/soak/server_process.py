@@ -15,6 +15,9 @@ import psutil
 from profiles.errors import MeasurementError
 
 STOP_S = 60.0
+TRIMOE = "from runtime.cli import main; main()"
+FAILING = "from profiles.benchmarks.soak.failing_engine import main; main()"  # trimoe with an engine that fails
+_FAULT = "the engine failed with"
 _ADDRESS = re.compile(r" at http://[^:]+:(\d+)")
 
 
@@ -31,9 +34,9 @@ class Usage:
 class ServerProcess:
     """A server that answers on `port`."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
         """See `serving`."""
-        self._process, self.port, self._looked_at = process, port, psutil.Process(process.pid)
+        self._process, self.port, self._log, self._looked_at = process, port, log, psutil.Process(process.pid)
 
     @property
     def running(self) -> bool:
@@ -44,6 +47,12 @@ class ServerProcess:
         """What it takes now. Raises psutil.Error when it is gone."""
         one = self._looked_at
         return Usage(at_s=time.monotonic(), bytes=one.memory_info().rss, threads=one.num_threads(), files=one.num_fds())
+
+    @property
+    def engine_faults(self) -> int:
+        """How often its engine has failed so far."""
+        with self._log.open() as lines:
+            return sum(_FAULT in line for line in lines)
 
     def hang_up(self) -> None:
         """Tell it to load its family again."""
@@ -56,15 +65,14 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(family: Path, options: Sequence[str], log: Path) -> Iterator[ServerProcess]:
-    """A server on a free port of loopback; what it logs goes to `log`. It is killed at the end where it was not
-    stopped. Raises MeasurementError when it does not start."""
-    code = "from runtime.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(family), "--port", "0", *options]
+def serving(family: Path, options: Sequence[str], log: Path, *, program: str = TRIMOE) -> Iterator[ServerProcess]:
+    """A server on a free port of loopback, run by `program`; what it logs goes to `log`. It is killed at the end where
+    it was not stopped. Raises MeasurementError when it does not start."""
+    command = [sys.executable, "-c", program, "serve", str(family), "--port", "0", *options]
     with log.open("w") as said:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
     try:
-        yield ServerProcess(process, _port(process, log))
+        yield ServerProcess(process, _port(process, log), log)
     finally:
         process.kill()
         process.wait(STOP_S)

@@ -17,7 +17,7 @@ from profiles.benchmarks.soak.good import GoodClient, SoakError
 from profiles.benchmarks.soak.hostile import HostileClient
 from profiles.benchmarks.soak.memory import FEWEST, growth
 from profiles.benchmarks.soak.recorded import RecordedQuestion
-from profiles.benchmarks.soak.server_process import ServerProcess, serving
+from profiles.benchmarks.soak.server_process import FAILING, ServerProcess, serving
 from profiles.benchmarks.soak.verdict import Verdict
 from profiles.benchmarks.soak.watch import Say, Watch
 
@@ -42,17 +42,19 @@ def soak(family: Path, questions: Sequence[RecordedQuestion], settings: Soak, sc
     say("one variant broken: " + ("; ".join(problems) or "refused, the others answer"))
     damaged, link = damaged_copy(family, scratch / "damaged", settings.dtype), scratch / LINK
     point(link, family)
-    with serving(link, settings.options, scratch / "log") as server:
+    with serving(link, settings.options, scratch / "log", program=FAILING) as server:
         good, hostile = GoodClient(server.port, LINK, questions), HostileClient(server.port, LINK)
         crowd = Crowd(_actions(good, hostile), clients=settings.clients, rate=settings.rate, seed=settings.seed)
         watch = Watch(server, crowd, Swaps(server, link, family, damaged), say)
         crowd.run(60.0 * settings.minutes, watch.during)
         problems += [*crowd.tally.problems, *watch.problems, *_end(server, good, questions[0])]
+        faults = server.engine_faults
     return Verdict(
         seconds=60.0 * settings.minutes,
         counts=dict(crowd.tally.counts),
         changes=watch.changes,
         swaps=watch.swaps,
+        faults=faults,
         problems=tuple(problems),
         growth=growth(watch.rests) if len(watch.rests) >= FEWEST else None,
     )

@@ -13,12 +13,14 @@ LEAST_CHECKED = 0.5  # of the requests that ask for an answer; some have budgets
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What became of requests in so many seconds, how often the family was to be changed and how often another one was
-    there then, what went wrong (nothing, if all is well), and whether the server grew (None: too short to tell)."""
+    there then, how often the engine failed, as it was made to, what went wrong (nothing, if all is well), and whether
+    the server grew (None: too short to tell)."""
 
     seconds: float
     counts: Mapping[tuple[str, str], int]
     changes: int
     swaps: int
+    faults: int
     problems: tuple[str, ...]
     growth: Growth | None
 
@@ -38,6 +40,8 @@ class Verdict:
             found.append(f"answers checked: {share:.0f} % of what was asked, at least {least:.0f} % are needed")
         if not self.swaps and (self.changes or long):
             found.append(f"a change of the family that was done, of {self.changes}")
+        if not self.faults and long:
+            found.append("a fault of the engine")
         if self.growth is None and long:
             found.append("enough rests to tell growth")
         return tuple(found)

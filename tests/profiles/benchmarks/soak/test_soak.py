@@ -36,13 +36,13 @@ def test_it_fails_for_problems_and_for_growth(
     problems: tuple[str, ...],
     last: str,
 ) -> None:
-    verdict = Verdict(seconds=9.0, counts=ANSWERS, changes=3, swaps=2, problems=problems, growth=found)
+    verdict = Verdict(seconds=9.0, counts=ANSWERS, changes=3, swaps=2, faults=4, problems=problems, growth=found)
     monkeypatch.setattr(soaking, "soak", lambda *_, **__: verdict)
     monkeypatch.setattr(recorded, "record_answers", lambda *_, **__: ())
     result = CliRunner().invoke(command.bench_soak, [str(bare_family), *OPTIONS])
     assert result.exit_code == (last != "all well")
     assert result.stdout.splitlines()[-1] == last
-    assert "7 requests, 3 changes of the family" in result.stdout
+    assert "7 requests, 3 changes of the family, 4 faults of the engine" in result.stdout
     assert all(f"WRONG: {problem}" in result.stdout for problem in problems)
     assert ("GROWING" in result.stdout) == (found is GROWING)
 

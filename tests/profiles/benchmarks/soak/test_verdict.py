@@ -18,13 +18,14 @@ def verdict(**changes: Any) -> Verdict:
         "counts": ANSWERS,
         "changes": 3,
         "swaps": 2,
+        "faults": 1,
         "problems": (),
         "growth": FLAT,
     }
     return Verdict(**(told | changes))
 
 
-@pytest.mark.parametrize("changes", [{}, {"seconds": 20.0, "changes": 0, "swaps": 0, "growth": None}])
+@pytest.mark.parametrize("changes", [{}, {"seconds": 20.0, "changes": 0, "swaps": 0, "faults": 0, "growth": None}])
 def test_what_was_seen_is_enough(changes: dict[str, Any]) -> None:
     assert verdict(**changes).lacks == () and verdict(**changes).well
 
@@ -36,6 +37,7 @@ def test_what_was_seen_is_enough(changes: dict[str, Any]) -> None:
         ({"counts": {("bomb", "refused: invalid_image"): 9}}, "answers checked: 0 %"),
         ({"seconds": 20.0, "swaps": 0}, "a change of the family that was done, of 3"),
         ({"changes": 0, "swaps": 0}, "a change of the family that was done, of 0"),
+        ({"faults": 0}, "a fault of the engine"),
         ({"growth": None}, "enough rests to tell growth"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.engines.greedy import generate
 from runtime.engines.protocol import Prompt
-from runtime.errors import DeadlineError, OverloadedError, VerificationError
+from runtime.errors import DeadlineError, EngineError, OverloadedError, VerificationError
 from runtime.serving.answer import CANCELLED
 from runtime.serving.batching.entry import Entry
 from runtime.serving.batching.limits import Limits
@@ -202,7 +202,8 @@ def test_the_request_that_the_engine_fails_on_fails_alone(call: str) -> None:
     culprit = driven.ask(CULPRIT, tokens=6)
     others.append(driven.ask(6, tokens=6))
     driven.run()
-    assert str(heard(culprit).error) == f"{call} failed"
+    assert str(heard(culprit).error) == f"the engine failed: RuntimeError: {call} failed"
+    assert isinstance(heard(culprit).error, EngineError)
     assert [heard(entry).tokens for entry in others] == [alone(entry) for entry in others]
     assert len(driven.ended) == 4
 
@@ -229,7 +230,7 @@ def test_an_engine_that_always_fails_fails_every_request_with_its_error() -> Non
     driven = Driven(engine=ToyEngine(fault=fault))
     entries = [driven.ask(5) for _ in range(5)]
     driven.run()
-    assert all(str(heard(entry).error) == "broken" for entry in entries)
+    assert all(str(heard(entry).error) == "the engine failed: RuntimeError: broken" for entry in entries)
     assert not driven.turns.busy and len(driven.ended) == 5
 
 

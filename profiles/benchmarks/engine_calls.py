@@ -1,9 +1,7 @@
-"""An engine whose calls are noted, with the time that each took: what newcomers had to wait for."""
+"""An engine with something around each of its calls: to note what ran when, or to let it fail."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import numpy.typing as npt
@@ -11,28 +9,16 @@ import numpy.typing as npt
 from runtime.engines.protocol import NO_CLOCK, Engine, Prompt, Sequences, StageClock
 
 READ, DECODE = "read", "decode"
+Around = Callable[[str, tuple[Prompt, ...]], AbstractContextManager[None]]
+"""Entered before a chunk (READ) or a step (DECODE) of these prompts, left after it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
-    """A chunk or a step: seconds of time.monotonic at which it began and ended, and whose prompts took part."""
+class EngineWithCalls:
+    """Runs everything on `engine`."""
 
-    kind: str
-    began: float
-    ended: float
-    prompts: tuple[Prompt, ...]
-
-    def took_part(self, prompt: Prompt) -> bool:
-        """Whether it was for that prompt."""
-        return any(one is prompt for one in self.prompts)
-
-
-class WatchedEngine:
-    """Runs everything on `engine`; `calls` in their order."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Nothing is noted yet."""
-        self._engine, self.calls = engine, list[Call]()
+    def __init__(self, engine: Engine, around: Around) -> None:
+        """`around` is entered for each call that runs a variant."""
+        self._engine, self._around = engine, around
 
     @property
     def software(self) -> Mapping[str, str]:
@@ -45,10 +31,10 @@ class WatchedEngine:
 
     def prefill(
         self, prompts: Sequence[Prompt], *, max_new_tokens: int, clock: StageClock = NO_CLOCK
-    ) -> "WatchedSequences":
+    ) -> "SequencesWithCalls":
         """See Engine."""
         found = self._engine.prefill(prompts, max_new_tokens=max_new_tokens, clock=clock)
-        return WatchedSequences(found, tuple(prompts), self.calls)
+        return SequencesWithCalls(found, tuple(prompts), self._around)
 
     def unload(self, variant: str) -> None:
         """See Engine."""
@@ -59,12 +45,12 @@ class WatchedEngine:
         self._engine.close()
 
 
-class WatchedSequences:
+class SequencesWithCalls:
     """See Sequences."""
 
-    def __init__(self, sequences: Sequences, prompts: tuple[Prompt, ...], calls: list[Call]) -> None:
-        """Calls are added to `calls`."""
-        self._sequences, self._prompts, self._calls = sequences, prompts, calls
+    def __init__(self, sequences: Sequences, prompts: tuple[Prompt, ...], around: Around) -> None:
+        """See EngineWithCalls."""
+        self._sequences, self._prompts, self._around = sequences, prompts, around
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
@@ -78,17 +64,17 @@ class WatchedSequences:
 
     def decode(self, tokens: Sequence[int | None]) -> None:
         """See Sequences."""
-        with self._noted(DECODE):
+        with self._around(DECODE, self._prompts):
             self._sequences.decode(tokens)
 
     def read(self, tokens: int) -> bool:
         """See Sequences."""
-        with self._noted(READ):
+        with self._around(READ, self._prompts):
             return self._sequences.read(tokens)
 
     def join(self, others: Sequences) -> None:
         """See Sequences."""
-        assert isinstance(others, WatchedSequences)
+        assert isinstance(others, SequencesWithCalls)
         self._sequences.join(others._sequences)
         self._prompts += others._prompts
 
@@ -100,9 +86,3 @@ class WatchedSequences:
     def apart(self) -> "Sequence[tuple[Sequence[int], Sequences]]":
         """See Sequences: nothing is parted, so that all calls are seen."""
         return [(range(len(self._prompts)), self)]
-
-    @contextmanager
-    def _noted(self, kind: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        self._calls.append(Call(kind=kind, began=began, ended=time.monotonic(), prompts=self._prompts))
