@@ -55,6 +55,7 @@ def estimate(effects: Effects, removed: Sequence[Removed]) -> Estimates:
     slopes = [variance * (part @ effects.weights) for variance, part in zip(variances, parts, strict=True)]
     moves = np.stack([*slopes, np.zeros(len(removed))]) - effects.slopes @ gain.T
     covariance = prior - gain @ cross.T + moves.T @ effects.uncertainty @ moves
+    covariance = (covariance + covariance.T) / 2
     np.fill_diagonal(covariance, np.maximum(np.diag(covariance), 0.0))
     return Estimates(
         places={one: place for place, one in enumerate(removed)},
