@@ -17,7 +17,7 @@ from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import check_samples, find_metric
 from profiles.metrics.normalisation.cleanup import find_cleanup
-from profiles.sample import digest_samples
+from profiles.sample import digest_samples, shared_images
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import (
     Baseline,
@@ -202,9 +202,12 @@ def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: Eva
         progress.end()
     else:
         _answer(subject.answerer, measured, settings, path, title, progress)
-    values = read_results(path, settings).values
+    results = read_results(path, settings)
+    values = results.values
     highest = find_metric(measured.definition.metric).highest
-    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest)
+    low, high = bootstrap_interval(
+        values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest, images=results.images
+    )
     return ScoreRecord(
         variant=subject.variant,
         engine=subject.name,
@@ -248,4 +251,9 @@ def score_answers(dataset: Dataset, answers: Sequence[str]) -> Results:
     clean = find_cleanup(settings.cleanup)
     samples = [scored_sample(settings.prompt, sample) for sample in dataset.samples]
     scores = find_metric(settings.metric).score(samples, [clean(answer) for answer in answers])
-    return Results(ids=tuple(sample.id for sample in samples), answers=tuple(answers), scores=scores)
+    return Results(
+        ids=tuple(sample.id for sample in samples),
+        answers=tuple(answers),
+        scores=scores,
+        images=shared_images(dataset.samples),
+    )

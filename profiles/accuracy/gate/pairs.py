@@ -87,6 +87,7 @@ def pair_of(
         measured=new.values,
         binary=find_metric(now.definition.metric).binary,
         limits=limits,
+        images=new.images,
     )
 
 
