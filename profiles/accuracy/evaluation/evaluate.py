@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from profiles.accuracy.answerer import Answerer, AnswererOpener, SampleQuestion
+from profiles.accuracy.evaluation.asked import write_asked
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
 from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
@@ -32,6 +33,7 @@ from runtime.documents.baseline import (
 )
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest
+from runtime.engines.machine import processors
 from runtime.errors import DocumentError
 
 LEVEL = 0.95
@@ -115,7 +117,9 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     """
     _check_out(out, request)
     measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
-    software = {"python": platform.python_version()}
+    software = {"python": platform.python_version(), "processor": ", ".join(processors())}
+    for one in measured:
+        write_asked(out.with_suffix(RESULTS), one.dataset.name, one.questions)
     scores = []
     for name, opener in request.engines:
         for variant in request.variants:

@@ -2,10 +2,9 @@
 
 For each data set let Δ be the true mean of measured − baseline over samples like these.
 Samples of one image belong together: they are resampled, tested and counted by image.
-- *fail*: "Δ ≥ −tolerance" is rejected at α, one-sided, after Holm's correction over the data sets. 0/1 metrics with no
-tolerance use McNemar's
-  exact test, all others the studentised paired bootstrap. So an unchanged model fails on any data set with probability
-  at most α.
+- *fail*: "Δ ≥ −tolerance" is rejected at α, one-sided, after Holm's correction over all that is compared, data sets and
+  variants. 0/1 metrics with no tolerance use McNemar's exact test, all others the studentised paired bootstrap. So an
+  unchanged family fails anywhere with probability at most α.
 - *pass*: no failure, and with confidence `power` Δ is above −detect: a drop of `detect` points or more is ruled out.
 - *not enough samples to tell*: neither; `needed` says how many would do if the change stayed as observed.
 With `profiles.accuracy.statistics.required_samples` samples a true drop of `detect` fails with probability `power`.
@@ -73,6 +72,7 @@ class Comparison:
     """The outcome of one data set; scores and drops are fractions, `p` is adjusted by Holm, `worst` the lower bound of
     the change. `images` are the samples that count as independent: those of one image count together.
 
+    `found`: how often a true drop of `detect` fails with so many samples, of which as many change their score as now.
     `needed`: with how many samples the verdict would be pass or fail if the change stayed; None where it is.
     """
 
@@ -87,6 +87,7 @@ class Comparison:
     worst: float
     limits: Limits
     verdict: str
+    found: float
     needed: int | None = None
 
     @property
@@ -104,7 +105,7 @@ def compare(pairs: Sequence[Pair]) -> tuple[Comparison, ...]:
     p_values = [p for _, p in tested]
     comparisons = []
     for index, (pair, (test, _), p) in enumerate(zip(pairs, tested, holm(p_values), strict=True)):
-        comparison = _comparison(pair, test, p)
+        comparison = _comparison(pair, test, p, hypotheses=len(pairs))
         needed = _needed(pair, test, index, p_values) if comparison.verdict == UNKNOWN else None
         comparisons.append(replace(comparison, needed=needed))
     return tuple(comparisons)
@@ -123,7 +124,7 @@ def _test(pair: Pair) -> tuple[str, float]:
     return test, drop_p_value(differences, tolerance=pair.limits.tolerance, resamples=RESAMPLES, seed=SEED)
 
 
-def _comparison(pair: Pair, test: str, p: float) -> Comparison:
+def _comparison(pair: Pair, test: str, p: float, *, hypotheses: int) -> Comparison:
     differences, limits = pair.changes, pair.limits
     worst = lower_bound(differences, confidence=limits.power)
     verdict = FAIL if p <= limits.alpha else PASS if worst > -limits.detect else UNKNOWN
@@ -139,7 +140,17 @@ def _comparison(pair: Pair, test: str, p: float) -> Comparison:
         worst=worst,
         limits=limits,
         verdict=verdict,
+        found=_chance(differences, limits, hypotheses),
     )
+
+
+def _chance(differences: Values, limits: Limits, hypotheses: int) -> float:
+    """How often a true drop of `detect` would fail, by the normal approximation; at the level that Holm's correction
+    begins with."""
+    drop = limits.detect
+    spread = max(float(differences.std()), math.sqrt(drop * (1 - drop)))  # of scores of 0 and 1, no less can change
+    z = (drop - limits.tolerance) * math.sqrt(differences.size) / spread
+    return float(stats.norm.cdf(z - stats.norm.ppf(1 - limits.alpha / hypotheses)))
 
 
 def _needed(pair: Pair, test: str, index: int, p_values: Sequence[float]) -> int:
