@@ -3,10 +3,20 @@
 import onnx_ir as ir
 
 from exporter.graphs.build.graph_builder import ACTIVATIONS_IN_8_BITS, MICROSOFT, GraphBuilder
-from exporter.graphs.decoder_spec import DecoderSpec
+from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 
 # SwiGLU as the fused kernels compute it: gate · sigmoid(alpha · gate) · (up + beta), gate and up rows in turn.
 SWIGLU = {"activation_type": "swiglu", "swiglu_fusion": 1, "activation_alpha": 1.0, "activation_beta": 0.0}
+
+
+def add_feed_forward(
+    graph: GraphBuilder, spec: DecoderSpec, block: BlockSpec, normed: ir.Value, *, layer: int, k: int
+) -> ir.Value:
+    """What the source block computes: its experts, `k` per token, or its dense MLP."""
+    prefix = f"blocks.{block.block}."
+    if block.sparse:
+        return add_experts(graph, spec, normed, prefix=prefix, layer=layer, k=k)
+    return add_dense(graph, normed, prefix=prefix + "dense.", name=f"layers.{layer}/mlp")
 
 
 def add_experts(
@@ -70,8 +80,9 @@ def _add_quantised(
     )
     shares = graph.one("Softmax", scores, name=f"{name}/shares", axis=-1)
     inputs = [rows, scores, *fc1, None, *fc2, *[None] * 7, shares]
-    quantised = {"expert_weight_bits": how.bits, "block_size": how.group_size, "quant_type": "int"}
-    quantised["accuracy_level"] = ACTIVATIONS_IN_8_BITS
+    quantised: dict[str, object] = {"expert_weight_bits": how.bits, "block_size": how.group_size, "quant_type": "int"}
+    if how.bits == 4:  # of 8 bits the kernel rounds activations anyway
+        quantised["accuracy_level"] = ACTIVATIONS_IN_8_BITS
     return graph.one("QMoE", *inputs, name=name, domain=MICROSOFT, **_attributes(spec, k=k), **quantised)
 
 

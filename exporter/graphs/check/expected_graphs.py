@@ -52,6 +52,10 @@ class ExpectedGraphs(Protocol):
     def shared(self) -> Mapping[str, ExpectedGraph]:
         """The graphs in front of the decoders by name, where there are any."""
 
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name. Raises TrimoeError where they cannot be
+        planned."""
+
     def decoder(self, variant: str) -> ExpectedDecoder:
         """The graph of the variant of that id. Raises TrimoeError where it cannot be planned."""
 

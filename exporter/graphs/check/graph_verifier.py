@@ -46,8 +46,8 @@ class GraphVerifier:
         self._shared_tested = False
 
     def check_shared(self) -> None:
-        """Check the graphs in front of the decoders, where there are any."""
-        for graph in self._expected.shared().values():
+        """Check the graphs in front of the decoders, where there are any, and those of blocks."""
+        for graph in (*self._expected.shared().values(), *self._expected.blocks().values()):
             self._check_graph(graph, check_model(graph.path))
 
     def structure(self, variant: str) -> Check:

@@ -14,7 +14,14 @@ from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
 from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
-from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors, shared_graphs, variant_metadata
+from exporter.graphs.graph_set import (
+    GraphSource,
+    build_blocks,
+    build_graphs,
+    plan_tensors,
+    shared_graphs,
+    variant_metadata,
+)
 from exporter.graphs.weights.precision import Precision
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.golden_inputs import make_inputs, vocabulary
@@ -40,11 +47,24 @@ class PlannedGraphs:
         self._source, self._variants = source, {variant.id: variant for variant in plan.variants}
         tensors = plan_tensors(source, plan, precision)
         self._models = dict(build_graphs(source, plan, precision, tensors, digest=None))
+        weights = {tensor.name: tensor for tensor in tensors}
+        self._blocks = dict(build_blocks(source, plan, precision, weights, {}))
         self._reference: Reference | None = None
 
     def shared(self) -> Mapping[str, ExpectedGraph]:
         """The graphs in front of the decoders by name."""
         return {name: self._graph(name, {}) for name in shared_graphs(self._source)}
+
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name."""
+        return {
+            name: ExpectedGraph(
+                path=self.folder / graph_path(self.precision.name, name),
+                metadata={**model.metadata_props, PRECISION: self.precision.name},
+                model=model,
+            )
+            for name, model in self._blocks.items()
+        }
 
     def _graph(self, name: str, says: Mapping[str, str]) -> ExpectedGraph:
         path = graph_path(self.precision.name, name)
