@@ -36,9 +36,9 @@ def build_embeddings(
 
 
 def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Value:
-    """Each position gets the feature that is its own: number 0, which is nothing, or the last of those that stand there,
-    as in the model. Added in float32 and rounded once, as a half-precision sum would be: providers have kernels for no
-    other type of it, or not all.
+    """Each position gets the feature that is its own: number 0, which is nothing, or the last of those that stand
+    there, as in the model. Added in float32 and rounded once, as a half-precision sum would be: providers have kernels
+    for no other type of it, or not all.
     """
     features = graph.cast(
         graph.input(IMAGE_FEATURES, graph.dtype, [BATCH, "image_tokens", hidden]),
@@ -55,8 +55,8 @@ def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Valu
 
 
 def _own_features(graph: GraphBuilder, embeds: ir.Value, places: ir.Value) -> ir.Value:
-    """The number of each position's feature, from 1, 0 for none: [batch, sequence, 1]. A spare position in front of each
-    row takes the features that stand nowhere."""
+    """The number of each position's feature, from 1, 0 for none: [batch, sequence, 1]. A spare position in front of
+    each row takes the features that stand nowhere."""
     zero, one, axis = graph.constant("zero", 0), graph.constant("one", 1), graph.constant("axis_1", [1])
     flat = graph.one("Reshape", places, graph.constant("by_row", [0, -1]), name="image/places")
     shifted = graph.one("Add", flat, one, name="image/shifted")

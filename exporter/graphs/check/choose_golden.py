@@ -14,9 +14,8 @@ from exporter.graphs.check.graph_run import Answer, Prompts
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.golden_outputs import GraphGolden
-from runtime.documents.graph_contract import IMAGE_FEATURES, INPUTS_EMBEDS
+from runtime.documents.graph_contract import CPU, IMAGE_FEATURES, INPUTS_EMBEDS
 from runtime.documents.tolerances import GRAPH_GOLDEN, GRAPH_GOLDEN_ELSEWHERE
-from runtime.engines.onnx.session import CPU
 
 FULL_LOGITS = 4 * 1024 * 1024  # bytes
 POSITIONS = 4
