@@ -17,7 +17,7 @@ from profiles.demo.config_files import BLOCKS
 from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
 from profiles.demo.options import checkpoint_option
 from profiles.evidence.importance import comparison
-from profiles.evidence.merge import merged_importance
+from profiles.evidence.merging.merge import DatasetScores, full_document, merge, simple_document
 from profiles.evidence.recommend import ANALYSIS_FILE, cross_dataset_analysis, recommendations
 
 _log = logging.getLogger(__name__)
@@ -52,13 +52,16 @@ def search_name(task: str) -> str:
 def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
     """The documents that follow from the measured ones: merged importance, analysis and recommendations."""
     found = {task: documents[f"importance/{task}/importance_comparison_{task}.json"] for task in TASKS}
-    merged = merged_importance(
-        {task: (_blocks(entry["train_scores"]), _blocks(entry["validation_scores"])) for task, entry in found.items()}
+    merged = merge(
+        {
+            task: DatasetScores(train=_blocks(entry["train_scores"]), validation=_blocks(entry["validation_scores"]))
+            for task, entry in found.items()
+        }
     )
     analysis = cross_dataset_analysis({task: documents[search_name(task)] for task in TASKS})
     return {
-        "layer_importance_scores_full.json": merged,
-        "layer_importance_scores_simple.json": merged["scores"],
+        "layer_importance_scores_full.json": full_document(merged),
+        "layer_importance_scores_simple.json": simple_document(merged),
         ANALYSIS_FILE: analysis,
         "pruning_recommendations.json": recommendations(analysis, blocks=BLOCKS),
     }

@@ -4,7 +4,7 @@ import pytest
 
 from profiles.evidence.beam_search import Subject, beam_search, search_results
 from profiles.evidence.importance import spearman
-from profiles.evidence.merge import merged_importance
+from profiles.evidence.merging.merge import DatasetScores, full_document, merge
 from profiles.evidence.recommend import cross_dataset_analysis, recommendations
 
 
@@ -22,9 +22,9 @@ def test_rank_correlation_shares_the_ranks_of_ties() -> None:
 
 
 def test_importance_is_merged_six_to_four_and_then_averaged() -> None:
-    merged = merged_importance(
-        {"one": ({0: 1.0, 1: 0.0}, {0: 0.5, 1: 0.5}), "two": ({0: 0.0, 1: 1.0}, {0: 0.0, 1: 1.0})}
-    )
+    one = DatasetScores(train={0: 1.0, 1: 0.0}, validation={0: 0.5, 1: 0.5})
+    two = DatasetScores(train={0: 0.0, 1: 1.0}, validation={0: 0.0, 1: 1.0})
+    merged = full_document(merge({"one": one, "two": two}))
     assert merged["per_dataset_scores"] == {"one": {"0": 0.8, "1": 0.2}, "two": {"0": 0.0, "1": 1.0}}
     assert merged["scores"] == {"0": 0.4, "1": 0.6}
     assert merged["ranking"] == [1, 0]
