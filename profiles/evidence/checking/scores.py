@@ -43,8 +43,8 @@ def _zeros(one: Importance, sources: Sources) -> Iterator[str]:
     untold = [block for block in zeros if block not in known]
     if untold:
         yield (
-            f"{one.file}: blocks {show_blocks(tuple(untold))} have the score 0 and no measurement here says so: a measured "
-            'loss is hardly ever exactly 0; take the zeros for "not measured"'
+            f"{one.file}: blocks {show_blocks(tuple(untold))} have the score 0 and no measurement here says so: a "
+            'measured loss is hardly ever exactly 0; take the zeros for "not measured"'
         )
 
 
