@@ -11,6 +11,7 @@ import onnxruntime
 
 from runtime.documents.family_layout import HEAD, TOKEN_EMBEDDINGS
 from runtime.documents.graph_contract import (
+    CPU,
     HIDDEN,
     INPUT_IDS,
     LAST_POSITIONS,
@@ -23,7 +24,6 @@ from runtime.documents.graph_contract import (
 from runtime.engines.onnx.cache import Cache, Feed
 from runtime.engines.onnx.composing.block_graphs import BlockGraphs, Composition
 from runtime.engines.onnx.key_values import CacheSizes, KeyValues
-from runtime.engines.onnx.session import CPU
 from runtime.engines.onnx.values import DTYPES
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
