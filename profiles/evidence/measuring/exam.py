@@ -86,6 +86,8 @@ class Exam:
             [cut for cut in dict.fromkeys((WHOLE, *cuts)) if self._kept.find(batch, cut) is None]
             for batch in range(self.batches)
         ]
+        if not any(lacking):
+            return {cut: self._score(cut) for cut in cuts}
         progress.begin(f"{self.name} {self.split}", sum(map(self._runs, lacking)))
         for batch, missing in enumerate(lacking):
             if missing:
@@ -115,7 +117,7 @@ class Exam:
         return sums.scores
 
     def forget(self) -> None:
-        """Drop what is kept on disk: it has become files of evidence."""
+        """Drop what is kept on disk of all cuts, which have become files of evidence, but the whole model."""
         self._kept.forget()
 
     def _runs(self, cuts: Sequence[Cut]) -> int:
