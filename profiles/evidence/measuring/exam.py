@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from profiles.evidence.measuring.kept import Kept, Rows
 from profiles.evidence.running.cut import WHOLE, Cut, as_tree
 from profiles.evidence.running.influence import Influence
 from profiles.evidence.running.inputs import batch_inputs
 from profiles.evidence.running.staged_model import StagedModel
+from runtime.documents.graph_contract import IMAGE_INPUT_IDX, INPUT_IDS
 from runtime.engines.protocol import Prompt
+from runtime.latency.workload import Workload
+
+_NOWHERE = np.array(-1)
 
 
 class Progress(Protocol):
@@ -70,6 +76,11 @@ class Exam:
         return self._kept.settings.metric
 
     @property
+    def model_digest(self) -> str:
+        """The digest of the model's checkpoint."""
+        return self._kept.settings.model
+
+    @property
     def count(self) -> int:
         """How many samples are measured."""
         return self._material.count
@@ -115,6 +126,14 @@ class Exam:
             sums.add(batch_inputs(self._material.prompts(batch), self._model))
         progress.end()
         return sums.scores
+
+    def load(self) -> Workload:
+        """The size of one prompt, the mean over the first batch."""
+        prompts = self._material.prompts(0)
+        seen = sum(int((one.arrays.get(IMAGE_INPUT_IDX, _NOWHERE) >= 0).sum()) for one in prompts)
+        every = sum(len(one.arrays[INPUT_IDS]) for one in prompts)
+        vision = round(seen / len(prompts))
+        return Workload(vision_tokens=vision, text_tokens=max(1, round(every / len(prompts)) - vision))
 
     def forget(self) -> None:
         """Drop what is kept on disk of all cuts, which have become files of evidence, but the whole model."""
