@@ -46,8 +46,8 @@ def importance(
         from profiles.evidence.measuring.importance_pass import chosen_blocks, expected_seconds, measure_importance
         from profiles.evidence.measuring.open_exams import open_exams
         from profiles.evidence.running.source_model import open_source_model
-        from profiles.reports.importance_table import show_importance
-        from profiles.reports.run_progress import RunProgress, show_seconds
+        from profiles.reports.evidence.importance_table import show_importance
+        from profiles.reports.evidence.run_progress import RunProgress, show_seconds
 
     splits = load_splits(data, changes)
     source = open_source_model(model, device=running.device, threads=running.threads)

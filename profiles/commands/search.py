@@ -135,8 +135,8 @@ def search(
 def _beam(source: "SourceModel", exams: "Sequence[Exam]", options: BeamOptions, out: Path) -> str:
     from profiles.evidence.searching.beam_search import Beam, all_candidates
     from profiles.evidence.searching.search import expected_seconds, search_each, search_together
-    from profiles.reports.run_progress import RunProgress, show_seconds
-    from profiles.reports.search_table import show_search
+    from profiles.reports.evidence.run_progress import RunProgress, show_seconds
+    from profiles.reports.evidence.search_table import show_search
 
     try:
         beam = Beam(
@@ -160,8 +160,8 @@ def _joint(
 ) -> str:
     from profiles.evidence.searching.costs import costs_of
     from profiles.evidence.searching.search_jointly import search_jointly
-    from profiles.reports.joint_table import show_joint_search
-    from profiles.reports.run_progress import RunProgress
+    from profiles.reports.evidence.joint_table import show_joint_search
+    from profiles.reports.evidence.run_progress import RunProgress
 
     costs = costs_of(source, exams, options.top_ks, estimator=options.estimator)
     found = search_jointly(

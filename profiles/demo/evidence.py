@@ -31,7 +31,7 @@ from profiles.evidence.running.source_model import SourceModel, open_source_mode
 from profiles.evidence.searching.beam_search import PROTECTED, Beam, all_candidates
 from profiles.evidence.searching.search import search_each
 from profiles.evidence.searching.search_files import RESULTS
-from profiles.reports.run_progress import RunProgress
+from profiles.reports.evidence.run_progress import RunProgress
 from runtime.documents.checked_json import Node
 
 BOTH_HALVES = "+".join(CALIBRATION)
