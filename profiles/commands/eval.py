@@ -59,6 +59,7 @@ _engine_options = option_group(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together."
 )
 @change_options
+@click.option("--skip-bad", is_flag=True, help="Leave out samples that cannot be asked; the baseline names them.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -74,6 +75,7 @@ def evaluate(
     engine: EngineOptions,
     batch_size: int,
     changes: Changes,
+    skip_bad: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -89,18 +91,25 @@ def evaluate(
         from profiles.accuracy.answerer import open_answerers
         from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
         from profiles.accuracy.evaluation.evaluate import evaluate as run
+        from profiles.accuracy.evaluation.first_pass import read_all
         from profiles.datasets.named import load_named
         from profiles.reports.sample_progress import SampleProgress
         from profiles.reports.score_table import show_scores
+        from runtime.engines.prompts import PromptReader
 
+    reader, progress = PromptReader(family / manifest.variant(chosen[0]).folder), SampleProgress(sys.stderr)
+    found = load_named(data, changes)
+    readable = read_all(found, reader, progress, context_tokens=reader.context_tokens, skip_bad=skip_bad)
+    for line in readable.lines:
+        click.echo(line, err=True)
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
         engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
-        datasets=load_named(data, changes),
+        datasets=readable.datasets,
         batch_size=batch_size,
     )
-    baseline = run(request, out, SampleProgress(sys.stderr))
+    baseline = run(request, out, progress)
     shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))
     click.echo(shown, nl=False)

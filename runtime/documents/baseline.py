@@ -27,13 +27,15 @@ class FamilyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     source_digest: Sha256
 
 
-class DatasetRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The samples: name, kind of task, how many, and the sha256 over their texts and images in order."""
+class DatasetRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The samples: name, kind of task, how many, and the sha256 over their texts and images in order; `skipped` are the
+    ids of those that could not be asked and were left out."""
 
     name: str
     task: str
     samples: Positive
     digest: Sha256
+    skipped: tuple[str, ...] = ()
 
 
 class DefinitionRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

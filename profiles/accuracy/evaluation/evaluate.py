@@ -179,7 +179,11 @@ def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
     return _Measured(
         dataset=dataset,
         record=DatasetRecord(
-            name=dataset.name, task=settings.task, samples=len(dataset.samples), digest=digest_samples(dataset.samples)
+            name=dataset.name,
+            task=settings.task,
+            samples=len(dataset.samples),
+            digest=digest_samples(dataset.samples),
+            skipped=dataset.skipped,
         ),
         definition=DefinitionRecord(metric=metric.id, meaning=metric.definition, cleanup=settings.cleanup),
         decoding=DecodingRecord(
