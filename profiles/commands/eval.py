@@ -50,6 +50,29 @@ _engine_options = option_group(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskingOptions:
+    """Whether questions are turns of a chat (None: where the tokenizer has a template), what stands before them, and
+    the texts that end an answer."""
+
+    chat: bool | None
+    system: str | None
+    stop: tuple[str, ...]
+
+
+_asking_options = option_group(
+    "asked",
+    AskingOptions,
+    click.option(
+        "--chat/--no-chat",
+        default=None,
+        help="Ask by the tokenizer's chat template, or the texts alone  [default: chat where a text model has one]",
+    ),
+    click.option("--system", help="The system text before each question of a chat."),
+    click.option("--stop", multiple=True, help="An answer ends before this text. Repeatable."),
+)
+
+
 @click.command("eval")
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @dataset_option
@@ -59,6 +82,7 @@ _engine_options = option_group(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together."
 )
 @change_options
+@_asking_options
 @click.option("--skip-bad", is_flag=True, help="Leave out samples that cannot be asked; the baseline names them.")
 @click.option(
     "--out",
@@ -75,6 +99,7 @@ def evaluate(
     engine: EngineOptions,
     batch_size: int,
     changes: Changes,
+    asked: AskingOptions,
     skip_bad: bool,
     out: Path,
     as_json: bool,
@@ -89,6 +114,7 @@ def evaluate(
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
     with needed_packages("trimoe eval", extras="profiles,cpu"):
         from profiles.accuracy.answerer import open_answerers
+        from profiles.accuracy.asking import asking_of
         from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
         from profiles.accuracy.evaluation.evaluate import evaluate as run
         from profiles.accuracy.evaluation.first_pass import read_all
@@ -99,7 +125,10 @@ def evaluate(
 
     reader, progress = PromptReader(family / manifest.variant(chosen[0]).folder), SampleProgress(sys.stderr)
     found = load_named(data, changes)
-    readable = read_all(found, reader, progress, context_tokens=reader.context_tokens, skip_bad=skip_bad)
+    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
+    if asking.chat_text is not None and asked.chat is None:
+        click.echo("asked as a chat, by the tokenizer's own template; --no-chat asks the texts alone", err=True)
+    readable = read_all(found, reader, progress, asking=asking, skip_bad=skip_bad)
     for line in readable.lines:
         click.echo(line, err=True)
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
@@ -109,6 +138,7 @@ def evaluate(
         engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
         datasets=readable.datasets,
         batch_size=batch_size,
+        asking=asking,
     )
     baseline = run(request, out, progress)
     shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))

@@ -46,13 +46,18 @@ class DefinitionRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cleanup: str
 
 
-class DecodingRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the answers were generated. `prompt` is the template that questions and options are put into."""
+class DecodingRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the answers were generated. `prompt` is the template that questions and options are put into; with `chat`
+    that is a user's turn in the tokenizer's own template, behind the `system` text. Answers end before a text of
+    `stop`."""
 
     prompt: str
     strategy: str
     max_new_tokens: Positive
     batch_size: Positive
+    chat: bool = False
+    system: str | None = None
+    stop: tuple[str, ...] = ()
 
 
 class IntervalRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -62,6 +62,11 @@ class PromptReader:
         return None if self._images is None else self._images.settings
 
     @property
+    def has_chat_template(self) -> bool:
+        """Whether the tokenizer carries a template of its own for chats."""
+        return self._template is not None
+
+    @property
     def ordinary_tokens(self) -> Sequence[int]:
         """The ids of tokens that stand for text."""
         return self._tokenizer.ordinary

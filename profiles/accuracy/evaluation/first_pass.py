@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from profiles.datasets.dataset import Dataset, fill_prompt
+from profiles.accuracy.asking import PLAIN, Asking
+from profiles.datasets.dataset import Dataset
 from profiles.errors import DatasetError
 from profiles.sample import Sample
 from runtime.documents.graph_contract import INPUT_IDS
@@ -53,11 +54,10 @@ def read_all(
     reader: PromptReader,
     progress: PassProgress,
     *,
-    context_tokens: int | None,
+    asking: Asking = PLAIN,
     skip_bad: bool = False,
 ) -> Readable:
-    """Read every question and picture. `context_tokens` is what a prompt and its answer may have together (None: no
-    limit is known).
+    """Read every question, as it is asked, and every picture.
 
     Raises DatasetError for a picture that cannot be used or that a model of text would not see, for a prompt that
     leaves no room for its answer, for a blank question, and for answers that are all blank; with `skip_bad` such
@@ -65,7 +65,7 @@ def read_all(
     """
     kept, skipped = [], []
     for dataset in datasets:
-        bad = list(_bad(dataset, reader, progress, context_tokens))
+        bad = list(_bad(dataset, reader, asking, progress))
         if bad and not skip_bad:
             more = f" ({len(bad)} samples cannot be asked; --skip-bad leaves them out)" if len(bad) > 1 else ""
             raise DatasetError(f"data set {dataset.name}: sample {bad[0].id!r}: {bad[0].why}{more}")
@@ -79,12 +79,14 @@ def read_all(
     return Readable(datasets=tuple(kept), skipped=tuple(skipped), notes=tuple(_notes(kept, reader)))
 
 
-def _bad(dataset: Dataset, reader: PromptReader, progress: PassProgress, context_tokens: int | None) -> Iterator[Bad]:
+def _bad(dataset: Dataset, reader: PromptReader, asking: Asking, progress: PassProgress) -> Iterator[Bad]:
     progress.begin(f"reading {dataset.name}", len(dataset.samples), 0)
     for sample in dataset.samples:
         try:
             _check_texts(sample)
-            _check_prompt(dataset, sample, reader, context_tokens)
+            question = Question(text=asking.prompt(dataset.settings.prompt, sample), image=sample.open_image())
+            (prompt,) = reader.read((question,), variant="")
+            _check_length(len(prompt.arrays[INPUT_IDS]), dataset.settings.max_new_tokens, reader.context_tokens)
         except (DatasetError, ValueError) as error:
             yield Bad(dataset=dataset.name, id=sample.id, why=str(error).removeprefix(f"{sample.label}: "))
         progress.advance(1)
@@ -99,13 +101,10 @@ def _check_texts(sample: Sample) -> None:
             raise DatasetError(f"its {what} are blank")
 
 
-def _check_prompt(dataset: Dataset, sample: Sample, reader: PromptReader, context_tokens: int | None) -> None:
-    question = Question(text=fill_prompt(dataset.settings.prompt, sample), image=sample.open_image())
-    (prompt,) = reader.read((question,), variant="")
-    tokens, room = len(prompt.arrays[INPUT_IDS]), dataset.settings.max_new_tokens
-    if context_tokens is not None and tokens + room > context_tokens:
+def _check_length(tokens: int, room: int, context: int | None) -> None:
+    if context is not None and tokens + room > context:
         raise DatasetError(
-            f"its prompt has {tokens} tokens and its answer up to {room}; the model's context has {context_tokens}"
+            f"its prompt has {tokens} tokens and its answer up to {room}; the model's context has {context}"
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from profiles.accuracy.answerer import open_answerers
+from profiles.accuracy.asking import asking_of
 from profiles.accuracy.evaluation.evaluate import EvalProgress, EvalRequest, evaluate, family_record
 from profiles.accuracy.evaluation.first_pass import read_all
 from profiles.accuracy.gate.asked_scores import (
@@ -46,13 +47,16 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
     dtypes = tuple(dict.fromkeys(dtype for engine, dtype in forms if engine == ONNX))
     datasets = _load_datasets(scores, data, columns)
     reader = PromptReader(request.family / request.manifest.variant(variants[0]).folder)
-    read_all(datasets, reader, progress, context_tokens=reader.context_tokens)
+    asked = scores[0].decoding
+    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
+    read_all(datasets, reader, progress, asking=asking)
     evaluate(
         EvalRequest(
             family=family_record(request.manifest),
             variants=variants,
             datasets=datasets,
             engines=open_answerers(engines, request.family, request.manifest, dtypes=dtypes),
+            asking=asking,
             batch_size=max(score.decoding.batch_size for score in scores),
         ),
         request.measured,

@@ -66,16 +66,16 @@ BROKEN = Sample(id="broken", question="what", image=b"no image", answers=("x",))
 )
 def test_what_cannot_be_asked_is_refused_by_name(sample: Sample, said: str) -> None:
     with pytest.raises(DatasetError, match=f"data set mine: {said}"):
-        read_all([dataset(GOOD, sample)], WordReader(), SilentProgress(), context_tokens=20)
+        read_all([dataset(GOOD, sample)], WordReader(), SilentProgress())
 
 
 def test_a_model_of_text_refuses_pictures() -> None:
     with pytest.raises(DatasetError, match="sample 'good': a picture for a family that reads no images"):
-        read_all([dataset(GOOD)], WordReader(sees=False), SilentProgress(), context_tokens=None)
+        read_all([dataset(GOOD)], WordReader(sees=False), SilentProgress())
 
 
 def test_bad_samples_are_left_out_named_and_counted_where_asked() -> None:
-    found = read_all([dataset(GOOD, LONG, BROKEN)], WordReader(), SilentProgress(), context_tokens=20, skip_bad=True)
+    found = read_all([dataset(GOOD, LONG, BROKEN)], WordReader(), SilentProgress(), skip_bad=True)
     (left,) = found.datasets
     assert [sample.id for sample in left.samples] == ["good"] and left.skipped == ("long", "broken")
     assert [one.id for one in found.skipped] == ["long", "broken"]
@@ -84,14 +84,14 @@ def test_bad_samples_are_left_out_named_and_counted_where_asked() -> None:
 
 def test_without_skipping_the_message_says_how_many_there_are() -> None:
     with pytest.raises(DatasetError, match=r"\(2 samples cannot be asked; --skip-bad leaves them out\)"):
-        read_all([dataset(LONG, BLANK)], WordReader(), SilentProgress(), context_tokens=20)
+        read_all([dataset(LONG, BLANK)], WordReader(), SilentProgress())
     with pytest.raises(DatasetError, match="no sample can be asked; the first, 'long'"):
-        read_all([dataset(LONG, BLANK)], WordReader(), SilentProgress(), context_tokens=20, skip_bad=True)
+        read_all([dataset(LONG, BLANK)], WordReader(), SilentProgress(), skip_bad=True)
 
 
 def test_a_model_that_sees_is_told_of_samples_without_pictures() -> None:
     blind = Sample(id="blind", question="what", answers=("x",))
-    found = read_all([dataset(GOOD, blind)], WordReader(), SilentProgress(), context_tokens=20)
+    found = read_all([dataset(GOOD, blind)], WordReader(), SilentProgress())
     assert found.notes == ("mine: 1 of 2 samples have no picture, and the model reads pictures",)
 
 
