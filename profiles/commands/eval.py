@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
 from runtime.text.terminal import terminal_width
+
+if TYPE_CHECKING:
+    from profiles.accuracy.asking import Asking
+    from profiles.datasets.dataset import Dataset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,32 +119,42 @@ def evaluate(
     chosen = tuple(manifest.variant(name).id for name in variants) or tuple(variant.id for variant in manifest.variants)
     with needed_packages("trimoe eval", extras="profiles,cpu"):
         from profiles.accuracy.answerer import open_answerers
-        from profiles.accuracy.asking import asking_of
         from profiles.accuracy.evaluation.evaluate import EvalRequest, family_record
         from profiles.accuracy.evaluation.evaluate import evaluate as run
-        from profiles.accuracy.evaluation.first_pass import read_all
         from profiles.datasets.named import load_named
         from profiles.reports.sample_progress import SampleProgress
         from profiles.reports.score_table import show_scores
-        from runtime.engines.prompts import PromptReader
 
-    reader, progress = PromptReader(family / manifest.variant(chosen[0]).folder), SampleProgress(sys.stderr)
-    found = load_named(data, changes)
-    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
-    if asking.chat_text is not None and asked.chat is None:
-        click.echo("asked as a chat, by the tokenizer's own template; --no-chat asks the texts alone", err=True)
-    readable = read_all(found, reader, progress, asking=asking, skip_bad=skip_bad)
-    for line in readable.lines:
-        click.echo(line, err=True)
+    progress = SampleProgress(sys.stderr)
+    datasets, asking = _read(family / manifest.variant(chosen[0]).folder, load_named(data, changes), asked, skip_bad)
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
         engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
-        datasets=readable.datasets,
+        datasets=datasets,
         batch_size=batch_size,
         asking=asking,
     )
     baseline = run(request, out, progress)
     shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))
     click.echo(shown, nl=False)
+
+
+def _read(
+    folder: Path, found: "tuple[Dataset, ...]", asked: AskingOptions, skip_bad: bool
+) -> "tuple[tuple[Dataset, ...], Asking]":
+    """The data sets, every sample read once as the variant in `folder` will read it, and how they are asked."""
+    from profiles.accuracy.asking import asking_of
+    from profiles.accuracy.evaluation.first_pass import read_all
+    from profiles.reports.sample_progress import SampleProgress
+    from runtime.engines.prompts import PromptReader
+
+    reader = PromptReader(folder)
+    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
+    if asking.chat_text is not None and asked.chat is None:
+        click.echo("asked as a chat, by the tokenizer's own template; --no-chat asks the texts alone", err=True)
+    readable = read_all(found, reader, SampleProgress(sys.stderr), asking=asking, skip_bad=skip_bad)
+    for line in readable.lines:
+        click.echo(line, err=True)
+    return readable.datasets, asking
