@@ -5,7 +5,6 @@ trimoe standalone artifacts/demo --variant b14-k4 --format safetensors,onnx --ou
 python with_onnxruntime_images.py b14-k4 "Read the number." photo.png
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from PIL import Image
 from transformers import AutoProcessor
 
 copy, text, picture = sys.argv[1:]
-variant = json.loads(Path(copy, "trimoe", "manifest.json").read_text())["variants"][0]["id"]
-names = (f"{copy}/onnx/float32/{name}.onnx" for name in ("vision", "embeddings", variant))
-vision, embeddings, decoder = (InferenceSession(name) for name in names)
+graphs = sorted(Path(copy, "onnx", "float32").glob("*.onnx"))  # b14-k4.onnx, embeddings.onnx, vision.onnx
+decoder, embeddings, vision = map(InferenceSession, graphs)
 ends = decoder.get_modelmeta().custom_metadata_map["trimoe.end_tokens"].split()
 processor = AutoProcessor.from_pretrained(copy, trust_remote_code=True)
 inputs = processor(images=[Image.open(picture)], text=[text], padding_side="right", return_tensors="np")
@@ -26,12 +24,11 @@ images["image_input_idx"] = inputs["image_input_idx"]
 caches = [value for value in decoder.get_inputs() if value.name.startswith("past_key_values.")]
 past = {value.name: np.zeros((1, value.shape[1], 0, value.shape[3]), np.float32) for value in caches}
 outputs = [value.name.replace("present", "past_key_values") for value in decoder.get_outputs()]
-tokens, answer, total = inputs["input_ids"], [], 0
-while len(answer) < 20 and str(tokens[0, -1]) not in ends:
-    embeds = embeddings.run(None, {"input_ids": tokens, **images})[0]
-    total += tokens.shape[1]
-    found = decoder.run(None, {"inputs_embeds": embeds, "attention_mask": np.ones((1, total), np.int64), **past})
+tokens = [inputs["input_ids"]]
+while len(tokens) <= 20 and str(tokens[-1][0, -1]) not in ends:
+    embeds = embeddings.run(None, {"input_ids": tokens[-1], **images})[0]
+    mask = np.ones((1, sum(step.shape[1] for step in tokens)), np.int64)
+    found = decoder.run(None, {"inputs_embeds": embeds, "attention_mask": mask, **past})
     past, images = dict(zip(outputs[1:], found[1:], strict=True)), {name: one[:, :0] for name, one in images.items()}
-    tokens = found[0][:, -1:].argmax(-1)
-    answer.append(int(tokens[0, 0]))
-print(processor.decode(answer, skip_special_tokens=True))
+    tokens.append(found[0][:, -1:].argmax(-1))
+print(processor.decode(np.concatenate(tokens[1:], 1)[0], skip_special_tokens=True))
