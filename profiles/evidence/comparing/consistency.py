@@ -15,9 +15,9 @@ class Consistency:
 
 
 def consistencies(study: Study) -> tuple[Consistency, ...]:
-    """The candidates with a mean drop above 0, the most consistent first, and of equal ones those tried on more data
-    sets."""
-    found = [one for one in study.combinations if is_candidate(one) and one.mean > 0]
+    """The candidates without block 0 with a mean drop above 0, the most consistent first, and of equal ones those
+    tried on more data sets."""
+    found = [one for one in study.combinations if is_candidate(one) and one.mean > 0 and 0 not in one.removed]
     return tuple(
         sorted(
             (Consistency(combination=one, variation=one.std / one.mean) for one in found),

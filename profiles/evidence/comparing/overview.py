@@ -17,8 +17,8 @@ from profiles.evidence.comparing.task_types import TaskType, task_types, types_o
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Overview:
-    """Everything that an analysis tells of a study; `types` has the task type of each data set, `candidates` what the
-    study's rules may recommend, the least drop first."""
+    """Everything that an analysis tells of a study; `types` has the task type of each data set, `candidates` what may
+    be recommended, the least drop first."""
 
     study: Study
     recommended: Recommended
@@ -36,10 +36,14 @@ def look_over(study: Study, settings: Settings, *, types: Mapping[str, str]) -> 
     """The overview of a study; `types` are task types of data sets whose names do not tell. Raises MeasurementError as
     `recommend` and `types_of` do."""
     known = types_of(study, types)
+
+    def is_free(one: Combination) -> bool:
+        return is_candidate(one) and not set(one.removed) & set(settings.protected)
+
     return Overview(
         study=study,
         recommended=recommend(study, settings),
-        candidates=tuple(sorted(filter(is_candidate, study.combinations), key=lambda one: one.mean)),
+        candidates=tuple(sorted((one for one in study.combinations if is_free(one)), key=lambda one: one.mean)),
         types=known,
         task_types=task_types(study, known),
         positions=positions(study),

@@ -16,14 +16,15 @@ LEAST_COMMON = 3
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
     """Two data sets over the combinations tried on both: Pearson's correlation of their drops (None: too few, or one
-    never changes), and the mean, population standard deviation and mean size of the difference, first less second
-    (fractions; None: nothing in common)."""
+    never changes), the same `without_block_0`, whose loss makes any two data sets look alike, and the mean, population
+    standard deviation and mean size of the difference, first less second (fractions; None: nothing in common)."""
 
     first: str
     second: str
     same_type: bool
     common: int
     correlation: float | None
+    without_block_0: float | None
     difference: float | None
     difference_std: float | None
     difference_size: float | None
@@ -36,6 +37,7 @@ def pairs(study: Study, types: Mapping[str, str]) -> tuple[Pair, ...]:
 
 def _pair(study: Study, types: Mapping[str, str], first: str, second: str) -> Pair:
     both = [one for one in study.combinations if one.removed and first in one.drops and second in one.drops]
+    kept = [combination for combination in both if 0 not in combination.removed]
     one, other = [combination.drops[first] for combination in both], [combination.drops[second] for combination in both]
     apart = [left - right for left, right in zip(one, other, strict=True)]
     return Pair(
@@ -44,6 +46,7 @@ def _pair(study: Study, types: Mapping[str, str], first: str, second: str) -> Pa
         same_type=types[first] == types[second],
         common=len(both),
         correlation=correlation(one, other),
+        without_block_0=correlation([a.drops[first] for a in kept], [a.drops[second] for a in kept]),
         difference=fmean(apart) if apart else None,
         difference_std=pstdev(apart) if apart else None,
         difference_size=fmean(map(abs, apart)) if apart else None,
@@ -69,6 +72,7 @@ def pairs_document(found: Sequence[Pair]) -> dict[str, Any]:
             "same_task_type": one.same_type,
             "num_common_combinations": one.common,
             "correlation": one.correlation,
+            "correlation_without_block_0": one.without_block_0,
             "mean_difference": one.difference,
             "std_difference": one.difference_std,
             "mean_abs_difference": one.difference_size,

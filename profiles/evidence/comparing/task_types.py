@@ -17,8 +17,8 @@ OTHER = "other"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskType:
     """The data sets of one type. `overall` sums up, as the study does, the mean drops of the candidates that were
-    tried on one of them, whatever the others were; `own` the drops on these data sets alone. `by_size` has both for
-    each number of removed blocks."""
+    tried on one of them, whatever the others were; `own` the drops on these data sets alone, without block 0.
+    `by_size` has both for each number of removed blocks."""
 
     name: str
     datasets: tuple[str, ...]
@@ -64,4 +64,5 @@ def _overall(tried: Sequence[Combination]) -> Summary | None:
 
 
 def _own(tried: Sequence[Combination], datasets: Sequence[str]) -> Summary | None:
-    return summarize(one.drops[name] for one in tried for name in datasets if name in one.drops)
+    free = [one for one in tried if 0 not in one.removed]
+    return summarize(one.drops[name] for one in free for name in datasets if name in one.drops)

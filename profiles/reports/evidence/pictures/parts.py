@@ -66,8 +66,8 @@ def _draw(canvas: Canvas, found: Sequence[Parts]) -> Figure:
     panels[1].set_xlabel("drop beyond the sum of parts, points")
     panels[1].set_ylabel("combinations")
     for axes, chosen, color, hollow in (
-        (panels[2], found[:SHOWN], BLUE, False),
-        (panels[3], found[::-1][:SHOWN], VERMILLION, True),
+        (panels[2], [one for one in found if one.excess < 0][:SHOWN], BLUE, False),
+        (panels[3], [one for one in found[::-1] if one.excess > 0][:SHOWN], VERMILLION, True),
     ):
         shown = [
             Bar(

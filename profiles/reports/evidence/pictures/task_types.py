@@ -15,7 +15,7 @@ from profiles.reports.pictures.palette import BLUE, ORANGE, style
 
 HOW = (
     "overall: mean drops of the candidates that were tried on a data set of the type, whatever the others were (the "
-    "study's rule); own: the drops on these data sets alone"
+    "study's rule); own: the drops on these data sets alone, without block 0"
 )
 
 
@@ -54,7 +54,16 @@ def _draw(canvas: Canvas, overview: Overview) -> Figure:
     _paired(panels[0], found, lambda one: 100 * one.mean, f"mean {DROP}")
     tried = overview.study.combinations
     own = [
-        (one.name, [drop.drops[name] for drop in tried if drop.removed for name in one.datasets if name in drop.drops])
+        (
+            one.name,
+            [
+                drop.drops[name]
+                for drop in tried
+                if drop.removed and 0 not in drop.removed
+                for name in one.datasets
+                if name in drop.drops
+            ],
+        )
         for one in found
     ]
     boxes(panels[1], own, label=f"own {DROP}")
