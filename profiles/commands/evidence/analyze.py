@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from profiles.commands.recommend import STRATEGIES
-from profiles.commands.study_options import RESULTS, StudyOptions, study_options
+from profiles.commands.evidence.recommend import STRATEGIES
+from profiles.commands.evidence.study_options import RESULTS, StudyOptions, study_options
 from runtime.commands.needed_packages import needed_packages
 
 
