@@ -74,7 +74,7 @@ class _Shapes:
     """A file of which only names, types and shapes of tensors are read."""
 
     def __init__(self, file: str, **options: Any) -> None:
-        self._file = safe_open(file, framework="pt")
+        self._file: Any = safe_open(file, framework="pt")
 
     def keys(self) -> list[str]:
         """The names of its tensors."""
@@ -108,7 +108,7 @@ class _Shape:
         return absent
 
 
-class _Absent(torch.Tensor):
+class _Absent(torch.Tensor):  # type: ignore[misc]
     """A tensor without values that stays so on any device."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl
@@ -131,9 +131,8 @@ def _share(
             layer, _, inside = name[len(prefix) :].partition(".")
             source = f"{prefix}{held_layers.index(layers[int(layer)])}.{inside}"
         if weights[source].shape != parameter.shape or weights[source].dtype != parameter.dtype:
-            raise ValueError(
-                f"{name} is {parameter.dtype} {list(parameter.shape)}, {source} of a deeper variant is not"
-            )
+            what = f"{parameter.dtype} {list(parameter.shape)}"
+            raise ValueError(f"{name} is {what}, {source} of a deeper variant is not")
         path, _, leaf = name.rpartition(".")
         model.get_submodule(path)._parameters[leaf] = weights[source]
 
