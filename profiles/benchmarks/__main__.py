@@ -7,6 +7,7 @@ from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.faults import bench_faults
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
@@ -42,6 +43,7 @@ class _Benchmarks(Commands):
         "recommendations": bench_recommendations,
         "serving": bench_serving,
         "soak": bench_soak,
+        "faults": bench_faults,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
