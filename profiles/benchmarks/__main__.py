@@ -7,11 +7,8 @@ from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
-<<<<<<< HEAD
-from profiles.benchmarks.commands.faults import bench_faults
-=======
 from profiles.benchmarks.commands.false_alarms import bench_false_alarms
->>>>>>> main
+from profiles.benchmarks.commands.faults import bench_faults
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
