@@ -8,7 +8,6 @@ from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
 from profiles.benchmarks.commands.false_alarms import bench_false_alarms
-from profiles.benchmarks.commands.faults import bench_faults
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
@@ -17,6 +16,7 @@ from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
+from profiles.benchmarks.faults.command import bench_faults
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
