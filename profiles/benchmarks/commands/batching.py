@@ -39,7 +39,8 @@ def bench_batching(family: Path, engine: str, dtype: str, threads: int | None, r
         from profiles.benchmarks.batching.requests import open_texts
         from profiles.benchmarks.batching.throughput import bench_batching as measure
         from profiles.benchmarks.batching.throughput import four_variants
-        from runtime.engines.open import EngineSettings, open_engine
+        from runtime.engines.open import open_engine
+        from runtime.engines.settings import EngineSettings
 
     opened = open_engine(engine, family, manifest, EngineSettings(dtype=dtype, threads=threads))
     try:

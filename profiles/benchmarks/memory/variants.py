@@ -9,8 +9,9 @@ from pathlib import Path
 from profiles.benchmarks.batching.requests import random_prompt
 from profiles.benchmarks.memory.process import numbers_of, pss_bytes
 from runtime.documents.manifest import Manifest, read_manifest
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import EngineSettings
 
 LONG_TOKENS, LONG_PROMPTS, SHORT_TOKENS, NEW_TOKENS = 512, 6, 16, 4
 

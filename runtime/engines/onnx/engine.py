@@ -23,16 +23,19 @@ from runtime.documents.family_layout import (
 from runtime.documents.graph_contract import PACKED
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
+from runtime.engines.onnx.packing.prepare import open_prepared
 from runtime.engines.onnx.rows import Rows, bounds, part_count
 from runtime.engines.onnx.self_test import self_test
-from runtime.engines.onnx.session import CPU
+from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.variant_graphs import SharedSessions, VariantGraphs
 from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
 from runtime.engines.prefixes import Prefixes
+from runtime.engines.prepared.prepared import Prepared
 from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
-from runtime.engines.trust import CheckRecords, Checks
-from runtime.errors import DocumentError
+from runtime.engines.settings import DEFAULTS, EngineSettings
+from runtime.engines.trust import Checks
+from runtime.errors import DocumentError, VerificationError
 
 _log = logging.getLogger(__name__)
 
@@ -49,41 +52,46 @@ class OnnxEngine:
         self,
         folder: Path,
         manifest: Manifest,
-        *,
-        dtype: str,
-        provider: str = CPU,
-        threads: int | None = None,
-        prefix_bytes: int = 0,
-        records: CheckRecords | None = None,
+        settings: EngineSettings = DEFAULTS,
     ) -> None:
-        """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
-        that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
+        """Load no variant yet; packed weights are made where they are wanted and missing. Raises DocumentError when the
         family has no graphs in that type, naming those it has."""
-        self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
+        self._folder, self._manifest, self._dtype = folder, manifest, settings.dtype
+        self._provider = CUDA if (settings.device or "").startswith("cuda") else CPU
         self._place = FamilyFiles(folder).place
-        self._threads = threads or os.cpu_count() or 1
-        self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
-        self._shared = SharedSessions(self._place(graph_folder(dtype)), provider=provider)
+        self._threads = settings.threads or os.cpu_count() or 1
+        self._prefixes = Prefixes(settings.prefix_bytes) if settings.prefix_bytes and self._provider == CPU else None
+        self._shared = SharedSessions(self._place(graph_folder(self._dtype)), provider=self._provider)
         self._graphs: dict[str, VariantGraphs] = {}
         self._loading: dict[str, Lock] = {}
         self._workers = Workers(self._threads)
         self._shared_tested = False
-        self._checks = Checks(folder, manifest, software=self.software, records=records)
-        if not self._place(graph_folder(dtype)).is_dir():
+        if not self._place(graph_folder(self._dtype)).is_dir():
             found = sorted(path.name for path in self._place(GRAPHS).glob("*") if path.is_dir())
             raise DocumentError(
-                f"{folder}: no ONNX graphs in {dtype}; the family has "
+                f"{folder}: no ONNX graphs in {self._dtype}; the family has "
                 f"{', '.join(found) or 'none: export with --format safetensors,onnx'}"
             )
+        forms = settings.prepared if self._provider == CPU else None
+        self._prepared = open_prepared(forms, folder, manifest, self._dtype, settings.records)
+        self._checks = Checks(folder, manifest, software=self.software, records=settings.records)
 
     @property
     def software(self) -> Mapping[str, str]:
-        """The version of ONNX Runtime, the provider and its threads."""
+        """The version of ONNX Runtime, the provider and its threads, and whose packed weights it runs on, where the
+        type needs them."""
+        packer = "each session" if self._prepared is None else "the prepared form"
         return {
             "onnxruntime": onnxruntime.__version__,
             "onnxruntime provider": self._provider,
             "onnxruntime threads": str(self._threads),
+            **({"onnxruntime weights packed by": packer} if self._dtype in PACKED else {}),
         }
+
+    @property
+    def shares_weights(self) -> bool:
+        """See Engine."""
+        return self._prepared is not None or self._dtype not in PACKED
 
     def load(self, variant: str) -> str:
         """See Engine. Variants exported without golden outputs run untested, with a warning. Others run, and load,
@@ -135,11 +143,22 @@ class OnnxEngine:
         return found
 
     def _opened(self, variant: str) -> VariantGraphs:
-        """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
+        """The variant's graphs, when their files and they themselves have passed what `records` do not say: on prepared
+        weights, or without where these fail."""
+        if self._prepared is not None:
+            try:
+                return self._opened_on(variant, self._prepared)
+            except VerificationError as error:
+                _log.warning("%s: runs without its prepared form in %s: %s", variant, self._prepared.folder, error)
+                self._prepared = None
+        return self._opened_on(variant, None)
+
+    def _opened_on(self, variant: str, prepared: Prepared | None) -> VariantGraphs:
         graph = self._place(graph_path(self._dtype, variant))
         run = partial(VariantGraphs, provider=self._provider, threads=self._threads, packed=self._dtype in PACKED)
-        opened = cache(partial(run, graph, self._shared))
-        self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
+        opened = cache(partial(run, graph, self._shared, prepared=prepared))
+        form = "" if prepared is None else prepared.document.weights.sha256
+        self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()), form=form)
         return opened()
 
     def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:

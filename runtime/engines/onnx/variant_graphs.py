@@ -8,6 +8,7 @@ from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import CPU, open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
+from runtime.engines.prepared.prepared import Prepared
 
 # Sessions take turns: idle threads of one that burn time would take it from the next.
 _SPINNING = False
@@ -43,13 +44,23 @@ class VariantGraphs:
     """What the rows of one variant run on."""
 
     def __init__(
-        self, graph: Path, shared: SharedSessions, *, provider: str, threads: int, packed: bool = False
+        self,
+        graph: Path,
+        shared: SharedSessions,
+        *,
+        provider: str,
+        threads: int,
+        packed: bool = False,
+        prepared: Prepared | None = None,
     ) -> None:
         """Open the decoder `graph` for one run with all the threads, and for several with one each; `packed` as in
-        `open_session`. Raises VerificationError."""
+        `open_session`, by each session for itself unless there is a `prepared` form. Raises VerificationError."""
         self.variant, self.shared, self.movable = graph.stem, shared, provider == CPU
         self._graph, self._opening = graph, Lock()
-        self._open = partial(open_session, graph, provider=provider, packed=packed, spinning=_SPINNING)
+        source, data = (graph, None) if prepared is None else (prepared.graph(graph), prepared.folder)
+        self._open = partial(
+            open_session, source, provider=provider, data_folder=data, packed=packed, spinning=_SPINNING
+        )
         self._opened: dict[tuple[int, int], OnnxDecoder] = {}
         self.whole = self.decoder(threads)
         if self.movable:

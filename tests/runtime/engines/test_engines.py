@@ -22,6 +22,7 @@ from runtime.engines.onnx.engine import OnnxEngine
 from runtime.engines.onnx.rows import part_count
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import EngineSettings
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import DocumentError, VerificationError
 from tests.support.families import export_verified, plan_family
@@ -49,7 +50,7 @@ def open_engine(name: str, family: Path) -> Engine:
     manifest = read_manifest(family)
     if name == "torch":
         return TorchEngine(family, manifest, device="cpu")
-    return OnnxEngine(family, manifest, dtype="float32", threads=2 if "parts" in name else 1)
+    return OnnxEngine(family, manifest, EngineSettings(threads=2 if "parts" in name else 1))
 
 
 def requests(count: int) -> list[Question]:
@@ -275,4 +276,4 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 
 def test_graphs_in_another_type_are_refused_naming_those_there_are(family: Path) -> None:
     with pytest.raises(DocumentError, match="no ONNX graphs in int8; the family has float32"):
-        OnnxEngine(family, read_manifest(family), dtype="int8")
+        OnnxEngine(family, read_manifest(family), EngineSettings(dtype="int8"))

@@ -1,0 +1,20 @@
+"""A prepared form that is there: graphs of the family that point at packed weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.engines.prepared.document import PreparedDocument
+from runtime.engines.prepared.packed_tensors import with_packed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """The prepared form in `folder`."""
+
+    folder: Path
+    document: PreparedDocument
+
+    def graph(self, path: Path) -> bytes:
+        """A graph over the family's data file, a decoder or any other, whose tensors are in `folder` with what was
+        packed of them. Raises OSError, VerificationError for a file that is no graph."""
+        return with_packed(path.read_bytes(), self.document.tensors)
