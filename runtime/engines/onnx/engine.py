@@ -20,13 +20,12 @@ from runtime.documents.family_layout import (
     graph_golden_path,
     graph_path,
 )
-from runtime.documents.graph_contract import PACKED
+from runtime.documents.graph_contract import CPU, CUDA, PACKED, PROVIDERS
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.packing.prepare import open_prepared
 from runtime.engines.onnx.rows import Rows, bounds, part_count
 from runtime.engines.onnx.self_test import self_test
-from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.variant_graphs import SharedSessions, VariantGraphs
 from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
@@ -55,9 +54,12 @@ class OnnxEngine:
         settings: EngineSettings = DEFAULTS,
     ) -> None:
         """Load no variant yet; packed weights are made where they are wanted and missing. Raises DocumentError when the
-        family has no graphs in that type, naming those it has."""
+        family has no graphs in that type, naming those it has, and for a type that does not run on the provider."""
         self._folder, self._manifest, self._dtype = folder, manifest, settings.dtype
         self._provider = CUDA if (settings.device or "").startswith("cuda") else CPU
+        if self._provider not in PROVIDERS.get(self._dtype, (self._provider,)):
+            there = " and ".join(PROVIDERS[self._dtype])
+            raise DocumentError(f"{folder}: ONNX graphs in {self._dtype} run on {there}, not on {self._provider}")
         self._place = FamilyFiles(folder).place
         self._threads = settings.threads or os.cpu_count() or 1
         self._prefixes = Prefixes(settings.prefix_bytes) if settings.prefix_bytes and self._provider == CPU else None

@@ -277,3 +277,10 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 def test_graphs_in_another_type_are_refused_naming_those_there_are(family: Path) -> None:
     with pytest.raises(DocumentError, match="no ONNX graphs in int8; the family has float32"):
         OnnxEngine(family, read_manifest(family), EngineSettings(dtype="int8"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int4"])
+def test_types_that_cuda_has_not_all_kernels_of_are_refused_there(dtype: str, family: Path) -> None:
+    message = f"ONNX graphs in {dtype} run on CPUExecutionProvider, not on CUDAExecutionProvider"
+    with pytest.raises(DocumentError, match=message):
+        OnnxEngine(family, read_manifest(family), EngineSettings(dtype=dtype, device="cuda:0"))
