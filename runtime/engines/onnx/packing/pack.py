@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 import onnxruntime
 
+from runtime.documents.graph_contract import CPU
 from runtime.engines.onnx.packing.source import Source, covering
-from runtime.engines.onnx.session import CPU, check_version, naming
+from runtime.engines.onnx.session import check_version, naming
 from runtime.engines.prepared.document import Weights
 from runtime.engines.prepared.packed_tensors import Packed, Part, packed_tensors
 from runtime.errors import TargetError, VerificationError
