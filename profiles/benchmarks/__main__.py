@@ -11,6 +11,7 @@ from profiles.benchmarks.commands.false_alarms import bench_false_alarms
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
+from profiles.benchmarks.commands.prepared import bench_prepared
 from profiles.benchmarks.commands.recalibration import bench_recalibration
 from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.serving import bench_serving
@@ -39,6 +40,7 @@ class _Benchmarks(Commands):
         "estimators": bench_estimators,
         "choice": bench_choice,
         "memory": bench_memory,
+        "prepared": bench_prepared,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "recommendations": bench_recommendations,

@@ -135,7 +135,7 @@ def _copy_data(source: Source, file: BinaryIO) -> None:
         try:
             while os.copy_file_range(data.fileno(), file.fileno(), 1 << 30):
                 pass
-        except OSError:  # the file system cannot, or not between these two
+        except (AttributeError, OSError):  # the system cannot, or not between these two
             data.seek(0)
             file.seek(0)
             shutil.copyfileobj(data, file, _CHUNK)
