@@ -11,12 +11,12 @@ from profiles.benchmarks.commands.false_alarms import bench_false_alarms
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
-from profiles.benchmarks.commands.prepared import bench_prepared
 from profiles.benchmarks.commands.recalibration import bench_recalibration
 from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
+from profiles.benchmarks.prepared.command import bench_prepared
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from profiles.benchmarks.commands.prepared import bench_prepared
 from profiles.benchmarks.prepared.answering import Opening, finish, start
+from profiles.benchmarks.prepared.command import bench_prepared
 from profiles.benchmarks.prepared.faults import Faults, Finding
 
 
