@@ -158,7 +158,9 @@ def test_variants_that_load_after_its_removal_run_without(
     engine.load(WHOLE)
     removed(forms.place)
     check_right(engine, family, shares=False)
-    assert re.search(rf"{OTHER}: runs without its prepared form in {forms.place}", caplog.text)
+    assert re.search(
+        rf"{family}: {OTHER} and what is opened later run without its prepared form: {forms.place}", caplog.text
+    )
 
 
 def full(monkeypatch: pytest.MonkeyPatch) -> str:
