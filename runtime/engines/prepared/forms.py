@@ -112,7 +112,7 @@ def _check(folder: Path, document: PreparedDocument, origin: Origin, records: Ch
     stat = path.stat()
     if stat.st_size != wanted.size:
         raise VerificationError(f"{path} has {stat.st_size} bytes, {DOCUMENT} has {wanted.size}")
-    state = {"sha256": wanted.sha256, "file": [stat.st_size, stat.st_mtime_ns, stat.st_ino]}
+    state = {"sha256": wanted.sha256, "file": [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]}
     if records is not None and records.holds(str(path.absolute()), state):
         return
     with path.open("rb") as stream:
