@@ -16,6 +16,7 @@ from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
+from profiles.benchmarks.faults.command import bench_faults
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -46,6 +47,7 @@ class _Benchmarks(Commands):
         "search": bench_search,
         "serving": bench_serving,
         "soak": bench_soak,
+        "faults": bench_faults,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -163,9 +163,9 @@ def _joint(
     from profiles.evidence.searching.costs import costs_of
     from profiles.evidence.searching.search_jointly import search_jointly
     from profiles.reports.evidence.joint_table import show_joint_search
+    from profiles.reports.evidence.pictures.joint import joint_chart
     from profiles.reports.evidence.run_progress import RunProgress
-    from profiles.reports.pictures.charts import draw
-    from profiles.reports.pictures.joint import joint_chart
+    from profiles.reports.pictures.drawn import draw
 
     costs = costs_of(source, exams, options.top_ks, estimator=options.estimator)
     found = search_jointly(

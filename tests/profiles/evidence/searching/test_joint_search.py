@@ -13,7 +13,7 @@ from profiles.evidence.searching.costs import Costs, active_parameters, estimate
 from profiles.evidence.searching.joint_document import read_joint_search
 from profiles.evidence.searching.joint_search import Tried, frontier, joint_search
 from profiles.latency.fit.profile_points import OUTPUT_TOKENS
-from profiles.reports.pictures.joint import cut_families
+from profiles.reports.evidence.pictures.joint import cut_families
 from runtime.documents.latency.estimator_document import read_estimator
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers, Workload
