@@ -17,6 +17,7 @@ from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
 from profiles.benchmarks.faults.command import bench_faults
+from profiles.benchmarks.prepared.command import bench_prepared
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -41,6 +42,7 @@ class _Benchmarks(Commands):
         "estimators": bench_estimators,
         "choice": bench_choice,
         "memory": bench_memory,
+        "prepared": bench_prepared,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "recommendations": bench_recommendations,

@@ -62,17 +62,19 @@ class Checks:
         self._verified: set[tuple[object, ...]] = set()
         self._verifying = Lock()
 
-    def run(self, paths: Sequence[str], test: Callable[[], None]) -> None:
+    def run(self, paths: Sequence[str], test: Callable[[], None], *, form: str = "") -> None:
         """Compare those of the files at `paths`, relative to the family, that the manifest lists with their digests,
         and call `test`; neither where a record says that both passed with the same files (by digest, size, times and
-        inode), software and processor. A file whose record says that it is what its digest says is not read again for
-        another test. Raises VerificationError for a file that is missing or differs, and what `test` raises."""
+        inode), software and processor, in the same `form`. A file whose record says that it is what its digest says is
+        not read again for another test. Raises VerificationError for a file that is missing or differs, and what `test`
+        raises."""
         files = [self._files[path] for path in paths if path in self._files]
         what = json.dumps([str(self._folder.resolve()), *paths])
         state = {
             "files": [(record.sha256, *self._stand(record)) for record in files],
             "software": dict(self._software),
             "processors": processors(),
+            "form": form,
         }
         if self._records is not None and self._records.holds(what, state):
             return

@@ -25,6 +25,7 @@ from runtime.documents.check import FAILED, Check
 from runtime.documents.manifest import dump_manifest, read_manifest
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.engines.onnx.engine import OnnxEngine
+from runtime.engines.settings import EngineSettings
 from runtime.errors import TrimoeError
 from runtime.text.progress import NoProgress, Progress
 
@@ -140,7 +141,7 @@ def _verify(folder: Path) -> None:
 
 
 def _load(folder: Path, precision: str) -> None:
-    engine = OnnxEngine(folder, read_manifest(folder), dtype=precision, threads=1)
+    engine = OnnxEngine(folder, read_manifest(folder), EngineSettings(dtype=precision, threads=1, prepared=None))
     try:
         engine.load(VARIANT)
     finally:
