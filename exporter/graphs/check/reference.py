@@ -79,6 +79,6 @@ class Reference:
 
 def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | None = None) -> torch.Tensor:
     """The tensor after quantisation and back."""
-    size = min(group_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
+    size = min(group_size(width, bits, tensor=name) for width in widths or [tensor.shape[-1]])
     rows, how = tensor.numpy(), Quantisation(bits=bits, group_size=size)
     return torch.from_numpy(dequantise(packed_codes(rows, how), group_scales(rows, how), how))
