@@ -14,6 +14,7 @@ FIRST_LOGITS = "first_logits_position"  # optional, of a decoder: of the new tok
 HIDDEN, NEXT_HIDDEN = "hidden", "next_hidden"  # the residual stream in front of and behind it, [batch, sequence, width]
 LAST_POSITIONS = "seqlens_k"  # int32 [batch]: the position of each row's last real token, new ones included
 TOTAL_LENGTH = "total_sequence_length"  # int32 scalar: of the longest row, padding of new tokens included
+FOLLOWING_IDS = "following_ids"  # not of a graph: the tokens that are fed behind golden prompts
 IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
 
 # Types of weights whose kernels are fast only on weights that a session packs when it opens; they then round what they

@@ -2,7 +2,7 @@
 with."""
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from exporter.graphs.block_graphs import block_pairs, build_block_graphs
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
-from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
+from exporter.graphs.check.reference import Expected, Reference, ReferenceRun, Tensors, run_side_by_side
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.graph_set import variant_metadata
 from exporter.graphs.weights.decoder_weights import decoder_tensors
@@ -51,7 +51,7 @@ class RebuiltGraphs:
         self._weights: dict[str, StoredTensor] = {}
         self._specs: dict[str, DecoderSpec] = {}
         self._decoders: dict[str, ExpectedDecoder] = {}
-        self._open: tuple[str, Reference] | None = None
+        self._references: dict[str, Reference] = {}
         digest = family_digest(manifest.files, manifest.variants)
         self._says = {PRECISION: precision.name, FAMILY_DIGEST: digest}
 
@@ -153,19 +153,23 @@ class RebuiltGraphs:
 
     def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
         """What the variant of that id, run from its own folder, feeds to its first block. Raises VerificationError."""
-        return self._reference(self._manifest.variant(variant)).embed(inputs)
+        return self._reference(variant).embed(inputs)
 
-    def answer(self, variant: str, inputs: Tensors) -> Expected:
-        """What the variant of that id answers, run from its own folder. Raises VerificationError."""
-        record = self._manifest.variant(variant)
-        return self._reference(record).run(inputs, blocks=range(len(record.layers)), top_k=None)
+    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+        """What each of the variants answers, run by its own folder's config. Raises VerificationError."""
+        runs = {}
+        for variant, asked in inputs.items():
+            blocks = self._manifest.variant(variant).layers
+            model, layers = self._reference(variant), tuple(range(len(blocks)))
+            runs[variant] = ReferenceRun(model=model, inputs=asked, layers=layers, blocks=blocks, top_k=None)
+        return run_side_by_side(runs, progress)
 
-    def _reference(self, variant: VariantRecord) -> Reference:
-        """One is open at a time."""
-        if self._open is None or self._open[0] != variant.id:
-            files = variant_files(self.folder / variant.folder, self._architecture)
-            self._open = (variant.id, open_reference(files, self.precision))
-        return self._open[1]
+    def _reference(self, variant: str) -> Reference:
+        if variant not in self._references:
+            files = variant_files(self.folder / self._manifest.variant(variant).folder, self._architecture)
+            like = next(iter(self._references.values()), None)
+            self._references[variant] = Reference(files, self.precision, like=like)
+        return self._references[variant]
 
 
 def _source_tensors(folder: Path) -> dict[str, TensorRecord]:
