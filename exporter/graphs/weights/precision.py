@@ -33,8 +33,8 @@ PRECISIONS: tuple[Precision, ...] = (
     Precision(name="int8", dtype="float32", bits=8),
     Precision(name="int4", dtype="float32", bits=4),
 )
-# Values per scale that both quantised kernels take, by bits, the preferred number first. Wide groups are quicker (8
-# bits in groups of 128 instead of 32: decoding by a third, prefill by a tenth) and smaller; 4 bits lose accuracy by them.
+# Values per scale that both quantised kernels take, by bits, the preferred number first. Wide groups are smaller and
+# quicker (8 bits in groups of 128, not 32: decoding by a third, prefill by a tenth), but 4 bits lose accuracy by them.
 GROUP_SIZES = {8: (128, 64, 32, 16), 4: (32, 16)}
 
 
