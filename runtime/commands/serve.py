@@ -173,15 +173,17 @@ def serve(family: Path, host: str, port: int, verbose: bool, opening: OpeningOpt
     with needed_packages("trimoe serve", extras="cpu,serve"):
         from runtime.serving.http.listening.serve_family import serve_family
         from runtime.serving.http.observing.json_log import JsonLines
+        from runtime.serving.http.served import Files
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("runtime.serving.http.reloading").setLevel(logging.INFO)  # whoever sends a signal wants to know
     if access.api_keys is None and host not in _LOOPBACK:
         click.echo(f"Note: without --api-keys whoever reaches {host} may ask.", err=True)
     budget = bool(opening.estimators)
     serve_family(
-        family,
+        Files(path=family, estimators=opening.estimators, baseline=opening.baseline),
         _opening(opening),
         _access(access),
         host=host,
@@ -200,8 +202,6 @@ def _opening(options: OpeningOptions) -> "Opening":
         engine=options.engine,
         device=options.device,
         dtypes=options.dtypes or None,
-        estimators=options.estimators,
-        baseline=options.baseline,
         preload=options.preload,
         settings=FamilySettings(
             threads=options.threads,

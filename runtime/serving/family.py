@@ -90,19 +90,20 @@ class Family:
         engine: str = ONNX,
         device: str | None = None,
         dtypes: Sequence[str] | None = None,
-        estimators: Sequence[str | Path] = (),
+        estimators: str | Path | Sequence[str | Path] = (),
         baseline: str | Path | None = None,
         settings: FamilySettings | None = None,
     ) -> Self:
         """The family in the folder `path`, or a copy of one variant (`trimoe standalone`), run by the `engine` of that
         name (runtime/engines/open.py) in the types of weights `dtypes` (None: all there are). Estimators (`trimoe
-        fit`), one a type, and a baseline (`trimoe eval`) are files; without them no budget can be kept, and accuracies
-        are the evidence's.
+        fit`), one, or one a type, and a baseline (`trimoe eval`) are files; without them no budget can be kept, and
+        accuracies are the evidence's.
 
         Raises DocumentError for what is not what it must be or does not belong together, MissingPackageError,
         TargetError for a decision log that cannot be written.
         """
         folder, settings = Path(path), settings or FamilySettings()
+        given = (estimators,) if isinstance(estimators, str | Path) else estimators
         files = FamilyFiles(folder)
         whole = files.manifest()
         manifest = _served(whole, settings)
@@ -115,7 +116,7 @@ class Family:
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
             seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
-            chooser = open_chooser(manifest, accuracies, estimators, settings, engine=engine, dtypes=types, seen=seen)
+            chooser = open_chooser(manifest, accuracies, given, settings, engine=engine, dtypes=types, seen=seen)
             journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)
@@ -275,6 +276,8 @@ class Family:
         return prompt
 
     def _plan(self, request: Request, prompt: Prompt, began: float) -> Plan:
+        if request.wish.min_accuracy is not None and request.wish.task is None and len(self.tasks) > 1:
+            raise RequestError(f"min_accuracy needs a task, one of {', '.join(self.tasks)}")
         ahead = {dtype: self._ahead(one) for dtype, one in self._engines.items()}
         return self._chooser.plan(request, prompt, ahead, spent_ms=1e3 * (time.monotonic() - began))
 

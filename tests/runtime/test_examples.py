@@ -54,6 +54,19 @@ def test_examples_answer_as_trimoe_does(example: str, text_family: Path, answer:
     assert run(example, text_family, "b3-k4", "How many", folder=tmp_path, absent=absent) == answer
 
 
+@pytest.mark.parametrize("example", ["with_transformers.py", "with_onnxruntime.py", "with_genai.py"])
+def test_examples_for_texts_say_so_of_a_family_that_reads_images(example: str, tmp_path: Path) -> None:
+    if example == "with_genai.py":
+        pytest.importorskip("onnxruntime_genai", reason="onnxruntime-genai is not installed")
+    folder = tmp_path / "variants" / "b4-k4"
+    folder.mkdir(parents=True)
+    (folder / "preprocessor_config.json").write_text("{}")
+    command = [sys.executable, str(EXAMPLES / example), str(tmp_path), "b4-k4", "How many"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"{tmp_path} reads images; this example is for families of text" in done.stderr
+
+
 def test_a_question_about_an_image_is_answered_without_torch_and_transformers(
     demo_family: Path, tmp_path: Path
 ) -> None:

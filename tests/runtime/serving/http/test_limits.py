@@ -9,7 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from runtime.errors import DeadlineError, MemoryLimitError, OverloadedError, RequestError, VerificationError
+from runtime.errors import (
+    DeadlineError,
+    EngineError,
+    MemoryLimitError,
+    OverloadedError,
+    RequestError,
+    VerificationError,
+)
 from runtime.serving.http.limits import Limits
 from tests.support.fake_family import FakeFamily
 from tests.support.http_server import Running, running_server
@@ -171,6 +178,7 @@ def test_an_answer_that_does_not_end_in_time_is_given_up() -> None:
         (MemoryLimitError("too large"), 503, "out_of_memory"),
         (RequestError("the prompt has 9 tokens"), 400, "request_not_possible"),
         (VerificationError("secret"), 503, "engine_failed"),
+        (EngineError("secret"), 503, "engine_failed"),
         (RuntimeError("secret"), 500, "internal_error"),
     ],
 )
