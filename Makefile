@@ -41,7 +41,7 @@ bench: setup
 	$(BIN)/trimoe synth --like bench --out artifacts/synth-bench
 	$(BIN)/python -m profiles.benchmarks export artifacts/synth-bench --scratch artifacts
 
-# Minutes: every type against transformers, mobius-onnx and llama.cpp, where they are installed; then two blocks of real widths.
+# A quarter of an hour: on a model of 1.7 GB, and on two blocks at OLMoE-1B-7B's widths (needs 20 GB of memory).
 bench-onnx: setup
 	$(BIN)/trimoe synth --like bench --out artifacts/synth-bench
 	$(BIN)/python -m profiles.benchmarks onnx artifacts/synth-bench --scratch artifacts

@@ -6,7 +6,8 @@ import json
 import string
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,15 @@ def digest_samples(samples: Iterable[Sample]) -> str:
             json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
         )
     return total.hexdigest()
+
+
+def shared_images(samples: Sequence[Sample]) -> tuple[str | None, ...]:
+    """For each sample the name of its image, the first 16 hexadecimal digits of the sha256 of its bytes, where another
+    sample has the same; None elsewhere. Raises DatasetError when an image cannot be read."""
+    data = (sample.image_bytes() for sample in samples)
+    names = [None if one is None else hashlib.sha256(one).hexdigest()[:16] for one in data]
+    counts = Counter(names)
+    return tuple(name if name is not None and counts[name] > 1 else None for name in names)
 
 
 def option_letters(sample: Sample) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from exporter.checkpoint.checkpoint import Checkpoint, source_digest
 from exporter.graphs.block_graphs import block_pairs, build_block_graphs
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.embeddings import build_embeddings
+from exporter.graphs.build.genai_config import token_ids
 from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
@@ -25,11 +26,19 @@ from exporter.reference.model_class import read_model_config
 from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, graph_data_name, graph_path
 from runtime.documents.graph_contract import (
     ARCHITECTURE,
+    CONTEXT_LENGTH,
+    END_TOKENS,
     FAMILY_DIGEST,
     INPUTS_EMBEDS,
     LAYERS,
+    OLDEST,
+    OLDEST_ONNXRUNTIME,
+    PAD_TOKEN,
+    PADDING_SIDE,
     PRECISION,
+    PROVIDERS,
     REMOVED_BLOCKS,
+    RUNS_ON,
     SOURCE_DIGEST,
     TOP_K,
     TRIMOE_VERSION,
@@ -169,4 +178,10 @@ def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> 
         ARCHITECTURE: source.architecture.name,
         SOURCE_DIGEST: source_digest(source.checkpoint),
         PRECISION: precision.name,
+        PADDING_SIDE: "right",
+        CONTEXT_LENGTH: str(len(source.spec.cos)),
+        END_TOKENS: " ".join(map(str, token_ids(source.checkpoint.config.get("eos_token_id")))),
+        PAD_TOKEN: " ".join(map(str, token_ids(source.checkpoint.config.get("pad_token_id")))),
+        OLDEST_ONNXRUNTIME: OLDEST[precision.name],
+        RUNS_ON: " ".join(PROVIDERS[precision.name]),
     }

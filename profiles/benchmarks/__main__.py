@@ -7,6 +7,7 @@ from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.false_alarms import bench_false_alarms
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
@@ -34,6 +35,7 @@ class _Benchmarks(Commands):
         "onnx": bench_onnx,
         "eval": bench_eval,
         "latency": bench_latency,
+        "false-alarms": bench_false_alarms,
         "estimators": bench_estimators,
         "choice": bench_choice,
         "memory": bench_memory,

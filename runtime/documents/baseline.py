@@ -72,12 +72,14 @@ class ResultsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sha256: Sha256
 
 
-class ResultRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a file of results behind its first, which has the settings: the answer to one sample, and its score."""
+class ResultRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A line of a file of results behind its first, which has the settings: the answer to one sample, and its score.
+    `image` names the sample's image where other samples have the same one."""
 
     id: str
     answer: str
     score: float
+    image: str | None = None
 
 
 class ScoreRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from profiles.accuracy.answerer import Answerer, AnswererOpener, SampleQuestion
+from profiles.accuracy.evaluation.asked import write_asked
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
 from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
@@ -17,7 +18,7 @@ from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import check_samples, find_metric
 from profiles.metrics.normalisation.cleanup import find_cleanup
-from profiles.sample import digest_samples
+from profiles.sample import digest_samples, shared_images
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import (
     Baseline,
@@ -32,6 +33,7 @@ from runtime.documents.baseline import (
 )
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest
+from runtime.engines.machine import processors
 from runtime.errors import DocumentError
 
 LEVEL = 0.95
@@ -115,7 +117,9 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     """
     _check_out(out, request)
     measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
-    software = {"python": platform.python_version()}
+    software = {"python": platform.python_version(), "processor": ", ".join(processors())}
+    for one in measured:
+        write_asked(out.with_suffix(RESULTS), one.dataset.name, one.questions)
     scores = []
     for name, opener in request.engines:
         for variant in request.variants:
@@ -202,9 +206,12 @@ def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: Eva
         progress.end()
     else:
         _answer(subject.answerer, measured, settings, path, title, progress)
-    values = read_results(path, settings).values
+    results = read_results(path, settings)
+    values = results.values
     highest = find_metric(measured.definition.metric).highest
-    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest)
+    low, high = bootstrap_interval(
+        values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest, images=results.images
+    )
     return ScoreRecord(
         variant=subject.variant,
         engine=subject.name,
@@ -248,4 +255,9 @@ def score_answers(dataset: Dataset, answers: Sequence[str]) -> Results:
     clean = find_cleanup(settings.cleanup)
     samples = [scored_sample(settings.prompt, sample) for sample in dataset.samples]
     scores = find_metric(settings.metric).score(samples, [clean(answer) for answer in answers])
-    return Results(ids=tuple(sample.id for sample in samples), answers=tuple(answers), scores=scores)
+    return Results(
+        ids=tuple(sample.id for sample in samples),
+        answers=tuple(answers),
+        scores=scores,
+        images=shared_images(dataset.samples),
+    )

@@ -5,7 +5,12 @@ from dataclasses import replace
 
 from profiles.accuracy.answerer import open_answerers
 from profiles.accuracy.evaluation.evaluate import EvalProgress, EvalRequest, evaluate, family_record
-from profiles.accuracy.gate.asked_scores import asked_scores, asked_variants, note_other_model
+from profiles.accuracy.gate.asked_scores import (
+    asked_scores,
+    asked_variants,
+    compared_forms,
+    note_other_model,
+)
 from profiles.accuracy.gate.gate_request import GateRequest
 from profiles.accuracy.gate.run_gate import is_study
 from profiles.datasets.changes import Changes
@@ -34,8 +39,9 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
     note_other_model(request, baseline)
     variants = asked_variants(request, baseline)
     scores = asked_scores(request, baseline)
-    engines = tuple(dict.fromkeys(score.engine for score in scores))
-    dtypes = tuple(dict.fromkeys(score.dtype for score in scores if score.engine == ONNX))
+    forms = [form for form, _ in compared_forms(baseline, request.choice)]
+    engines = tuple(dict.fromkeys(engine for engine, _ in forms))
+    dtypes = tuple(dict.fromkeys(dtype for engine, dtype in forms if engine == ONNX))
     evaluate(
         EvalRequest(
             family=family_record(request.manifest),

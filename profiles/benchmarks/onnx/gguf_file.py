@@ -44,6 +44,7 @@ class GgufTensor:
 
     @property
     def quantised(self) -> bool:
+        """Whether it is a matrix of those that types are about."""
         return not any(part in self.name for part in _IN_FLOAT)
 
 
@@ -88,6 +89,7 @@ def _settings(writer: Any, config: dict[str, Any]) -> None:
 
 
 def gguf_tensors(config: dict[str, Any]) -> Iterator[GgufTensor]:
+    """The tensors of a GGUF file for an OLMoE of that config, in their order."""
     for name, source in _WHOLE.items():
         yield GgufTensor(name=f"{name}.weight", sources=(f"{source}.weight",))
     for block in range(config["num_hidden_layers"]):

@@ -8,6 +8,8 @@ import onnxruntime
 
 from runtime.documents.graph_contract import (
     ATTENTION_MASK,
+    CPU,
+    CUDA,
     FIRST_LOGITS,
     INPUT_IDS,
     INPUTS_EMBEDS,
@@ -17,7 +19,6 @@ from runtime.documents.graph_contract import (
 )
 from runtime.engines.onnx.cache import Cache, Feed
 from runtime.engines.onnx.key_values import KeyValues
-from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.values import BFLOAT16, BFLOAT16_NAME, DTYPES, read, value_of, value_of_bits
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError

@@ -20,12 +20,11 @@ from runtime.documents.family_layout import (
     graph_golden_path,
     graph_path,
 )
-from runtime.documents.graph_contract import PACKED
+from runtime.documents.graph_contract import CPU, PACKED, PROVIDERS
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.rows import Rows, bounds, part_count
 from runtime.engines.onnx.self_test import self_test
-from runtime.engines.onnx.session import CPU
 from runtime.engines.onnx.variant_graphs import SharedSessions, VariantGraphs
 from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
@@ -58,8 +57,11 @@ class OnnxEngine:
     ) -> None:
         """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
         that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
-        family has no graphs in that type, naming those it has."""
+        family has no graphs in that type, naming those it has, and for a type that does not run on the provider."""
         self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
+        if provider not in PROVIDERS.get(dtype, (provider,)):
+            there = " and ".join(PROVIDERS[dtype])
+            raise DocumentError(f"{folder}: ONNX graphs in {dtype} run on {there}, not on {provider}")
         self._place = FamilyFiles(folder).place
         self._threads = threads or os.cpu_count() or 1
         self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None

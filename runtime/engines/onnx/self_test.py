@@ -11,12 +11,15 @@ import onnxruntime
 from runtime.documents.golden_outputs import ARRAYS, GraphGolden, read_arrays, read_graph_golden
 from runtime.documents.graph_contract import (
     ATTENTION_MASK,
+    CPU,
+    CUDA,
     FAMILY_DIGEST,
     INPUT_IDS,
     INPUTS_EMBEDS,
     LOGITS,
     PACKED,
     PRECISION,
+    PROVIDERS,
     VARIANT,
     check_metadata,
     hidden_name,
@@ -25,14 +28,15 @@ from runtime.documents.tolerances import GRAPH_GOLDEN_ELSEWHERE
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.session import CPU, CUDA, naming, open_session
+from runtime.engines.onnx.session import naming, open_session
 from runtime.engines.onnx.shared_self_test import SharedSelfTest
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
 
 STEPS = 8
 PART = 3  # tokens of each prefill, where one follows the other
-LACKING = {CPU: ("bfloat16",), CUDA: ()}  # types that a provider has no kernels for
+# Types that a provider has no kernels for.
+LACKING = {each: tuple(name for name, there in PROVIDERS.items() if each not in there) for each in (CPU, CUDA)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

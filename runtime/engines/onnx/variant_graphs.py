@@ -5,8 +5,9 @@ from pathlib import Path
 from threading import Lock
 
 from runtime.documents.family_layout import EMBEDDINGS, VISION
+from runtime.documents.graph_contract import CPU
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.session import CPU, open_session
+from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
 
 # Sessions take turns: idle threads of one that burn time would take it from the next.
