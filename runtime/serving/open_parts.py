@@ -22,7 +22,7 @@ from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.chooser import Chooser
 from runtime.serving.forecasting.forecast import Forecaster
-from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.lengths import Lengths, Seen
 from runtime.serving.pool import Pool
 from runtime.serving.served_engine import ServedEngine
 from runtime.serving.variant_sizes import variant_sizes
@@ -90,9 +90,9 @@ def open_chooser(
     *,
     engine: str,
     dtypes: Sequence[str],
-    seen: Iterable[tuple[str, int]] = (),
+    seen: Iterable[Seen] = (),
 ) -> Chooser:
-    """`seen` are tasks with the tokens of earlier answers. Raises DocumentError for files that are no estimators of
+    """`seen` are earlier answers. Raises DocumentError for files that are no estimators of
     this engine and these types."""
     read = [Estimator(read_estimator(Path(path))) for path in estimators]
     forecaster = Forecaster(manifest, dtypes, accuracies, read, engine=engine, widen=settings.widen)
