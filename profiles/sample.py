@@ -51,6 +51,8 @@ class Sample:
         """The encoded image. Raises DatasetError when its file cannot be read."""
         if not isinstance(self.image, Path):
             return self.image
+        if self.image.exists() and not self.image.is_file():
+            raise DatasetError(f"{self.label}: the image {self._image_name()} is no regular file")
         try:
             return self.image.read_bytes()
         except (OSError, ValueError) as error:
@@ -66,7 +68,7 @@ class Sample:
         if data is None:
             return None
         with self._refusing("decoded"), Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
+            return _in_rgb(image, self.label)
 
     def image_size(self) -> tuple[int, int]:
         """Width and height in pixels, (0, 0) without an image. Raises DatasetError as `open_image`; the pixels are not
@@ -99,6 +101,21 @@ class Sample:
             return "given as bytes"
         name = str(self.image)
         return name if name.isprintable() else repr(name)
+
+
+def _in_rgb(image: "Image", label: str) -> "Image":
+    """The image in RGB; 16 bits a pixel are scaled to 8. Raises DatasetError for numbers without a fixed range, which
+    are of no known brightness."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        wide = image.convert("I")
+        return Image.merge("RGB", 3 * [wide.point(lambda value: value * (255 / 65535)).convert("L")])
+    if image.mode.startswith(("I", "F")):
+        raise DatasetError(
+            f"{label}: the image has pixels of mode {image.mode!r}, which have no fixed range; convert it to 8 bits"
+        )
+    return image.convert("RGB")
 
 
 def digest_samples(samples: Iterable[Sample]) -> str:

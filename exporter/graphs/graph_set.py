@@ -23,7 +23,8 @@ from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.graphs.weights.vision_weights import vision_tensors
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.model_class import read_model_config
-from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, graph_data_name, graph_path
+from runtime.documents.checked_json import read_document
+from runtime.documents.family_layout import CONFIG, EMBEDDINGS, GENERATION_CONFIG, VISION, graph_data_name, graph_path
 from runtime.documents.graph_contract import (
     ARCHITECTURE,
     CONTEXT_LENGTH,
@@ -171,7 +172,15 @@ def variant_metadata(variant: PlannedVariant | VariantRecord) -> dict[str, str]:
     }
 
 
+def generation_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the source says of its tokens: generation_config.json, else config.json. Raises DocumentError."""
+    path = checkpoint.folder / GENERATION_CONFIG
+    said = {name: node.value for name, node in read_document(path).items()} if path.is_file() else {}
+    return {**checkpoint.config, **{name: value for name, value in said.items() if value is not None}}
+
+
 def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> dict[str, str]:
+    tokens = generation_settings(source.checkpoint)
     return {
         **({} if digest is None else {FAMILY_DIGEST: digest}),
         TRIMOE_VERSION: importlib.metadata.version("trimoe"),
@@ -180,8 +189,8 @@ def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> 
         PRECISION: precision.name,
         PADDING_SIDE: "right",
         CONTEXT_LENGTH: str(len(source.spec.cos)),
-        END_TOKENS: " ".join(map(str, token_ids(source.checkpoint.config.get("eos_token_id")))),
-        PAD_TOKEN: " ".join(map(str, token_ids(source.checkpoint.config.get("pad_token_id")))),
+        END_TOKENS: " ".join(map(str, token_ids(tokens.get("eos_token_id")))),
+        PAD_TOKEN: " ".join(map(str, token_ids(tokens.get("pad_token_id")))),
         OLDEST_ONNXRUNTIME: OLDEST[precision.name],
         RUNS_ON: " ".join(PROVIDERS[precision.name]),
     }

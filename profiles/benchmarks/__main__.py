@@ -13,6 +13,7 @@ from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
 from profiles.benchmarks.commands.recalibration import bench_recalibration
 from profiles.benchmarks.commands.recommendations import bench_recommendations
+from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
 from runtime.cli import Commands
@@ -42,6 +43,7 @@ class _Benchmarks(Commands):
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "recommendations": bench_recommendations,
+        "search": bench_search,
         "serving": bench_serving,
         "soak": bench_soak,
     },

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.graphs.graph_form import GraphExport
+from tests.support.commands import trimoe
 from tests.support.families import export_verified, plan_family
 from tests.support.graph_families import write_graph_model
 from tests.support.paths import DEMO, ROOT
@@ -74,11 +75,22 @@ def test_a_question_about_an_image_is_answered_without_torch_and_transformers(
     assert run("with_trimoe.py", *arguments, folder=tmp_path, absent=ABSENT) == " 0720\n"
 
 
+def test_a_copied_variant_answers_a_question_about_an_image_by_its_three_graphs(
+    demo_family: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    result = trimoe("standalone", demo_family, "--variant", "b14-k4", "--format", "safetensors,onnx", "--out", copy)
+    assert result.exit_code == 0
+    arguments = (copy, "Read the number.", DEMO / "photo.png")
+    assert run("with_onnxruntime_images.py", *arguments, folder=tmp_path, absent=("runtime",)) == " 0720\n"
+
+
 def test_examples_are_short_and_all_are_run_here() -> None:
     files = sorted(EXAMPLES.glob("*.py"))
     assert [file.name for file in files] == [
         "with_genai.py",
         "with_onnxruntime.py",
+        "with_onnxruntime_images.py",
         "with_transformers.py",
         "with_trimoe.py",
     ]

@@ -108,6 +108,9 @@ def _refuse_difference(place: str, before: ScoreRecord, now: ScoreRecord, whose:
         ("clean-up differs", now.definition.cleanup, before.definition.cleanup),
         ("prompt differs", now.decoding.prompt, before.decoding.prompt),
         ("decoding differs", now.decoding.strategy, before.decoding.strategy),
+        ("chat template differs", now.decoding.chat, before.decoding.chat),
+        ("system text differs", now.decoding.system, before.decoding.system),
+        ("stop texts differ", now.decoding.stop, before.decoding.stop),
         ("limit of new tokens differs", now.decoding.max_new_tokens, before.decoding.max_new_tokens),
     ):
         if mine != theirs:
