@@ -11,7 +11,9 @@ import click
 
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.commands.prepared_option import prepared_option
 from runtime.documents.baseline import ENGINES, ONNX
+from runtime.engines.prepared.forms import PreparedForms
 from runtime.serving.http.limits import Limits
 from runtime.text.counted import counted
 
@@ -43,6 +45,7 @@ class OpeningOptions:
     baseline: Path | None
     preload: bool
     trust: bool
+    prepared: PreparedForms | None
     decision_log: Path | None
     log_prompts: bool
 
@@ -99,6 +102,7 @@ opening_options = option_group(
         is_flag=True,
         help="Skip checks of variants that passed on this machine before; records are among the user's caches.",
     ),
+    prepared_option,
     click.option(
         "--decision-log", type=click.Path(path_type=Path), help="Write decisions to this file, for `trimoe replay`."
     ),
@@ -213,6 +217,7 @@ def _opening(options: OpeningOptions) -> "Opening":
             threads=options.threads,
             records=CheckRecords() if options.trust else None,
             prefix_bytes=options.prefix_mb * 1_000_000,
+            prepared=options.prepared,
             log=None if options.decision_log is None else LogFile(options.decision_log),
             log_prompts=options.log_prompts,
         ),
