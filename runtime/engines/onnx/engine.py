@@ -252,7 +252,7 @@ class OnnxEngine:
 
         def test() -> None:
             if golden.is_file():
-                decoder = ComposedDecoder(self._blocks, [composition], threads=1)
+                decoder = ComposedDecoder(self._blocks, [composition], threads=min(2, self._threads))
                 composed_self_test(self._blocks.folder, golden, inputs, decoder=decoder)
 
         self._checks.run(composed_files(self._dtype, variant.id, composition.values()), test, form=self._form)

@@ -31,10 +31,10 @@ def part_count(rows: int, threads: int) -> int:
     return max(1, min(threads, rows // LEAST_ROWS))
 
 
-def mixed_part_count(rows: int, kinds: int, threads: int) -> int:
-    """The same where they are of so many kinds: each could run by itself, so that there are as many ranges at least as
-    far as there are threads."""
-    return max(1, min(threads, max(kinds, rows // LEAST_MIXED_ROWS)))
+def mixed_part_count(rows: int, threads: int) -> int:
+    """The same where they are of several variants: one by one where there are threads enough, else in ranges of two
+    threads each, which share more than twice as many of one thread would."""
+    return rows if rows <= threads else max(1, min(threads // 2, rows // LEAST_MIXED_ROWS))
 
 
 class Rows:
@@ -129,8 +129,7 @@ class Rows:
     def _arrange(self, kept: Sequence[int]) -> None:
         """Keep the rows that stand at these places, and put them in order."""
         kinds = {place: self._graphs[place].kind for place in kept}
-        ranges = mixed_part_count(len(kept), len(set(kinds.values())), self._threads)
-        order = arranged(kinds, ranges)
+        order = arranged(kinds, mixed_part_count(len(kept), self._threads))
         self._keys.keep(order)
         self._graphs = [self._graphs[place] for place in order]
         moved = {old: new for new, old in enumerate(order)}
@@ -178,5 +177,5 @@ class Rows:
         """In how many ranges the rows run when they are this share of all."""
         kinds = len({graphs.kind for graphs in self._graphs})
         if kinds > 1:
-            return mixed_part_count(len(self), kinds, self._threads)
+            return mixed_part_count(len(self), self._threads)
         return part_count(len(self), ceil(self._threads * share)) if self.movable else 1
