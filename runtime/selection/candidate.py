@@ -6,11 +6,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accuracy:
     """The expected score on a task, a share (0–1), and the lower end of its interval. `measured` False: not measured
-    on this family, but what the pruning study's evidence says."""
+    on this family, but what the pruning study's evidence says, or, `estimated`, what an accuracy model predicts."""
 
     score: float
     low: float
     measured: bool
+    estimated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
