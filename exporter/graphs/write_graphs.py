@@ -14,7 +14,7 @@ from exporter.graphs.weights.write_data import write_weights
 from exporter.plan.plan import Plan
 from runtime.documents.checked_json import dump_document
 from runtime.documents.family_layout import graph_data_name, graph_data_path, graph_folder, graph_path
-from runtime.documents.graph_contract import INPUTS_EMBEDS
+from runtime.documents.graph_contract import INPUTS_EMBEDS, PACKED
 from runtime.documents.tensor_digests import ShardDigests
 
 
@@ -51,7 +51,8 @@ def write_graphs(
         return
     for variant in plan.variants:
         folder = f"{graph_folder(precision.name)}/{variant.id}"
-        document = genai_config(source.spec, source.checkpoint.config, layers=len(variant.layers))
+        layers, packed = len(variant.layers), precision.name in PACKED
+        document = genai_config(source.spec, source.checkpoint.config, layers=layers, packed=packed)
         files.write(f"{folder}/genai_config.json", dump_document(document))
         files.link(graph_path(precision.name, variant.id), f"{folder}/{DECODER}")
         files.link(graph_data_path(precision.name), f"{folder}/{graph_data_name(precision.name)}")

@@ -8,6 +8,7 @@ from exporter.family.existing import graph_types
 from exporter.graphs.weights.precision import find_precision
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, STANDALONE, graph_golden_path, graph_path
+from runtime.documents.graph_contract import PACKED
 from runtime.documents.manifest import Manifest
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
@@ -32,7 +33,8 @@ def _check(folder: Path, manifest: Manifest, precision: str) -> Check:
         return Check(name=name, variant=variant.id, outcome=SKIPPED, detail=detail)
     graph = folder / graph_path(precision, variant.id)
     try:
-        decoder = OnnxDecoder(open_session(graph, fold_constants=not find_precision(precision).half))
+        fold_constants = not find_precision(precision).half
+        decoder = OnnxDecoder(open_session(graph, packed=precision in PACKED, fold_constants=fold_constants))
         test = self_test(graph, folder / STANDALONE / golden, folder / STANDALONE / inputs, decoder=decoder)
     except TrimoeError as error:
         return Check(name=name, variant=variant.id, outcome=FAILED, detail=str(error))

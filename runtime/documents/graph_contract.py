@@ -12,6 +12,10 @@ PAST, PRESENT = "past_key_values.", "present."  # followed by "<layer>.key" or "
 FIRST_LOGITS = "first_logits_position"  # optional, of a decoder: of the new tokens, the first whose logits are wanted
 IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
 
+# Types of weights whose kernels are fast only on weights that a session packs when it opens; they then round what they
+# multiply to 8 bits. Without packing the same graph computes in float, several times slower.
+PACKED = ("int8", "int4")
+
 # Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
 LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"

@@ -8,11 +8,14 @@ from runtime.documents.baseline import ONNX
 from runtime.documents.checked_json import Node, read_document
 from runtime.documents.family_files import FamilyFiles
 from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, graph_data_path, graph_path, shard_path
+from runtime.documents.graph_contract import PACKED
 from runtime.documents.manifest import Manifest, VariantRecord
 
 # A session's own memory over its graph file's bytes: the file has no weights, and what is made of it grows with it.
 # Each of twelve sessions on graphs of 82 kB took 4.8 MB, of 60 kB 3.5 MB.
 SESSION_BYTES = 64
+# Sessions of quantised types pack weights into memory of their own: one runs with all threads, one with a single one.
+PACKED_COPIES = 2
 _WIDTHS = {"bfloat16": 2, "float16": 2}  # bytes of a key's or value's number; in all other types they are float32
 
 
@@ -42,6 +45,8 @@ def variant_sizes(folder: Path, manifest: Manifest, *, engine: str, dtype: str) 
     found = {}
     for one in manifest.variants:
         parts = {name: round(scale * count) for name, count in _weights(one, files).items()}
+        if engine == ONNX and dtype in PACKED:
+            parts = {f"{one.id} packed": PACKED_COPIES * sum(parts.values())}
         if engine == ONNX:
             parts[one.id] = SESSION_BYTES * files.get(graph_path(dtype, one.id), 0)
         found[one.id] = VariantSize(

@@ -11,9 +11,9 @@ DECODER = "model.onnx"
 GENAI_TYPE = "olmo"
 
 
-def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -> dict[str, Any]:
+def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int, packed: bool) -> dict[str, Any]:
     """The document for a variant of `layers` layers, whose decoder lies beside it as DECODER; `config` is the source's
-    config.json."""
+    config.json. Weights are `packed` for the kernels where that is what makes them fast (graph_contract.PACKED)."""
     context = len(spec.cos)
     return {
         "model": {
@@ -23,7 +23,7 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
             "pad_token_id": _first(config.get("pad_token_id"), _first(config.get("eos_token_id"), 0)),
             "context_length": context,
             "vocab_size": spec.vocabulary,
-            "decoder": _decoder(spec, layers),
+            "decoder": _decoder(spec, layers, packed),
         },
         "search": {
             "do_sample": False,
@@ -40,9 +40,10 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int) -
     }
 
 
-def _decoder(spec: DecoderSpec, layers: int) -> dict[str, Any]:
+def _decoder(spec: DecoderSpec, layers: int, packed: bool) -> dict[str, Any]:
+    disabled = "0" if packed else "1"
     return {
-        "session_options": {"log_id": "trimoe", "session.disable_prepacking": "1", "provider_options": []},
+        "session_options": {"log_id": "trimoe", "session.disable_prepacking": disabled, "provider_options": []},
         "filename": DECODER,
         "head_size": spec.head_dim,
         "hidden_size": spec.hidden,

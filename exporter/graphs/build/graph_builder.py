@@ -10,6 +10,9 @@ import onnx_ir as ir
 from exporter.graphs.weights.stored_tensor import ColumnTiles, Quantisation, QuantisedPart, StoredTensor, Transposed
 
 MICROSOFT = "com.microsoft"
+# MatMulNBits with this rounds what it multiplies to 8 bits, in groups, where a session packs weights: what is fast on a
+# CPU. Without packing all products are in float.
+ACTIVATIONS_IN_8_BITS = 4
 OPSETS = {"": 23, MICROSOFT: 1}
 IR_VERSION = 11
 DATA_TYPES = {
@@ -147,7 +150,16 @@ class GraphBuilder:
         how = self.quantisation(weight)
         packed, scales = self.weight(f"{weight}.packed"), self.weight(f"{weight}.scales")
         sizes = {"N": rows, "K": groups * how.group_size, "bits": how.bits, "block_size": how.group_size}
-        return self.one("MatMulNBits", value, packed, scales, name=name, domain=MICROSOFT, **sizes)
+        return self.one(
+            "MatMulNBits",
+            value,
+            packed,
+            scales,
+            name=name,
+            domain=MICROSOFT,
+            accuracy_level=ACTIVATIONS_IN_8_BITS,
+            **sizes,
+        )
 
     def quantisation(self, weight: str) -> Quantisation:
         """How a quantised matrix is stored."""

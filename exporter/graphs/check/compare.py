@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from exporter.graphs.check.graph_run import Answer
 from runtime.documents.check import PASSED, Check
-from runtime.documents.tolerances import GRAPH_LOGITS, LEAST_COMPARED, TIED_EXPERTS, UNDECIDED_EXPERTS
+from runtime.documents.tolerances import GRAPH_LOGITS, LEAST_COMPARED, SERVED_LOGITS, TIED_EXPERTS, UNDECIDED_EXPERTS
 from runtime.errors import VerificationError
 
 Array = npt.NDArray[Any]
@@ -53,6 +53,27 @@ def compare_answers(
         Check(name=f"onnx {kind} {name}", variant=variant, outcome=PASSED, detail=detail)
         for name, detail in found.items()
     )
+
+
+def compare_served(variant: str, kind: str, exact: Answer, served: Answer, lengths: Array) -> Check:
+    """How far a quantised graph that rounds activations to 8 bits, as it is served, is from the same graph without
+    that: a choice, whose cost is measured as accuracy. Here only a kernel that computes something else is refused.
+    Raises VerificationError.
+    """
+    rows = [(exact.logits[row, :length], served.logits[row, :length]) for row, length in enumerate(lengths)]
+    error = sum(float(np.square(one - other, dtype=np.float64).sum()) for one, other in rows)
+    share = (error / sum(float(np.square(one, dtype=np.float64).sum()) for one, _ in rows)) ** 0.5
+    if not share <= SERVED_LOGITS:  # also for NaN
+        raise VerificationError(
+            f"variant {variant} ({kind}): served with activations of 8 bits, the logits of the prompts are "
+            f"{share:.2g} of their size from those without, allowed {SERVED_LOGITS:g}"
+        )
+    same = np.mean([(one.argmax(-1) == other.argmax(-1)).mean() for one, other in rows])
+    detail = (
+        f"served, activations are rounded to 8 bits: logits {share:.2g} of their size (RMS) from those without, "
+        f"allowed {SERVED_LOGITS:g}; the same first choice at {same:.1%} of the prompts' tokens"
+    )
+    return Check(name=f"onnx {kind} served", variant=variant, outcome=PASSED, detail=detail)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

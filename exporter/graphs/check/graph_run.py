@@ -12,7 +12,15 @@ import numpy.typing as npt
 from exporter.graphs.check.upcast import upcast_to_float32
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.family_layout import EMBEDDINGS, VISION
-from runtime.documents.graph_contract import ATTENTION_MASK, IMAGE_FEATURES, INPUT_IDS, LOGITS, hidden_name, scores_name
+from runtime.documents.graph_contract import (
+    ATTENTION_MASK,
+    IMAGE_FEATURES,
+    INPUT_IDS,
+    LOGITS,
+    PACKED,
+    hidden_name,
+    scores_name,
+)
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import STEPS, last_rows
@@ -59,16 +67,20 @@ class Answer:
     decoded_scores: tuple[Array, ...]
 
 
-def open_graph(graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = ()) -> Any:
+def open_graph(
+    graph: Path, precision: Precision, *, threads: int, outputs: Sequence[str] = (), served: bool = False
+) -> Any:
     """A session on the CPU, with further `outputs`; half-precision graphs run upcast to float32, their weights a few
-    at a time."""
+    at a time. `served` as the runtime opens it: quantised types then round what they multiply, else they do not."""
+    packed = served and precision.name in PACKED
     if not precision.half and not outputs:
-        return open_session(graph, threads=threads, spinning=False)
+        return open_session(graph, threads=threads, packed=packed, spinning=False)
     model = graph.read_bytes()
     return open_session(
         with_outputs(upcast_to_float32(model) if precision.half else model, outputs),
         data_folder=graph.parent,
         threads=threads,
+        packed=packed,
         spinning=False,
         fold_constants=not precision.half,
     )
@@ -89,22 +101,27 @@ def read_prompts(
     return Prompts(inputs=inputs, features=features.get(IMAGE_FEATURES), values=values, embed=shared.embed)
 
 
+def greedy_tokens(precision: Precision) -> int:
+    """How many tokens follow each golden prompt."""
+    return UPCAST_TOKENS if precision.half else GREEDY_TOKENS
+
+
 def run_decoder(
-    graph: Path, prompts: Prompts, precision: Precision, *, sparse: tuple[bool, ...], positions: int, threads: int
+    open_decoder: Callable[..., Any], prompts: Prompts, *, tokens: int, sparse: tuple[bool, ...], positions: int
 ) -> Answer:
     """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a
-    row may become."""
-    decoder = OnnxDecoder(open_graph(graph, precision, threads=threads))
+    row may become, `tokens` how long at most. `open_decoder` is `open_graph` with everything but its `outputs`."""
+    decoder = OnnxDecoder(open_decoder())
     rows, width = prompts.values.shape[:2]
     logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)[LOGITS]
-    tokens = max(1, min(UPCAST_TOKENS if precision.half else GREEDY_TOKENS, positions - width))
+    tokens = max(1, min(tokens, positions - width))
     greedy, decoded = [], []
     for row, length in enumerate(prompts.lengths):
         ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)
         greedy.append(ids)
         decoded.append(after)
     chosen = np.stack(greedy)
-    inside = _open_inside(graph, precision, sparse, threads)
+    inside = _open_inside(open_decoder, sparse)
     hidden, scores = _look_inside(inside, prompts, sparse)
     after_scores = tuple(_decoded_scores(inside, prompts, row, ids, sparse) for row, ids in enumerate(chosen))
     first = chosen[:, :STEPS]
@@ -120,11 +137,11 @@ def run_decoder(
     )
 
 
-def _open_inside(graph: Path, precision: Precision, sparse: tuple[bool, ...], threads: int) -> OnnxDecoder:
+def _open_inside(open_decoder: Callable[..., Any], sparse: tuple[bool, ...]) -> OnnxDecoder:
     """A copy of the graph whose hidden states and router scores are outputs too."""
     layers = range(len(sparse))
     names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
-    return OnnxDecoder(open_graph(graph, precision, threads=threads, outputs=names))
+    return OnnxDecoder(open_decoder(outputs=names))
 
 
 def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:

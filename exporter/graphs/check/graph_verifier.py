@@ -2,6 +2,7 @@
 golden outputs. An export and `trimoe verify` both use it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from msgspec.structs import replace
 
 from exporter.graphs.check.compare import compare_answers
 from exporter.graphs.check.expected_graphs import ExpectedGraph, ExpectedGraphs
-from exporter.graphs.check.graph_run import Answer, Prompts, read_prompts, run_decoder
+from exporter.graphs.check.graph_run import Answer, Prompts, greedy_tokens, open_graph, read_prompts, run_decoder
 from exporter.graphs.check.inspect import check_decoder, check_model, metadata
 from exporter.graphs.check.reference import Tensors
 from exporter.graphs.check.same_graph import check_same_graph
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
-from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, check_metadata
+from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, PACKED, check_metadata
 from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
@@ -93,18 +94,18 @@ class GraphVerifier:
                     f"{difference:.3g}, allowed {limit:.3g}"
                 )
 
-    def run(self, variant: str) -> Answer:
-        """What the variant's decoder answers to the prompts, and what goes on inside it."""
+    def run(self, variant: str, *, served: bool = False) -> Answer:
+        """What the variant's decoder answers to the prompts, and what goes on inside it: as its weights have it, or as
+        it is `served`, where quantised types round activations to 8 bits."""
         assert self.prompts is not None, "ask first"
-        decoder = self._expected.decoder(variant)
+        decoder, precision = self._expected.decoder(variant), self._expected.precision
         with naming(str(decoder.graph.path)):
             return run_decoder(
-                decoder.graph.path,
+                partial(open_graph, decoder.graph.path, precision, threads=self._threads, served=served),
                 self.prompts,
-                self._expected.precision,
+                tokens=greedy_tokens(precision),
                 sparse=tuple(k is not None for k in decoder.top_k),
                 positions=decoder.positions,
-                threads=self._threads,
             )
 
     def compare_with_reference(self, variant: str, answer: Answer) -> tuple[Check, ...]:
@@ -135,7 +136,13 @@ class GraphVerifier:
         graph = expected.decoder(variant).graph.path
         golden, inputs = (expected.folder / graph_golden_path(precision.name, file) for file in (variant, GRAPH_INPUTS))
         with naming(str(graph)):
-            session = open_session(graph, threads=self._threads, spinning=False, fold_constants=not precision.half)
+            session = open_session(
+                graph,
+                threads=self._threads,
+                packed=precision.name in PACKED,
+                spinning=False,
+                fold_constants=not precision.half,
+            )
         test = self_test(
             graph,
             golden,

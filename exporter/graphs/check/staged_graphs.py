@@ -9,6 +9,7 @@ import torch
 from msgspec.structs import replace
 
 from exporter.graphs.check.choose_golden import graph_golden, write_prompts
+from exporter.graphs.check.compare import compare_served
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
@@ -22,7 +23,7 @@ from exporter.reference.threads import threads_for, using_threads
 from runtime.documents.check import SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path, graph_path
 from runtime.documents.golden_outputs import write_graph_golden
-from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
+from runtime.documents.graph_contract import FAMILY_DIGEST, PACKED, PRECISION
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.errors import VerificationError
 
@@ -120,10 +121,14 @@ def _recorded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 def _check_answers(
     verifier: GraphVerifier, variant: PlannedVariant, precision: Precision, folder: Path
 ) -> tuple[Check, ...]:
-    """Compare what the variant's graph answers with the source, keep it as golden outputs, and repeat them."""
+    """Compare what the variant's graph answers with the source, keep what it answers when served as golden outputs, and
+    repeat them."""
     assert verifier.prompts is not None
     answer = verifier.run(variant.id)
     checks = verifier.compare_with_reference(variant.id, answer)
+    if precision.name in PACKED:
+        exact, answer = answer, verifier.run(variant.id, served=True)
+        checks = (*checks, compare_served(variant.id, precision.name, exact, answer, verifier.prompts.lengths))
     digest = metadata(read_model(folder / graph_path(precision.name, variant.id))).get(FAMILY_DIGEST)
     golden = graph_golden(variant.id, precision, verifier.prompts, answer, top_k=variant.top_k, family_digest=digest)
     write_graph_golden(folder / graph_golden_path(precision.name, variant.id), golden)

@@ -20,6 +20,7 @@ from runtime.documents.family_layout import (
     graph_golden_path,
     graph_path,
 )
+from runtime.documents.graph_contract import PACKED
 from runtime.documents.manifest import Manifest
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.rows import Rows, bounds, part_count
@@ -136,7 +137,8 @@ class OnnxEngine:
     def _opened(self, variant: str) -> VariantGraphs:
         """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
         graph = self._place(graph_path(self._dtype, variant))
-        opened = cache(partial(VariantGraphs, graph, self._shared, provider=self._provider, threads=self._threads))
+        run = partial(VariantGraphs, provider=self._provider, threads=self._threads, packed=self._dtype in PACKED)
+        opened = cache(partial(run, graph, self._shared))
         self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
         return opened()
 

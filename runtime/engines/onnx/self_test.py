@@ -15,6 +15,7 @@ from runtime.documents.graph_contract import (
     INPUT_IDS,
     INPUTS_EMBEDS,
     LOGITS,
+    PACKED,
     PRECISION,
     VARIANT,
     check_metadata,
@@ -65,7 +66,8 @@ def self_test(
     expected, prompts = read_graph_golden(golden), _read_prompts(inputs)
     limit = _limit(expected, provider)
     with naming(str(graph)):
-        opened = decoder or OnnxDecoder(open_session(graph, provider=provider, threads=threads))
+        packed = expected.precision in PACKED
+        opened = decoder or OnnxDecoder(open_session(graph, provider=provider, threads=threads, packed=packed))
     if opened.provider != provider:
         raise VerificationError(
             f"variant {expected.variant}: asked to test {provider}, but the session runs on {opened.provider}"
@@ -240,7 +242,11 @@ class _Trial:
         names = [hidden_name(layer) for layer in range(len(golden))]
         copy = with_outputs(self.graph.read_bytes(), names)
         session = open_session(
-            copy, provider=self.decoder.provider, threads=self.threads, data_folder=self.graph.parent
+            copy,
+            provider=self.decoder.provider,
+            threads=self.threads,
+            data_folder=self.graph.parent,
+            packed=self.expected.precision in PACKED,
         )
         decoder = OnnxDecoder(session)
         cache = decoder.start(batch=len(lengths), capacity=self.prompts.values.shape[1])

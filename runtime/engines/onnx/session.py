@@ -56,12 +56,14 @@ def open_session(
     provider: str = CPU,
     threads: int | None = None,
     data_folder: Path | None = None,
+    packed: bool = False,
     spinning: bool = True,
     fold_constants: bool = True,
 ) -> onnxruntime.InferenceSession:
     """A session on a graph file, or on the bytes of one whose external data lies in `data_folder`.
 
-    Weights stay in the mapped file: packing them for a kernel would make a private copy for each variant. `threads`
+    Weights stay in the mapped file, unless they are `packed` for the kernels: a private copy for each session, without
+    which quantised types are slow, and compute in float what they round otherwise (graph_contract.PACKED). `threads`
     None means one for each core; `spinning` lets idle threads burn time to start faster, which is wrong where cores are
     shared. Without `fold_constants` what a graph makes of its weights is made anew in each run and dropped after its
     use: slower, but not all of it is in memory at once. Raises VerificationError for an old runtime, for a provider
@@ -73,7 +75,7 @@ def open_session(
         raise VerificationError(f"onnxruntime {onnxruntime.__version__} has no {provider} here; it has {there}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     options.enable_cpu_mem_arena = False  # each session would keep the most that it ever needed
     options.enable_mem_pattern = fold_constants  # a plan of all buffers would be kept for each shape of the inputs

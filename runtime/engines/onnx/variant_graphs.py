@@ -1,5 +1,6 @@
 """The open sessions of a family's graphs: those that all variants share, and one variant's decoder."""
 
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -41,11 +42,14 @@ class SharedSessions:
 class VariantGraphs:
     """What the rows of one variant run on."""
 
-    def __init__(self, graph: Path, shared: SharedSessions, *, provider: str, threads: int) -> None:
-        """Open the decoder `graph` for one run with all the threads, and for several with one each. Raises
-        VerificationError."""
+    def __init__(
+        self, graph: Path, shared: SharedSessions, *, provider: str, threads: int, packed: bool = False
+    ) -> None:
+        """Open the decoder `graph` for one run with all the threads, and for several with one each; `packed` as in
+        `open_session`. Raises VerificationError."""
         self.variant, self.shared, self.movable = graph.stem, shared, provider == CPU
-        self._graph, self._provider, self._opening = graph, provider, Lock()
+        self._graph, self._opening = graph, Lock()
+        self._open = partial(open_session, graph, provider=provider, packed=packed, spinning=_SPINNING)
         self._opened: dict[tuple[int, int], OnnxDecoder] = {}
         self.whole = self.decoder(threads)
         if self.movable:
@@ -57,6 +61,5 @@ class VariantGraphs:
         key = (threads, place if threads > 1 else 0)
         with self._opening:
             if key not in self._opened:
-                session = open_session(self._graph, provider=self._provider, threads=threads, spinning=_SPINNING)
-                self._opened[key] = OnnxDecoder(session)
+                self._opened[key] = OnnxDecoder(self._open(threads=threads))
             return self._opened[key]

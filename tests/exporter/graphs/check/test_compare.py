@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporter.graphs.check.compare import compare_answers
+from exporter.graphs.check.compare import compare_answers, compare_served
 from exporter.graphs.check.graph_run import Answer
 from runtime.errors import VerificationError
 
@@ -108,3 +108,20 @@ def test_other_experts_are_excused_behind_a_tie_of_an_earlier_layer_only() -> No
     experts[1][0, 1] = (experts[1][0, 1] + 1) % EXPERTS
     with pytest.raises(VerificationError, match="layer 1: token 1 of row 0 goes to experts"):
         compare(answer, logits, experts)
+
+
+def test_what_is_served_may_be_off_by_rounded_activations_and_the_check_says_by_how_much() -> None:
+    exact, _, _ = agreeing()
+    check = compare_served("b4-k2", "int8", exact, replace(exact, logits=exact.logits * np.float32(1.02)), LENGTHS)
+    assert check.name == "onnx int8 served"
+    assert "logits 0.02 of their size (RMS) from those without" in check.detail
+    assert "the same first choice at 100.0% of the prompts' tokens" in check.detail
+
+
+def test_a_kernel_that_computes_something_else_is_no_rounding() -> None:
+    exact, _, _ = agreeing()
+    for factor in (1.2, np.nan):
+        with pytest.raises(
+            VerificationError, match=r"b4-k2 \(int8\): served with activations of 8 bits, .* allowed 0\.1$"
+        ):
+            compare_served("b4-k2", "int8", exact, replace(exact, logits=exact.logits * np.float32(factor)), LENGTHS)

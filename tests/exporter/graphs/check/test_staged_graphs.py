@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from exporter.graphs.check.choose_golden import graph_golden
 from exporter.graphs.check.graph_run import Answer, Prompts
 from exporter.graphs.check.inspect import check_decoder, check_model
 from exporter.graphs.weights.precision import find_precision
-from runtime.documents.family_layout import graph_data_path, graph_golden_path
-from runtime.documents.golden_outputs import read_graph_golden, write_graph_golden
+from runtime.documents.family_layout import GRAPH_INPUTS, graph_data_path, graph_golden_path
+from runtime.documents.golden_outputs import read_arrays, read_graph_golden, write_graph_golden
+from runtime.documents.graph_contract import PACKED
+from runtime.documents.tolerances import GRAPH_GOLDEN_ELSEWHERE
+from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.errors import VerificationError
 from tests.support.graph_edits import attribute, edit_graph, place
-from tests.support.graph_families import CopyGraphs, Exported, check_exported, run_self_test
+from tests.support.graph_families import CopyGraphs, Exported, GraphFamilies, check_exported, run_self_test
 
 VARIANT = "b3-k2"
 
@@ -46,7 +50,28 @@ def without_reshape(model: Any) -> None:
 def test_a_family_passes_with_logits_tokens_experts_and_self_test(precision: str, own_graphs: CopyGraphs) -> None:
     exported = own_graphs("olmoe", precision=precision)
     found = {record.name.removeprefix(f"onnx {precision} "): record.outcome for record in check_exported(exported)}
-    assert found == dict.fromkeys(("structure", "logits", "greedy", "experts", "self-test"), "passed")
+    served = ("served",) if precision in PACKED else ()
+    assert found == dict.fromkeys(("structure", "logits", "greedy", "experts", *served, "self-test"), "passed")
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_golden_outputs_of_quantised_types_are_those_of_a_default_session(
+    precision: str, graph_families: GraphFamilies
+) -> None:
+    exported = graph_families.checked("olmoe", precision=precision)
+    golden = read_graph_golden(exported.folder / graph_golden_path(precision, VARIANT))
+    prompts = read_arrays(exported.folder / graph_golden_path(precision, GRAPH_INPUTS))[0]
+    rows, scale = np.arange(len(golden.positions))[:, None], np.abs(golden.logits).max()
+    options = onnxruntime.SessionOptions()
+    found = []
+    for setting in ("0", "1"):
+        options.add_session_config_entry("session.disable_prepacking", setting)
+        decoder = OnnxDecoder(onnxruntime.InferenceSession(str(exported.path(VARIANT)), options))
+        cache = decoder.start(batch=len(rows), capacity=prompts["input_ids"].shape[1])
+        logits = cache.run(prompts["input_ids"], counts=prompts["attention_mask"].sum(1))["logits"]
+        found.append(float(np.abs(logits[rows, golden.positions] - golden.logits).max() / scale))
+    assert found[0] < GRAPH_GOLDEN_ELSEWHERE[precision] / 2
+    assert found[1] > 1e-3  # without packing activations are not rounded
 
 
 def test_a_type_without_kernels_here_is_compared_as_a_upcast_and_its_self_test_is_left_to_the_loader(

@@ -29,6 +29,7 @@ from exporter.graphs.weights.stored_tensor import (
 )
 from exporter.graphs.weights.write_data import write_weights
 from runtime.documents.family_layout import graph_data_path
+from runtime.documents.graph_contract import PACKED
 from runtime.errors import CheckpointError, PlanError, SourceChangedError
 from tests.support.graph_families import GraphFamilies
 
@@ -185,3 +186,4 @@ def test_an_unknown_dtype_is_refused_with_the_known_ones() -> None:
     with pytest.raises(PlanError, match='unknown dtype "float8"; there are float32, float16, bfloat16, int8, int4'):
         find_precision("float8")
     assert [find_precision(precision.name) for precision in PRECISIONS] == list(PRECISIONS)
+    assert [precision.name for precision in PRECISIONS if precision.bits is not None] == list(PACKED)
