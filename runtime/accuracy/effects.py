@@ -1,7 +1,8 @@
 """How alike the effects of two settings are: the covariance of what their log-odds lose against the whole model's.
 
-With r the blocks that are removed and t what their experts were lowered by in those that are kept, between 0 (the source's
-top_k) and 1 (one expert), bent by a power, a setting's loss is a sum of effects, each drawn around zero with its own variance:
+With r the blocks that are removed and t what their experts were lowered by in those that are kept, between 0 (the
+source's top_k) and 1 (one expert), bent by a power, a setting's loss is a sum of effects, each drawn around zero with
+its own variance:
 
 - removed_shared, experts_shared: one effect of a removed block, of lowered experts, whichever the block;
 - removed_own, experts_own: what a block differs by from it;

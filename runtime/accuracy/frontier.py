@@ -1,9 +1,9 @@
-"""Which of all settings are worth having: those on the way from the whole model to the smallest one allowed that no other
-beats in both predicted score and predicted time. Pure.
+"""Which of all settings are worth having: those on the way from the whole model to the smallest one allowed that no
+other beats in both predicted score and predicted time. Pure.
 
-The way is found by beam search: from each setting one block is removed, or its experts per token are lowered to the next
-number allowed, in one block or in all of them; of what that makes, those go on that lose least score for the time that they
-save.
+The way is found by beam search: from each setting one block is removed, or its experts per token are lowered to the
+next number allowed, in one block or in all of them; of what that makes, those go on that lose least score for the time
+that they save.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

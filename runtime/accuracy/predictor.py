@@ -1,5 +1,5 @@
-"""Predicts scores of settings that nobody measured from an accuracy model: a Gaussian process over effects that add up on
-log-odds (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1)."""
+"""Predicts scores of settings that nobody measured from an accuracy model: a Gaussian process over effects that add up
+on log-odds (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,8 +84,7 @@ class TaskPredictor:
         reach = task.width * np.sqrt(np.maximum(own - explained, 0) + task.variances.residual + noise)
         low, high = self._shares(lost + reach), self._shares(lost - reach)
         return tuple(
-            Estimate(score=one[0], low=one[1], high=one[2])
-            for one in np.stack([scores, low, high], axis=1).tolist()
+            Estimate(score=one[0], low=one[1], high=one[2]) for one in np.stack([scores, low, high], axis=1).tolist()
         )
 
     def _shares(self, lost: Floats) -> Floats:

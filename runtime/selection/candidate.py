@@ -20,7 +20,8 @@ class Candidate:
     request, waiting included; None where they cannot be predicted, for which `unpredicted` has the reason. `widened`:
     the request is outside what the estimator was fitted on, and the upper bound is wider for it. `bytes` is the memory
     that it needs, or would need more than is used now. `active_parameters`, those that a token passes, say how much of
-    the source is left, which decides where accuracies do not."""
+    the source is left, which decides where accuracies do not. `elastic`: it was never exported, but is made
+    of the family's blocks."""
 
     variant: str
     dtype: str
@@ -31,3 +32,4 @@ class Candidate:
     unpredicted: str = ""
     widened: bool = False
     active_parameters: int = 0
+    elastic: bool = False

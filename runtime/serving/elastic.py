@@ -1,5 +1,5 @@
-"""Variants that were never exported, made of a family's blocks: those that an accuracy model and an estimator expect to be
-worth having beside the exported ones."""
+"""Variants that were never exported, made of a family's blocks: those that an accuracy model and an estimator expect to
+be worth having beside the exported ones."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import DocumentError, RequestError
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers, Workload
+from runtime.serving.forecasting.estimated import EstimatedAccuracies
 
 OUTPUT_TOKENS = 16
 
@@ -155,9 +156,22 @@ def elastic_id(setting: Setting, *, blocks: int, top_k: int) -> str:
     return "-".join(part for part in (f"b{len(experts)}", label, f"r{removed}" if removed else "", digest) if part)
 
 
-def with_elastic(manifest: Manifest, variants: Sequence[VariantRecord]) -> Manifest:
-    """The manifest with elastic variants behind its own; an exported variant of the same id stays what it is."""
-    known = {one.id for one in manifest.variants}
-    return msgspec.structs.replace(
-        manifest, variants=(*manifest.variants, *(one for one in variants if one.id not in known))
-    )
+class ElasticVariants:
+    """A family's elastic variants, with what their answers are worth."""
+
+    def __init__(self, manifest: Manifest, how: Elastic, estimator: Estimator) -> None:
+        """Find them. Raises DocumentError for the accuracy model of another checkpoint, or of one without experts."""
+        predictor = read_predictor(how.model, manifest)
+        known = {one.id for one in manifest.variants}
+        found = elastic_variants(manifest, predictor, estimator, most=how.most)
+        self.variants = tuple(one for one in found if one.id not in known)
+        self.accuracies = EstimatedAccuracies(predictor, self.variants)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Their ids."""
+        return frozenset(one.id for one in self.variants)
+
+    def beside(self, manifest: Manifest) -> Manifest:
+        """The manifest with them behind its own variants."""
+        return msgspec.structs.replace(manifest, variants=(*manifest.variants, *self.variants))

@@ -32,7 +32,7 @@ from runtime.serving.forecasting.chooser import Chooser, Plan
 from runtime.serving.forecasting.recorded_lengths import recorded_lengths
 from runtime.serving.forecasting.work import Ahead
 from runtime.serving.going import GoingRequest
-from runtime.serving.open_parts import open_chooser, open_engines, open_journal
+from runtime.serving.open_parts import open_chooser, open_elastic, open_engines, open_estimators, open_journal
 from runtime.serving.request import Request
 from runtime.serving.served_engine import ServedEngine
 from runtime.serving.stream import AsyncStream, Event, Sink, Stream, Whole
@@ -107,7 +107,12 @@ class Family:
         whole = files.manifest()
         manifest = _served(whole, settings)
         measured = None if baseline is None else read_baseline(Path(baseline))
-        accuracies = Accuracies(whole, measured, engine=engine)
+        read = open_estimators(estimators)
+        elastic = open_elastic(settings, whole, read)
+        manifest = manifest if elastic is None else elastic.beside(manifest)
+        accuracies = Accuracies(
+            whole, measured, engine=engine, estimated=None if elastic is None else elastic.accuracies
+        )
         reader = PromptReader(files.place(manifest.variants[0].folder))
         with ExitStack() as undo:
             opened = open_engines(folder, manifest, reader, settings, engine=engine, device=device, dtypes=dtypes)
@@ -115,7 +120,10 @@ class Family:
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
             seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
-            chooser = open_chooser(manifest, accuracies, estimators, settings, engine=engine, dtypes=types, seen=seen)
+            added = () if elastic is None else elastic.ids
+            chooser = open_chooser(
+                manifest, accuracies, read, settings, engine=engine, dtypes=types, seen=seen, elastic=added
+            )
             journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)

@@ -14,7 +14,7 @@ from runtime.engines.protocol import Engine
 from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
-from runtime.serving.open_parts import open_chooser, open_engines
+from runtime.serving.open_parts import open_chooser, open_engines, open_estimators
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,9 @@ def opened(served: Served) -> Iterator[Opened]:
     accuracies = Accuracies(manifest, measured, engine=ONNX)
     reader = _reader(served)
     engines = open_engines(served.folder, manifest, reader, settings, engine=ONNX, device=None, dtypes=[served.dtype])
-    chooser = open_chooser(manifest, accuracies, [served.estimator], settings, engine=ONNX, dtypes=[served.dtype])
+    chooser = open_chooser(
+        manifest, accuracies, open_estimators([served.estimator]), settings, engine=ONNX, dtypes=[served.dtype]
+    )
     with Family(manifest, reader, engines, chooser, tasks=accuracies.tasks) as family:
         family.prepare()
         yield Opened(family=family, engine=engines[served.dtype].engine, reader=reader, accuracies=accuracies)

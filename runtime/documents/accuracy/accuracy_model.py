@@ -1,4 +1,5 @@
-"""The document of a fitted accuracy model: measured settings, and per task what makes scores of others follow from them.
+"""The document of a fitted accuracy model: measured settings, and per task what makes scores of others follow from
+them.
 
 A setting is the source's kept blocks with the experts per token of each; it need not be a variant of any family. The
 format is trimoe's own, "trimoe.accuracy-model" version 1; the types below are its definition, runtime/accuracy/ says
@@ -31,8 +32,8 @@ class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Variances(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much the log-odds of scores vary with what is taken from the source: the first eight belong to the terms of
-    runtime/accuracy/effects.py; `residual` is what no term explains, `sampling` the share of a score's sampling variance
-    that is not common to all settings, which answer the same questions."""
+    runtime/accuracy/effects.py; `residual` is what no term explains, `sampling` the share of a score's sampling
+    variance that is not common to all settings, which answer the same questions."""
 
     removed_shared: NotNegative
     removed_own: NotNegative

@@ -39,8 +39,8 @@ class Accuracies:
         engine: str,
         estimated: EstimatedAccuracies | None = None,
     ) -> None:
-        """`engine` is the one that serves; `estimated` knows variants that are not in the manifest. Raises DocumentError for a baseline of another family, and for a score that
-        is no share."""
+        """`engine` is the one that serves; `estimated` knows variants that are not in the manifest. Raises
+        DocumentError for a baseline of another family, and for a score that is no share."""
         if baseline is not None:
             _check_family(manifest, baseline)
         scores = () if baseline is None else baseline.scores

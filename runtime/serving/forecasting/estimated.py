@@ -31,8 +31,8 @@ class EstimatedAccuracies:
 
     def of(self, variant: str, dataset: str, whole: Accuracy | None) -> Accuracy | None:
         """What the variant is expected to score, by what it loses against the `whole` model as that was measured in the
-        type that serves (None: as the model has it); None for another variant or data set. The lower end is as far below
-        as the model's and the measurement's are together."""
+        type that serves (None: as the model has it); None for another variant or data set. The lower end is as far
+        below as the model's and the measurement's are together."""
         estimate = self._found.get(variant, {}).get(dataset)
         if estimate is None:
             return None
