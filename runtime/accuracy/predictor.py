@@ -56,6 +56,11 @@ def _slope(shares: Floats, samples: int) -> Floats:
     return found
 
 
+def scales_of(task: TaskModel) -> Floats:
+    """The variances of the terms, in the order of `covariances`."""
+    return np.array([getattr(task.variances, term) for term in TERMS])
+
+
 class TaskPredictor:
     """The predictions of one task."""
 
@@ -63,7 +68,7 @@ class TaskPredictor:
         """`settings` are those of the task's scores, of a source of `blocks` with `top_k` experts per token."""
         self._task, self._blocks, self._top_k = task, blocks, top_k
         variances = task.variances
-        self._scales = np.array([getattr(variances, term) for term in TERMS])
+        self._scales = scales_of(task)
         self._taken = self._taken_by(settings)
         losses = measured_losses(task.scores, task.samples)
         self._whole = float(log_odds(np.array([task.scores[0].score]), task.samples)[0])

@@ -78,20 +78,24 @@ def fit_task(
 def _fit(terms: Floats, lost: Floats, noise: Floats, power: float) -> _Fitted:
     """The variances under which the losses are likeliest, the wide prior included."""
     scale = float(np.mean(lost**2)) + _JITTER
+    parts = np.stack([*(scale * terms), scale * np.eye(len(lost)), np.diag(noise)])
 
     def covariance(logs: Floats) -> Floats:
-        shares = np.exp(logs)
-        found: Floats = np.tensordot(scale * shares[: len(TERMS)], terms, 1)
-        return found + np.diag(scale * shares[-2] + shares[-1] * noise + _JITTER)
+        found: Floats = np.tensordot(np.exp(logs), parts, 1)
+        return found + np.diag(np.full(len(lost), _JITTER))
 
-    def cost(logs: Floats) -> float:
-        factor = np.linalg.cholesky(covariance(logs))
-        whitened = np.linalg.solve(factor, lost)
-        prior = (((logs[:-1] - _USUAL) / _SPREAD) ** 2).sum() / 2
-        return float(whitened @ whitened / 2 + np.log(np.diag(factor)).sum() + prior)
+    def cost(logs: Floats) -> tuple[float, Floats]:
+        """Minus the logarithm of how likely they are, and its slope: equations 5.8 and 5.9 of the book."""
+        whole = covariance(logs)
+        inverse, (_, size) = np.linalg.inv(whole), np.linalg.slogdet(whole)
+        weights = inverse @ lost
+        steps = np.append((logs[:-1] - _USUAL) / _SPREAD, 0.0)
+        slope = np.tensordot(parts, inverse - np.outer(weights, weights), 2) / 2
+        return float((lost @ weights + size + steps @ steps) / 2), np.exp(logs) * slope + steps / _SPREAD
 
     starts = (np.array([start] * (len(TERMS) + 1) + [-1.0]) for start in _STARTS)
-    found = min((minimize(cost, one, method="L-BFGS-B", bounds=_BOUNDS) for one in starts), key=lambda one: one.fun)
+    searches = (minimize(cost, one, jac=True, method="L-BFGS-B", bounds=_BOUNDS) for one in starts)
+    found = min(searches, key=lambda one: float(one.fun))
     shares = np.exp(found.x)
     variances = dict(zip(TERMS, (scale * shares[: len(TERMS)]).tolist(), strict=True))
     return _Fitted(

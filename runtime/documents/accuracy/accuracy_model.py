@@ -88,8 +88,7 @@ class Domain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class AccuracyModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of one checkpoint, of digest `source_digest`: `blocks` with `top_k` experts per token each. The
-    first setting is the whole model. `level` is that of the intervals; `sources` names the files that the scores came
-    from, with their digests."""
+    first setting is the whole model. `level` is that of the intervals."""
 
     trimoe: str
     source_digest: Sha256
@@ -99,7 +98,6 @@ class AccuracyModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     settings: tuple[Setting, ...]
     tasks: tuple[TaskModel, ...]
     domain: Domain
-    sources: tuple[str, ...]
 
 
 def dump_accuracy_model(model: AccuracyModel) -> bytes:
