@@ -68,6 +68,12 @@ class Journal(Generic[Row]):
         """Delete the file, the journal still being open."""
         self._path.unlink()
 
+    def clear(self) -> None:
+        """Drop all rows. Raises OSError."""
+        self._file().truncate(0)
+        self._append(dump_header(self._settings))
+        self.rows = []
+
     def _file(self) -> BinaryIO:
         if self._stream is None:
             raise RuntimeError("the journal is not open")

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from exporter.architectures.architecture import Architecture
 from exporter.checkpoint.checkpoint import Checkpoint, source_digest
+from exporter.graphs.block_graphs import block_pairs, build_block_graphs
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.embeddings import build_embeddings
 from exporter.graphs.build.graph_builder import GraphBuilder
@@ -93,7 +94,8 @@ def plan_tensors(source: GraphSource, plan: Plan, precision: Precision) -> tuple
 def build_graphs(
     source: GraphSource, plan: Plan, precision: Precision, tensors: tuple[StoredTensor, ...], *, digest: str | None
 ) -> Iterator[tuple[str, ir.Model]]:
-    """Every graph of the precision with its path relative to the family: one decoder a variant, and the shared ones."""
+    """Every graph of the precision with its path relative to the family: one decoder a variant, the shared ones, and
+    those of blocks."""
     weights = {tensor.name: tensor for tensor in tensors}
     metadata = _metadata(source, precision, digest)
     shared: dict[str, Any] = {
@@ -108,8 +110,28 @@ def build_graphs(
         )
     if source.has_vision:
         yield graph_path(precision.name, VISION), build_vision(source.config, weights, **shared)
+    for name, model in build_blocks(source, plan, precision, weights, metadata):
+        yield graph_path(precision.name, name), model
     for variant in plan.variants:
         yield graph_path(precision.name, variant.id), build_variant(source, variant, precision, weights, metadata)
+
+
+def build_blocks(
+    source: GraphSource,
+    plan: Plan,
+    precision: Precision,
+    weights: Mapping[str, StoredTensor],
+    shared: Mapping[str, str],
+) -> Iterator[tuple[str, ir.Model]]:
+    """The graphs of blocks, and those before and behind them, by name; `shared` is the metadata that all graphs
+    have."""
+    return build_block_graphs(
+        source.architecture,
+        lambda _: source.spec,
+        block_pairs(plan.variants, lambda block: source.spec.blocks[block].sparse),
+        lambda: GraphBuilder(weights, graph_data_name(precision.name), precision.dtype),
+        shared,
+    )
 
 
 def build_variant(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from exporter.checkpoint.checkpoint import Checkpoint
@@ -45,6 +46,12 @@ def make_inputs(config: Mapping[str, Any], *, vocabulary: int, seed: int = SEED)
         )
         arrays |= image
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def make_following(count: int, *, vocabulary: int, seed: int = SEED) -> npt.NDArray[np.int64]:
+    """So many token ids to be fed behind each row of the inputs: [2, count]. The same arguments give the same."""
+    generator = np.random.Generator(np.random.Philox(key=seed + 1))
+    return generator.integers(0, vocabulary, (len(LENGTHS), count))
 
 
 def _image(

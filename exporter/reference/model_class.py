@@ -31,9 +31,15 @@ def read_model_config(
         )
         file = folder / "config.json"
         raise error(f'{file}: model_type is "{model_type}"; architecture {architecture.name} has {known}')
-    if model_type == architecture.model_type and architecture.own_type.always:
-        config = {key: value for key, value in config.items() if key not in _SOURCE_ONLY} | {
-            "model_type": architecture.own_type.model_type,
-            "auto_map": dict(architecture.own_type.auto_map),
-        }
-    return model_class.read_model_config(folder, config, error=error)
+    return model_class.read_model_config(folder, runnable_config(config, architecture), error=error)
+
+
+def runnable_config(config: Mapping[str, Any], architecture: Architecture) -> Mapping[str, Any]:
+    """The config.json as the classes that run it read it: the source of an architecture that transformers does not know
+    names the architecture's own."""
+    if config.get("model_type") != architecture.model_type or not architecture.own_type.always:
+        return config
+    return {key: value for key, value in config.items() if key not in _SOURCE_ONLY} | {
+        "model_type": architecture.own_type.model_type,
+        "auto_map": dict(architecture.own_type.auto_map),
+    }

@@ -11,6 +11,7 @@ from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
 from profiles.benchmarks.commands.recalibration import bench_recalibration
+from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
 from runtime.cli import Commands
@@ -38,6 +39,7 @@ class _Benchmarks(Commands):
         "memory": bench_memory,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
+        "recommendations": bench_recommendations,
         "serving": bench_serving,
         "soak": bench_soak,
     },

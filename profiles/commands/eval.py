@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from profiles.commands.dataset_options import columns_option, dataset_option, named_values
+from profiles.commands.dataset_options import change_options, dataset_option
 from profiles.datasets.changes import Changes
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
@@ -49,34 +49,6 @@ _engine_options = option_group(
     ),
 )
 
-_change_options = option_group(
-    "changes",
-    Changes,
-    click.option(
-        "--limit", type=click.IntRange(min=1), metavar="N", help="Measure N samples of each data set, evenly spaced."
-    ),
-    click.option(
-        "--max-new-tokens", type=click.IntRange(min=1), help="Tokens generated at most  [default: the data set's own]"
-    ),
-    click.option(
-        "--metric",
-        "metrics",
-        multiple=True,
-        callback=named_values,
-        metavar="NAME=ID",
-        help="Score a data set by this metric, e.g. anls/lmms.",
-    ),
-    click.option(
-        "--prompt",
-        "prompts",
-        multiple=True,
-        callback=named_values,
-        metavar="NAME=TEMPLATE",
-        help="Ask with this template of {question}, {options}.",
-    ),
-    columns_option,
-)
-
 
 @click.command("eval")
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -86,7 +58,7 @@ _change_options = option_group(
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together."
 )
-@_change_options
+@change_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,20 @@ def load_named(texts: Sequence[str], changes: Changes) -> tuple[Dataset, ...]:
     """
     found: list[Dataset] = []
     for text in texts:
-        found += (
-            _demo(text)
-            if text.partition("=")[0].partition(":")[0] == DEMO or text in DEMO_TASKS
-            else [_load(text, changes)]
-        )
+        found += _demo(text) if parse_label(text).name == DEMO or text in DEMO_TASKS else [load_one(text, changes)]
     names = [dataset.name for dataset in found]
     if len(set(names)) != len(names):
         raise DatasetError(f"two data sets have the name {next(name for name in names if names.count(name) > 1)!r}")
+    check_changes(changes, names)
+    return tuple(changed(dataset, changes) for dataset in found)
+
+
+def check_changes(changes: Changes, names: Sequence[str]) -> None:
+    """Raise DatasetError for a change to a data set that is not there."""
     for option, given in (("--metric", changes.metrics), ("--prompt", changes.prompts), ("--columns", changes.columns)):
         for name in given:
             if name not in names:
                 raise DatasetError(f"{option} {name}=…: no such data set; those given are {', '.join(names)}")
-    return tuple(_changed(dataset, changes) for dataset in found)
 
 
 def _demo(text: str) -> list[Dataset]:
@@ -51,18 +52,31 @@ def _demo(text: str) -> list[Dataset]:
     return [demo_dataset(task) for task in (DEMO_TASKS if text == DEMO else (text,))]
 
 
-def _load(text: str, changes: Changes) -> Dataset:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """What --data says: `name`, `split` and `path`, None where it says none."""
+
+    name: str
+    split: str | None
+    path: Path | None
+
+
+def parse_label(text: str) -> Label:
+    """`NAME`, `NAME:SPLIT`, `NAME=PATH` or `NAME:SPLIT=PATH`. Raises DatasetError for anything else."""
     label, equals, place = text.partition("=")
     name, colon, split = label.partition(":")
-    if not equals or not name or not place or (colon and not split):
+    if not name or (equals and not place) or (colon and not split):
         raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
-    if not _PLAIN.fullmatch(name):
-        raise DatasetError(
-            f"--data {text}: the name {name!r} is not at most 100 letters, digits, '.', '_' and '-', with a letter "
-            "or digit first"
-        )
-    path = Path(place)
-    chosen = split if colon else None
+    return Label(name=name, split=split if colon else None, path=Path(place) if equals else None)
+
+
+def load_one(text: str, changes: Changes) -> Dataset:
+    """The data set of one --data that names a path, the changes not applied. Raises as `load_named`."""
+    label = parse_label(text)
+    name, chosen, path = label.name, label.split, label.path
+    if path is None:
+        raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
+    check_name(text, name)
     if path.is_file():
         if chosen is not None:
             raise DatasetError(f"--data {text}: a JSON-lines file has no splits")
@@ -79,6 +93,15 @@ def _load(text: str, changes: Changes) -> Dataset:
     return load_layout(LAYOUTS[name], path, chosen)
 
 
+def check_name(text: str, name: str) -> None:
+    """Raise DatasetError for a name that cannot be part of a file's."""
+    if not _PLAIN.fullmatch(name):
+        raise DatasetError(
+            f"--data {text}: the name {name!r} is not at most 100 letters, digits, '.', '_' and '-', with a letter "
+            "or digit first"
+        )
+
+
 def columns(text: str) -> Mapping[str, str]:
     """`field:column,field:column` as a mapping. Raises DatasetError."""
     pairs = [part.partition(":") for part in text.split(",") if part]
@@ -89,7 +112,8 @@ def columns(text: str) -> Mapping[str, str]:
     return {field: column for field, _, column in pairs}
 
 
-def _changed(dataset: Dataset, changes: Changes) -> Dataset:
+def changed(dataset: Dataset, changes: Changes) -> Dataset:
+    """The data set with what the changes say about it."""
     fields: dict[str, Any] = {}
     if dataset.name in changes.metrics:
         fields["metric"] = changes.metrics[dataset.name]

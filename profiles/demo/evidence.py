@@ -11,14 +11,22 @@ from typing import Any
 import click
 import torch
 
+from exporter.evidence.evidence import DEFAULT_MIN_DATASETS, STEPWISE
 from profiles.datasets.digits.tasks import TASKS
 from profiles.demo.checkpoint import load_model, load_tokenizer
 from profiles.demo.config_files import BLOCKS
 from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
 from profiles.demo.options import checkpoint_option
+from profiles.evidence.beam_search import PROTECTED
+from profiles.evidence.combining.analysis import ANALYSIS_FILE, analysis_document
+from profiles.evidence.combining.combination import Study
+from profiles.evidence.combining.read_searches import read_search
+from profiles.evidence.combining.recommend import RECOMMENDATIONS_FILE, recommendations_document
+from profiles.evidence.combining.rules import chosen_by
+from profiles.evidence.combining.study import study_of
 from profiles.evidence.importance import comparison
-from profiles.evidence.merge import merged_importance
-from profiles.evidence.recommend import ANALYSIS_FILE, cross_dataset_analysis, recommendations
+from profiles.evidence.merging.merge import DatasetScores, full_document, merge, simple_document
+from runtime.documents.checked_json import Node
 
 _log = logging.getLogger(__name__)
 
@@ -52,16 +60,26 @@ def search_name(task: str) -> str:
 def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
     """The documents that follow from the measured ones: merged importance, analysis and recommendations."""
     found = {task: documents[f"importance/{task}/importance_comparison_{task}.json"] for task in TASKS}
-    merged = merged_importance(
-        {task: (_blocks(entry["train_scores"]), _blocks(entry["validation_scores"])) for task, entry in found.items()}
+    merged = merge(
+        {
+            task: DatasetScores(train=_blocks(entry["train_scores"]), validation=_blocks(entry["validation_scores"]))
+            for task, entry in found.items()
+        }
     )
-    analysis = cross_dataset_analysis({task: documents[search_name(task)] for task in TASKS})
+    study = _study(documents)
+    steps = chosen_by(study, STEPWISE, protected=(PROTECTED,), min_datasets=DEFAULT_MIN_DATASETS)
     return {
-        "layer_importance_scores_full.json": merged,
-        "layer_importance_scores_simple.json": merged["scores"],
-        ANALYSIS_FILE: analysis,
-        "pruning_recommendations.json": recommendations(analysis, blocks=BLOCKS),
+        "layer_importance_scores_full.json": full_document(merged),
+        "layer_importance_scores_simple.json": simple_document(merged),
+        ANALYSIS_FILE: analysis_document(study),
+        RECOMMENDATIONS_FILE: recommendations_document(steps),
     }
+
+
+def _study(documents: Mapping[str, Any]) -> Study:
+    nodes = [(task, Node(value=documents[search_name(task)], file=search_name(task))) for task in TASKS]
+    searches = [read_search(node, dataset=task, split=BOTH_HALVES) for task, node in nodes]
+    return study_of(searches, source="the measured searches", blocks=BLOCKS)
 
 
 def _blocks(scores: Mapping[str, float]) -> dict[int, float]:

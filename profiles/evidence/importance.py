@@ -5,10 +5,16 @@ Files and keys are those of the pruning study of MolmoE-1B (its `sensitivity_blo
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from scipy.stats import rankdata
+
+from runtime.documents.checked_json import read_document
+
+_ROUNDING = 1e-9
 
 Scores = Mapping[int, float]
 """Importance by block number, higher = keep."""
@@ -28,6 +34,39 @@ def sensitivity(
         "dataset_name": dataset,
         "split": split,
     }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensitivity:
+    """What a split of a data set loses without one block: `importance` is `baseline` minus what is left; `metric` None
+    where the file does not say, as the study's do not."""
+
+    block: int
+    dataset: str
+    split: str
+    samples: int
+    baseline: float
+    importance: float
+    metric: str | None
+
+
+def read_sensitivity(path: Path) -> Sensitivity:
+    """Read `sensitivity_block_<i>.json`. Raises DocumentError naming file and key, also where the importance is not the
+    difference of the two accuracies (1e-9)."""
+    node = read_document(path)
+    baseline, ablated = (node.require(key).number() for key in ("baseline_accuracy", "ablated_accuracy"))
+    importance, metric = node.require("importance_score"), node.get("metric")
+    if abs(importance.number() - (baseline - ablated)) > _ROUNDING:
+        importance.fail(f"{importance.value}, but baseline_accuracy - ablated_accuracy is {baseline - ablated}")
+    return Sensitivity(
+        block=node.require("block_idx").integer(minimum=0),
+        dataset=node.require("dataset_name").string(),
+        split=node.require("split").string(),
+        samples=node.require("num_samples").integer(minimum=1),
+        baseline=baseline,
+        importance=importance.number(),
+        metric=None if metric is None else metric.string(),
+    )
 
 
 def comparison(dataset: str, train: Scores, validation: Scores) -> dict[str, Any]:

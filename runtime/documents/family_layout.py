@@ -17,6 +17,9 @@ NON_BLOCK_SHARD = f"{WEIGHTS}/non-block.safetensors"
 GOLDEN_INPUTS = f"{GOLDEN}/inputs.safetensors"
 GRAPH_INPUTS = "inputs"  # in place of a variant's id: the prompts that the graphs' golden outputs answer
 VISION, EMBEDDINGS = "vision", "embeddings"  # in place of a variant's id: the graphs that all variants share
+# In place of a variant's id: what stands before and behind the graphs of blocks. Where decoders take embeddings,
+# EMBEDDINGS stands before the blocks too.
+TOKEN_EMBEDDINGS, HEAD = "token-embeddings", "head"
 
 
 def shard_path(block: int, layer: int) -> str:
@@ -52,6 +55,11 @@ def graph_folder(precision: str) -> str:
 def graph_path(precision: str, name: str) -> str:
     """The decoder graph of a variant, by its id, or a shared graph (VISION, EMBEDDINGS)."""
     return f"{graph_folder(precision)}/{name}.onnx"
+
+
+def block_name(block: int, k: int | None) -> str:
+    """In place of a variant's id: the graph of a source block with `k` experts per token (None: it has none)."""
+    return f"block-{block:02d}" if k is None else f"block-{block:02d}-k{k}"
 
 
 def graph_data_name(precision: str) -> str:

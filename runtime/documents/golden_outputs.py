@@ -32,8 +32,9 @@ Array = npt.NDArray[Any]
 class GraphGolden:
     """The golden outputs of one variant's decoder, computed by `onnxruntime` (its version) with `provider`.
 
-    `logits` [rows, n, vocabulary] at `positions` [rows, n] of the prompts; `greedy` [rows, tokens] the ids that follow
-    each prompt; `continuation` [rows, steps, …] what the first of them are to the graph, ids or embeddings; `layers`
+    `logits` [rows, n, vocabulary] at `positions` [rows, n] of the prompts; `greedy` [rows, 1 + steps]
+    the most likely ids behind each prompt and behind each step of `continuation` [rows, steps, …], what is fed after
+    it, ids or embeddings; `layers`
     [layers, rows, m] the first values of each layer's hidden state at the prompt's last token. `tolerance` is relative
     to the largest |logit|. `family_digest` is that of the family the graph belongs to, None where it was not known.
     """

@@ -10,6 +10,11 @@ from runtime.errors import VerificationError
 INPUT_IDS, INPUTS_EMBEDS, ATTENTION_MASK, LOGITS = "input_ids", "inputs_embeds", "attention_mask", "logits"
 PAST, PRESENT = "past_key_values.", "present."  # followed by "<layer>.key" or "<layer>.value"
 FIRST_LOGITS = "first_logits_position"  # optional, of a decoder: of the new tokens, the first whose logits are wanted
+# Of a block's graph, which is one layer of a decoder: its past is past_key_values.0, its present present.0.
+HIDDEN, NEXT_HIDDEN = "hidden", "next_hidden"  # the residual stream in front of and behind it, [batch, sequence, width]
+LAST_POSITIONS = "seqlens_k"  # int32 [batch]: the position of each row's last real token, new ones included
+TOTAL_LENGTH = "total_sequence_length"  # int32 scalar: of the longest row, padding of new tokens included
+FOLLOWING_IDS = "following_ids"  # not of a graph: the tokens that are fed behind golden prompts
 IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", "image_features", "image_input_idx"
 
 # Types of weights whose kernels are fast only on weights that a session packs when it opens; they then round what they
@@ -19,6 +24,7 @@ PACKED = ("int8", "int4")
 # Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
 LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"
+BLOCK = "trimoe.block"
 TRIMOE_VERSION, ARCHITECTURE, SOURCE_DIGEST = "trimoe.version", "trimoe.family", "trimoe.source_digest"
 
 

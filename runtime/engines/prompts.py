@@ -4,7 +4,7 @@ folder, without torch and transformers."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,12 +40,13 @@ class PromptReader:
     begins one. So what `chat_text` returns is read as it is.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Read the tokenizer and processor files in a variant's folder. Raises DocumentError for files that are not
+    def __init__(self, folder: Path, *, config: Mapping[str, Any] | None = None) -> None:
+        """Read the tokenizer and processor files in a variant's folder, or in a source's with the `config` that a
+        variant of it would have. Raises DocumentError for files that are not
         what they must be, MissingPackageError where pillow is missing for a family that takes images, or transformers
         for a tokenizer that it alone can open."""
         self._tokenizer = open_tokenizer(folder)
-        self._images = _image_prompts(folder, self._tokenizer)
+        self._images = _image_prompts(folder, self._tokenizer, config)
         self._template = find_template(folder)
         self.ends = _end_tokens(folder, self._tokenizer.eos)
 
@@ -101,10 +102,11 @@ class PromptReader:
         return {INPUT_IDS: np.array(self._tokenizer.encode(question.text, complete=complete), np.int64)}
 
 
-def _image_prompts(folder: Path, tokenizer: TextTokenizer) -> "MolmoePrompts | None":
+def _image_prompts(folder: Path, tokenizer: TextTokenizer, config: Mapping[str, Any] | None) -> "MolmoePrompts | None":
     """What reads images, as config.json says; None for families of text."""
     path = folder / CONFIG
-    named = read_document(path).get("auto_map")
+    node = read_document(path) if config is None else Node(value=dict(config), file=str(path))
+    named = node.get("auto_map")
     processor = None if named is None else named.get("AutoProcessor")
     if processor is None:
         return None

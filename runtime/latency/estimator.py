@@ -16,7 +16,7 @@ from runtime.documents.latency.estimator_document import (
 )
 from runtime.engines.stages import BEFORE_FIRST_TOKEN, DECODE, SAMPLING, STAGES
 from runtime.errors import DocumentError, OutsideDomainError
-from runtime.latency.terms import CALL, call_terms, layer_terms, term_names
+from runtime.latency.terms import CALL, CallTerm, LayerTerm, call_terms, layer_terms, layer_tokens, term_names
 from runtime.latency.workload import Layers, Workload
 
 
@@ -42,12 +42,15 @@ class Estimator:
         """Sort the terms by stage. Raises DocumentError for a stage or a term that this trimoe does not know."""
         _check_known(document)
         self.document = document
-        self._call: dict[str, tuple[tuple[str, float], ...]] = {}
-        self._layer: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._call: dict[str, tuple[tuple[CallTerm, float], ...]] = {}
+        self._layer: dict[tuple[str, bool], tuple[tuple[LayerTerm, float], ...]] = {}
         for model in document.stages:
-            named = [(term.name, term.ms) for term in model.terms if term.ms > 0]
-            self._call[model.stage] = tuple((n.removeprefix(CALL), ms) for n, ms in named if n.startswith(CALL))
-            self._layer[model.stage] = tuple((n, ms) for n, ms in named if not n.startswith(CALL))
+            ms, stage = {term.name: term.ms for term in model.terms if term.ms > 0}, model.stage
+            calls = {CALL + name: term for name, term in call_terms(stage).items()}
+            self._call[stage] = tuple((calls[name], value) for name, value in ms.items() if name in calls)
+            for dense in (False, True):
+                layer = layer_terms(stage, dense=dense)
+                self._layer[stage, dense] = tuple((layer[name], value) for name, value in ms.items() if name in layer)
         self._bounds = {model.stage: model.bound for model in document.stages}
         self._domain: Mapping[str, Range] = {one.name: one for one in document.domain}
 
@@ -100,16 +103,16 @@ class Estimator:
         terms = self._call.get(stage, ())
         if not terms:
             return 0.0
-        values = call_terms(stage, load)
-        return sum(ms * values[name] for name, ms in terms)
+        batch, vision, prompt = float(load.batch), float(load.vision_tokens), float(load.prompt_tokens)
+        return sum([ms * term(batch, vision, prompt) for term, ms in terms])
 
     def layer_ms(self, stage: str, k: int | None, experts: int, load: Workload, position: float) -> float:
         """What one layer with `k` experts a token adds to a stage; 0 for a stage without layers or not fitted."""
-        terms = self._layer.get(stage, ())
+        terms = self._layer.get((stage, k is None), ())
         if not terms:
             return 0.0
-        values = layer_terms(stage, k, experts, load, position)
-        return sum(ms * values.get(name, 0.0) for name, ms in terms)
+        tokens, prompt, chosen = layer_tokens(stage, load), float(load.prompt_tokens), k or 0
+        return sum([ms * term(tokens, prompt, position, chosen, experts) for term, ms in terms])
 
 
 def _check_known(document: LatencyEstimator) -> None:

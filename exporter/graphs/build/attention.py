@@ -43,6 +43,22 @@ def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: st
     )
 
 
+def add_residual(
+    graph: GraphBuilder, spec: DecoderSpec, hidden: ir.Value, added: ir.Value, weight: str, name: str
+) -> tuple[ir.Value, ir.Value]:
+    """hidden + added, normed and as it is. Outputs 1 and 2 are not produced on the CPU, so they have no name."""
+    normed, mean, deviation, total = graph.node(
+        "SkipSimplifiedLayerNormalization",
+        [hidden, added, graph.weight(weight)],
+        name=name,
+        outputs=4,
+        domain=MICROSOFT,
+        epsilon=spec.epsilon,
+    )
+    mean.name = deviation.name = ""
+    return normed, total
+
+
 def add_attention(
     graph: GraphBuilder,
     parts: DecoderTensors,

@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from exporter.architectures.architecture import Architecture
-from exporter.graphs.build.attention import BATCH, SEQUENCE, TOTAL, Lengths, add_attention, add_lengths, add_norm
-from exporter.graphs.build.feed_forward import add_dense, add_experts
-from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
-from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
+from exporter.graphs.build.attention import (
+    BATCH,
+    SEQUENCE,
+    TOTAL,
+    add_attention,
+    add_lengths,
+    add_norm,
+    add_residual,
+)
+from exporter.graphs.build.feed_forward import add_feed_forward
+from exporter.graphs.build.graph_builder import GraphBuilder
+from exporter.graphs.decoder_spec import DecoderSpec
 from runtime.documents.graph_contract import ATTENTION_MASK, FIRST_LOGITS, INPUT_IDS, INPUTS_EMBEDS, LOGITS, PRESENT
 
 
@@ -46,14 +54,20 @@ class _Decoder:
         presents = []
         for layer, number in enumerate(layers):
             block, last = self.spec.blocks[number], layer + 1 == len(layers)
-            attended, *present = self._attend(block, normed, lengths, layer)
+            attended, *present = add_attention(self.graph, self.parts, self.spec, block, normed, lengths, layer)
             presents.append(present)
-            normed, hidden = self._residual(
-                hidden, attended, f"blocks.{number}.feed_forward_norm", f"layers.{layer}/feed_forward_norm"
+            normed, hidden = add_residual(
+                self.graph,
+                self.spec,
+                hidden,
+                attended,
+                f"blocks.{number}.feed_forward_norm",
+                f"layers.{layer}/feed_forward_norm",
             )
-            fed = self._feed_forward(block, normed, layer, 0 if top_k is None else top_k[layer])
+            k = 0 if top_k is None else top_k[layer]
+            fed = add_feed_forward(self.graph, self.spec, block, normed, layer=layer, k=k)
             following = "final_norm" if last else f"blocks.{layers[layer + 1]}.attention_norm"
-            normed, hidden = self._residual(hidden, fed, following, f"layers.{layer}/output_norm")
+            normed, hidden = add_residual(self.graph, self.spec, hidden, fed, following, f"layers.{layer}/output_norm")
         self._outputs(normed, presents)
         return self.graph.model("decoder", metadata)
 
@@ -63,30 +77,6 @@ class _Decoder:
             return graph.input(INPUTS_EMBEDS, graph.dtype, [BATCH, SEQUENCE, self.spec.hidden])
         tokens = graph.input(INPUT_IDS, ir.DataType.INT64, [BATCH, SEQUENCE])
         return graph.one("Gather", graph.weight("embeddings"), tokens, name="embeddings")
-
-    def _attend(
-        self, block: BlockSpec, normed: ir.Value, lengths: Lengths, layer: int
-    ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        return add_attention(self.graph, self.parts, self.spec, block, normed, lengths, layer)
-
-    def _feed_forward(self, block: BlockSpec, normed: ir.Value, layer: int, k: int) -> ir.Value:
-        prefix = f"blocks.{block.block}."
-        if block.sparse:
-            return add_experts(self.graph, self.spec, normed, prefix=prefix, layer=layer, k=k)
-        return add_dense(self.graph, normed, prefix=prefix + "dense.", name=f"layers.{layer}/mlp")
-
-    def _residual(self, hidden: ir.Value, added: ir.Value, weight: str, name: str) -> tuple[ir.Value, ir.Value]:
-        """hidden + added, normed and as it is. Outputs 1 and 2 are not produced on the CPU, so they have no name."""
-        normed, mean, deviation, total = self.graph.node(
-            "SkipSimplifiedLayerNormalization",
-            [hidden, added, self.graph.weight(weight)],
-            name=name,
-            outputs=4,
-            domain=MICROSOFT,
-            epsilon=self.spec.epsilon,
-        )
-        mean.name = deviation.name = ""
-        return normed, total
 
     def _outputs(self, normed: ir.Value, presents: Sequence[Sequence[ir.Value]]) -> None:
         graph, spec = self.graph, self.spec

@@ -3,10 +3,20 @@
 import onnx_ir as ir
 
 from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
-from exporter.graphs.decoder_spec import DecoderSpec
+from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 
 # SwiGLU as the fused kernels compute it: gate · sigmoid(alpha · gate) · (up + beta), gate and up rows in turn.
 SWIGLU = {"activation_type": "swiglu", "swiglu_fusion": 1, "activation_alpha": 1.0, "activation_beta": 0.0}
+
+
+def add_feed_forward(
+    graph: GraphBuilder, spec: DecoderSpec, block: BlockSpec, normed: ir.Value, *, layer: int, k: int
+) -> ir.Value:
+    """What the source block computes: its experts, `k` per token, or its dense MLP."""
+    prefix = f"blocks.{block.block}."
+    if block.sparse:
+        return add_experts(graph, spec, normed, prefix=prefix, layer=layer, k=k)
+    return add_dense(graph, normed, prefix=prefix + "dense.", name=f"layers.{layer}/mlp")
 
 
 def add_experts(

@@ -10,12 +10,13 @@ import onnxruntime
 from safetensors.numpy import save
 
 from exporter.graphs.check.compare import routing_margin
-from exporter.graphs.check.graph_run import Answer, Prompts
+from exporter.graphs.check.graph_run import Answer, Inside, Prompts
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.golden_outputs import GraphGolden
-from runtime.documents.graph_contract import IMAGE_FEATURES, INPUTS_EMBEDS
+from runtime.documents.graph_contract import FOLLOWING_IDS, IMAGE_FEATURES, INPUTS_EMBEDS
 from runtime.documents.tolerances import GRAPH_GOLDEN, GRAPH_GOLDEN_ELSEWHERE
+from runtime.engines.onnx.self_test import STEPS
 from runtime.engines.onnx.session import CPU
 
 FULL_LOGITS = 4 * 1024 * 1024  # bytes
@@ -25,7 +26,7 @@ Array = npt.NDArray[Any]
 
 def write_prompts(path: Path, prompts: Prompts) -> None:
     """Write the prompts that golden outputs answer, with what the shared graphs made of them. Raises OSError."""
-    tensors = dict(prompts.inputs)
+    tensors = {**prompts.inputs, FOLLOWING_IDS: prompts.following}
     if prompts.embed is not None:
         tensors[INPUTS_EMBEDS] = prompts.values
     if prompts.features is not None:
@@ -39,6 +40,7 @@ def graph_golden(
     precision: Precision,
     prompts: Prompts,
     answer: Answer,
+    inside: Inside,
     *,
     top_k: Sequence[int] | None,
     family_digest: str | None = None,
@@ -48,7 +50,8 @@ def graph_golden(
     rows, _, vocabulary = answer.logits.shape
     shortest = int(prompts.lengths.min())
     count = max(1, min(shortest, FULL_LOGITS // (4 * rows * vocabulary), POSITIONS))
-    positions = _decided_positions(answer.scores, top_k, prompts.lengths, count)
+    positions = _decided_positions(inside.scores, top_k, prompts.lengths, count)
+    last = answer.logits[np.arange(rows), prompts.lengths - 1]
     return GraphGolden(
         variant=variant,
         precision=precision.name,
@@ -58,9 +61,9 @@ def graph_golden(
         family_digest=family_digest,
         logits=answer.logits[np.arange(rows)[:, None], positions],
         positions=positions,
-        greedy=answer.greedy,
-        continuation=answer.continuation,
-        layers=answer.hidden,
+        greedy=np.concatenate([last[:, None], answer.decoded], 1)[:, : 1 + STEPS].argmax(-1),
+        continuation=prompts.followed()[:, :STEPS],
+        layers=inside.hidden,
     )
 
 
@@ -74,11 +77,7 @@ def _decided_positions(
     of the kernels.
     """
     chosen = []
-    layers = (
-        []
-        if top_k is None
-        else [layer.reshape(len(lengths), -1, layer.shape[-1]) for layer in scores if layer is not None]
-    )
+    layers = [] if top_k is None else [layer for layer in scores if layer is not None]
     sparse = [] if top_k is None else [k for k, layer in zip(top_k, scores, strict=True) if layer is not None]
     for row, length in enumerate(lengths):
         margins = [routing_margin(layer[row, :length], k) for layer, k in zip(layers, sparse, strict=True)]

@@ -4,7 +4,7 @@ Where two experts score the same but for rounding, rounding decides which of the
 
 - the logits of its token and of all later ones in its row, whose attention sees it, from the first that differs on; but
   most tokens of the answer must remain (LEAST_COMPARED);
-- the greedy tokens chosen from logits that are excused; and any whose logit is as good as the best within tolerance;
+- the most likely token by logits that are excused; and any whose logit is as good as the best within tolerance;
 - the choice of experts of its token, where the experts that differ score the same (TIED_EXPERTS); and, in the layers
   behind, the choices of this token and of later ones in its row.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.graphs.check.graph_run import Answer
+from exporter.graphs.check.graph_run import Answer, Inside
 from runtime.documents.check import PASSED, Check
 from runtime.documents.tolerances import GRAPH_LOGITS, LEAST_COMPARED, SERVED_LOGITS, TIED_EXPERTS, UNDECIDED_EXPERTS
 from runtime.errors import VerificationError
@@ -25,34 +25,28 @@ Array = npt.NDArray[Any]
 
 
 def compare_answers(
-    variant: str, kind: str, answer: Answer, logits: Array, experts: Sequence[Array | None], lengths: Array
-) -> tuple[Check, ...]:
-    """The checks that passed. `logits` [rows, n, vocabulary] and `experts[i]` [rows, n, k] are the reference's for each
-    prompt followed by the graph's own greedy tokens, without the last; `lengths` those of the prompts. Raises
-    VerificationError.
+    place: str, answer: Answer, inside: Inside, logits: Array, experts: Sequence[Array | None], lengths: Array
+) -> dict[str, str]:
+    """A sentence on each thing compared: logits, tokens, experts. `logits` [rows, n, vocabulary] and `experts[i]`
+    [rows, n, k] are the reference's for each prompt and the tokens that follow it; `lengths` those of the prompts.
+    Raises VerificationError, which begins with `place`.
     """
-    place = f"variant {variant} ({kind})"
     top_k = [None if ids is None else ids.shape[-1] for ids in experts]
+    whole = lengths + answer.decoded.shape[1]
     rows = [
         _Row(
             place=place,
             number=row,
             length=int(length),
             differences=_differences(answer, logits[row], row, int(length)),
-            first_tie=_first_tie(answer, row, len(lengths), int(length), top_k),
+            first_tie=_first_tie(inside, row, int(whole[row]), top_k),
         )
         for row, length in enumerate(lengths)
     ]
-    tokens = answer.greedy.shape[1]
-    limit = GRAPH_LOGITS * max(float(np.abs(logits[row.number, : row.length + tokens - 1]).max()) for row in rows)
-    found = {"logits": _compare_logits(rows, limit, tokens), "greedy": _compare_greedy(rows, limit, answer, logits)}
-    routed = _compare_experts(place, answer.scores, experts, lengths)
-    if routed is not None:
-        found["experts"] = routed
-    return tuple(
-        Check(name=f"onnx {kind} {name}", variant=variant, outcome=PASSED, detail=detail)
-        for name, detail in found.items()
-    )
+    limit = GRAPH_LOGITS * max(float(np.abs(logits[row.number, : whole[row.number]]).max()) for row in rows)
+    found = {"logits": _compare_logits(rows, limit), "greedy": _compare_tokens(rows, limit, answer, logits)}
+    routed = _compare_experts(place, inside.scores, experts, whole)
+    return found if routed is None else {**found, "experts": routed}
 
 
 def compare_served(variant: str, kind: str, exact: Answer, served: Answer, lengths: Array) -> Check:
@@ -78,8 +72,8 @@ def compare_served(variant: str, kind: str, exact: Answer, served: Answer, lengt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Row:
-    """A row of the answer beside the reference: `differences` [length + tokens − 1] are the largest |Δ| of the logits
-    at each position, `first_tie` the first position at which two experts tie at some layer."""
+    """A row of the answer beside the reference: `differences` [length + tokens] are the largest |Δ| of the logits at
+    each position, `first_tie` the first position at which two experts tie at some layer."""
 
     place: str
     number: int
@@ -100,24 +94,19 @@ class _Row:
 
 
 def _differences(answer: Answer, logits: Array, row: int, length: int) -> Array:
-    """The largest |Δ| of the logits at each position of the prompt and of the tokens after it: [length + tokens −
-    1]."""
-    tokens = answer.greedy.shape[1]
-    prompt = np.abs(answer.logits[row, :length] - logits[:length]).max(-1)
-    decoded = np.abs(answer.decoded[row] - logits[length - 1 : length - 1 + tokens]).max(-1)
-    return np.concatenate([prompt[:-1], [np.maximum(prompt[-1], decoded[0])], decoded[1:]])
+    """The largest |Δ| of the logits at each position of the prompt and of what follows it."""
+    found = np.concatenate([answer.logits[row, :length], answer.decoded[row]])
+    differences: Array = np.abs(found - logits[: len(found)]).max(-1)
+    return differences
 
 
-def _first_tie(answer: Answer, row: int, rows: int, length: int, top_k: Sequence[int | None]) -> int | None:
+def _first_tie(inside: Inside, row: int, count: int, top_k: Sequence[int | None]) -> int | None:
     """The first position of the row whose last chosen and first unchosen expert have, at some layer, the same score but
     for rounding."""
-    undecided = np.zeros(length - 1 + answer.greedy.shape[1], bool)
-    layers = [(scores, k) for scores, k in zip(answer.scores, top_k, strict=True) if scores is not None]
-    for (scores, k), decoded in zip(layers, answer.decoded_scores[row], strict=True):
-        assert k is not None, "a layer with scores has experts"
-        prompt = scores.reshape(rows, -1, scores.shape[-1])[row, :length]
-        undecided[:length] |= routing_margin(prompt, k) <= UNDECIDED_EXPERTS
-        undecided[length - 1 :] |= routing_margin(decoded, k) <= UNDECIDED_EXPERTS
+    undecided = np.zeros(count, bool)
+    for scores, k in zip(inside.scores, top_k, strict=True):
+        if scores is not None and k is not None:
+            undecided |= routing_margin(scores[row, :count], k) <= UNDECIDED_EXPERTS
     return int(undecided.argmax()) if undecided.any() else None
 
 
@@ -131,7 +120,7 @@ def routing_margin(scores: Array, k: int) -> Array:
     return margin
 
 
-def _compare_logits(rows: Sequence[_Row], limit: float, tokens: int) -> str:
+def _compare_logits(rows: Sequence[_Row], limit: float) -> str:
     """A sentence on the logits of all rows."""
     ends = [row.agreeing(limit) for row in rows]
     compared, whole = sum(ends), sum(len(row.differences) for row in rows)
@@ -140,26 +129,27 @@ def _compare_logits(rows: Sequence[_Row], limit: float, tokens: int) -> str:
         what = f"max |Δ| of the logits is too large at {left_out} of {whole} tokens: more than experts that tie explain"
         raise VerificationError(f"{rows[0].place}: {what}")
     largest = max(float(row.differences[:end].max(initial=0.0)) for row, end in zip(rows, ends, strict=True))
-    figures = f"max |Δ| {largest:.2g} ≤ {limit:.2g}, {len(rows)} rows, prompt and {tokens} tokens after it"
-    excused = f", {left_out} tokens left out behind one whose experts tie" if left_out else ""
-    return figures + excused
+    figures = f"max |Δ| {largest:.2g} ≤ {limit:.2g}, {len(rows)} rows of {max(len(row.differences) for row in rows)}"
+    excused = f", {left_out} left out behind one whose experts tie" if left_out else ""
+    return f"{figures} tokens at most{excused}"
 
 
-def _compare_greedy(rows: Sequence[_Row], limit: float, answer: Answer, logits: Array) -> str:
-    """A sentence on the greedy tokens of all rows, as far as the logits that they come from are not excused."""
-    tokens, compared, excused = answer.greedy.shape[1], 0, False
+def _compare_tokens(rows: Sequence[_Row], limit: float, answer: Answer, logits: Array) -> str:
+    """A sentence on the most likely token behind each prompt and each token decoded, as far as the logits that it comes
+    from are not excused."""
+    steps, compared = answer.decoded.shape[1], 0
     for row in rows:
-        end = row.agreeing(limit)
-        steps = max(0, min(tokens, end - row.length + 1))
-        expected = logits[row.number, row.length - 1 :][:steps]
+        last = row.length - 1
+        chosen = np.concatenate([answer.logits[row.number, last : last + 1], answer.decoded[row.number]]).argmax(-1)
+        expected = logits[row.number, last : last + 1 + steps][: max(0, row.agreeing(limit) - last)]
         best = expected.argmax(-1)
-        for step, found in enumerate(answer.greedy[row.number, :steps]):
+        for step, found in enumerate(chosen[: len(expected)]):
             if expected[step, best[step]] - expected[step, found] > 2 * limit:
-                what = f"greedy token {step} is {found}, transformers gives {best[step]}"
+                what = f"token {step} is {found}, transformers gives {best[step]}"
                 raise VerificationError(f"{row.place}: row {row.number}: {what}")
-        compared, excused = compared + steps, excused or end < len(row.differences)
-    same = f"the same {tokens} tokens as transformers for each row"
-    return f"{same}, {compared} of {tokens * len(rows)} compared" if excused else same
+        compared += len(expected)
+    same, whole = f"the same {1 + steps} tokens as transformers for each row", (1 + steps) * len(rows)
+    return same if compared == whole else f"{same}, {compared} of {whole} compared"
 
 
 def _compare_experts(
@@ -167,7 +157,7 @@ def _compare_experts(
 ) -> str | None:
     """A sentence on the layers with experts; None where there are none."""
     sparse = [
-        (layer, found.reshape(len(lengths), -1, found.shape[-1]), expected)
+        (layer, found, expected)
         for layer, (found, expected) in enumerate(zip(scores, experts, strict=True))
         if found is not None and expected is not None
     ]

@@ -1,7 +1,7 @@
 """What the graphs of a family in one type must be and answer: by the plan while it is exported, by the family itself
 afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,11 +52,16 @@ class ExpectedGraphs(Protocol):
     def shared(self) -> Mapping[str, ExpectedGraph]:
         """The graphs in front of the decoders by name, where there are any."""
 
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name. Raises TrimoeError where they cannot be
+        planned."""
+
     def decoder(self, variant: str) -> ExpectedDecoder:
         """The graph of the variant of that id. Raises TrimoeError where it cannot be planned."""
 
     def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
         """What transformers feeds to the variant's first block, image features included: [rows, length, hidden]."""
 
-    def answer(self, variant: str, inputs: Tensors) -> Expected:
-        """What transformers computes for the variant of that id."""
+    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+        """What transformers computes for the variants of these ids, each of its inputs, once all have run side by side.
+        `progress` is told bytes of weights, once the variants' blocks in all."""

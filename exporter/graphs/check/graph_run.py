@@ -1,8 +1,8 @@
-"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, greedy continuation, and what
-goes on inside."""
+"""Runs the graphs of a family on the golden prompts: prompts into embeddings, prefill, decoding of what follows, and
+what goes on inside."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,10 @@ from runtime.documents.graph_contract import (
 )
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.self_test import STEPS, last_rows
+from runtime.engines.onnx.self_test import last_rows
 from runtime.engines.onnx.session import open_session
 from runtime.engines.onnx.shared_graphs import SharedGraph, SharedGraphs
 
-GREEDY_TOKENS = 128
-UPCAST_TOKENS = STEPS + 1  # what a self-test reads: each token upcasts all weights once more
 LAYER_VALUES = 32
 Array = npt.NDArray[Any]
 
@@ -36,9 +34,11 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompts:
     """The golden prompts as a decoder takes them: `values` ids [rows, n] or embeddings [rows, n, hidden], padded on the
-    right; `features` of the images, [rows, image tokens, hidden], where there are any."""
+    right; `features` of the images, [rows, image tokens, hidden], where there are any. `following` [rows, tokens] are
+    ids fed behind each prompt, whatever a graph would have chosen: the same for all graphs."""
 
     inputs: Mapping[str, Array]
+    following: Array
     features: Array | None
     values: Array
     embed: Callable[[Array], Array] | None
@@ -49,22 +49,40 @@ class Prompts:
         lengths: Array = self.inputs[ATTENTION_MASK].sum(1)
         return lengths
 
+    def followed(self) -> Array:
+        """The tokens that follow as a decoder takes them: [rows, tokens, …]."""
+        return self.following if self.embed is None else self.embed(self.following)
+
+    def continued(self) -> Array:
+        """Each prompt with what follows it, padded on the right: [rows, n + tokens, …]."""
+        added = self.followed()
+        whole = np.concatenate([self.values, np.zeros_like(added)], 1)
+        for row, length in enumerate(self.lengths):
+            whole[row, length : length + added.shape[1]] = added[row]
+        return whole
+
+    def shortened(self, tokens: int) -> "Prompts":
+        """The prompts with no more than so many tokens behind them."""
+        return replace(self, following=self.following[:, :tokens])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A decoder's answer: prompt `logits` [rows, n, vocabulary], `greedy` [rows, tokens] and the `decoded` logits
-    [rows, tokens, vocabulary] they come from, `continuation` the first of them as inputs, `hidden` [layers, rows, m],
-    router `scores[i]` [rows · n, experts] or None;
-    `decoded_scores[row]` are the router scores [layers with experts, tokens, experts] of a row's greedy tokens.
-    """
+    """What a decoder answers to the prompts, `logits` [rows, n, vocabulary], and to each token that follows them, fed
+    one by one, `decoded` [rows, tokens, vocabulary]."""
 
     logits: Array
-    greedy: Array
     decoded: Array
-    continuation: Array
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inside:
+    """What goes on inside a decoder that is fed prompts and tokens at once: `hidden` [layers, rows, m], the first
+    values of each layer's hidden state at the prompts' last tokens, and router `scores[i]` [rows, n + tokens, experts],
+    None in a dense layer."""
+
     hidden: Array
     scores: tuple[Array | None, ...]
-    decoded_scores: tuple[Array, ...]
 
 
 def open_graph(
@@ -87,79 +105,45 @@ def open_graph(
 
 
 def read_prompts(
-    inputs: Mapping[str, Array], precision: Precision, *, embeddings: Path | None, vision: Path | None, threads: int
+    inputs: Mapping[str, Array],
+    following: Array,
+    precision: Precision,
+    *,
+    embeddings: Path | None,
+    vision: Path | None,
+    threads: int,
 ) -> Prompts:
     """The prompts, by way of the shared graphs where there are any."""
     if embeddings is None:
-        return Prompts(inputs=inputs, features=None, values=inputs[INPUT_IDS], embed=None)
+        return Prompts(inputs=inputs, following=following, features=None, values=inputs[INPUT_IDS], embed=None)
     shared = SharedGraphs(
         embeddings=SharedGraph(open_graph(embeddings, precision, threads=threads), EMBEDDINGS),
         vision=None if vision is None else SharedGraph(open_graph(vision, precision, threads=threads), VISION),
     )
     features = shared.features(inputs)
     values = shared.embed(inputs[INPUT_IDS], features)
-    return Prompts(inputs=inputs, features=features.get(IMAGE_FEATURES), values=values, embed=shared.embed)
+    found = features.get(IMAGE_FEATURES)
+    return Prompts(inputs=inputs, following=following, features=found, values=values, embed=shared.embed)
 
 
-def greedy_tokens(precision: Precision) -> int:
-    """How many tokens follow each golden prompt."""
-    return UPCAST_TOKENS if precision.half else GREEDY_TOKENS
+def run_decoder(decoder: OnnxDecoder, prompts: Prompts) -> Answer:
+    """Prefill all rows at once, and feed what follows token by token."""
+    (rows, width), followed = prompts.values.shape[:2], prompts.followed()
+    cache = decoder.start(batch=rows, capacity=width + followed.shape[1])
+    logits = cache.run(prompts.values, counts=prompts.lengths)[LOGITS]
+    steps = (followed[:, step : step + 1] for step in range(followed.shape[1]))
+    return Answer(logits=logits, decoded=np.stack([cache.run(step)[LOGITS][:, 0] for step in steps], 1))
 
 
-def run_decoder(
-    open_decoder: Callable[..., Any], prompts: Prompts, *, tokens: int, sparse: tuple[bool, ...], positions: int
-) -> Answer:
-    """Prefill all rows at once, continue each row alone, and look inside a copy of the graph; `positions` is how long a
-    row may become, `tokens` how long at most. `open_decoder` is `open_graph` with everything but its `outputs`."""
-    decoder = OnnxDecoder(open_decoder())
-    rows, width = prompts.values.shape[:2]
-    logits = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)[LOGITS]
-    tokens = max(1, min(tokens, positions - width))
-    greedy, decoded = [], []
-    for row, length in enumerate(prompts.lengths):
-        ids, after = decoder.greedy(prompts.values[row : row + 1, :length], tokens, embed=prompts.embed)
-        greedy.append(ids)
-        decoded.append(after)
-    chosen = np.stack(greedy)
-    inside = _open_inside(open_decoder, sparse)
-    hidden, scores = _look_inside(inside, prompts, sparse)
-    after_scores = tuple(_decoded_scores(inside, prompts, row, ids, sparse) for row, ids in enumerate(chosen))
-    first = chosen[:, :STEPS]
-    continuation = first if prompts.embed is None else np.concatenate([prompts.embed(ids[None]) for ids in first])
-    return Answer(
-        logits=logits,
-        greedy=chosen,
-        decoded=np.stack(decoded),
-        continuation=continuation,
-        hidden=hidden,
-        scores=scores,
-        decoded_scores=after_scores,
-    )
-
-
-def _open_inside(open_decoder: Callable[..., Any], sparse: tuple[bool, ...]) -> OnnxDecoder:
-    """A copy of the graph whose hidden states and router scores are outputs too."""
-    layers = range(len(sparse))
+def look_inside(open_decoder: Callable[..., Any], prompts: Prompts, *, sparse: tuple[bool, ...]) -> Inside:
+    """Run a copy of the graph whose hidden states and router scores are outputs too. `open_decoder` is `open_graph`
+    with everything but its `outputs`."""
+    layers, values = range(len(sparse)), prompts.continued()
     names = [hidden_name(layer) for layer in layers] + [scores_name(layer) for layer in layers if sparse[layer]]
-    return OnnxDecoder(open_decoder(outputs=names))
-
-
-def _decoded_scores(decoder: OnnxDecoder, prompts: Prompts, row: int, ids: Array, sparse: tuple[bool, ...]) -> Array:
-    """The router scores [layers with experts, tokens, experts] at the positions that the greedy tokens `ids` [tokens]
-    were chosen at."""
-    length = int(prompts.lengths[row])
-    after = ids[None, :-1] if prompts.embed is None else prompts.embed(ids[None, :-1])
-    values = np.concatenate([prompts.values[row : row + 1, :length], after], 1)
-    outputs = decoder.start(batch=1, capacity=values.shape[1]).run(values, counts=np.array([values.shape[1]]))
-    scores = [outputs[scores_name(layer)][length - 1 :] for layer, with_experts in enumerate(sparse) if with_experts]
-    return np.stack(scores) if scores else np.zeros((0, len(ids), 1), np.float32)
-
-
-def _look_inside(
-    decoder: OnnxDecoder, prompts: Prompts, sparse: tuple[bool, ...]
-) -> tuple[Array, tuple[Array | None, ...]]:
-    layers = range(len(sparse))
-    rows, width = prompts.values.shape[:2]
-    outputs = decoder.start(batch=rows, capacity=width).run(prompts.values, counts=prompts.lengths)
-    hidden = np.stack([last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :LAYER_VALUES] for layer in layers])
-    return hidden, tuple(outputs[scores_name(layer)] if sparse[layer] else None for layer in layers)
+    rows, length = values.shape[:2]
+    cache = OnnxDecoder(open_decoder(outputs=names)).start(batch=rows, capacity=length)
+    outputs = cache.run(values, counts=prompts.lengths + prompts.following.shape[1], first_logits=-1)
+    hidden = [last_rows(outputs[hidden_name(layer)], prompts.lengths)[:, :LAYER_VALUES] for layer in layers]
+    scores = (outputs[scores_name(layer)] if sparse[layer] else None for layer in layers)
+    split = tuple(None if layer is None else layer.reshape(rows, length, -1) for layer in scores)
+    return Inside(hidden=np.stack(hidden), scores=split)

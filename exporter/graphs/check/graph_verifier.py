@@ -1,7 +1,8 @@
 """Verifies the graphs of a family in one type: what they are, and what they answer, compared with transformers and with
 golden outputs. An export and `trimoe verify` both use it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,24 +11,39 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime
 import torch
-from msgspec.structs import replace
 
-from exporter.graphs.check.compare import compare_answers
+from exporter.graphs.check.compare import compare_answers, compare_served
 from exporter.graphs.check.expected_graphs import ExpectedGraph, ExpectedGraphs
-from exporter.graphs.check.graph_run import Answer, Prompts, greedy_tokens, open_graph, read_prompts, run_decoder
+from exporter.graphs.check.graph_run import (
+    Answer,
+    Inside,
+    Prompts,
+    look_inside,
+    open_graph,
+    read_prompts,
+    run_decoder,
+)
 from exporter.graphs.check.inspect import check_decoder, check_model, metadata
-from exporter.graphs.check.reference import Tensors
+from exporter.graphs.check.reference import Expected, Tensors
 from exporter.graphs.check.same_graph import check_same_graph
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, PACKED, check_metadata
 from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.self_test import LACKING, self_test
+from runtime.engines.onnx.self_test import LACKING, STEPS, self_test
 from runtime.engines.onnx.session import CPU, naming, open_session
 from runtime.errors import VerificationError
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """Prompts with the tokens behind them, and what transformers computes of both for one variant."""
+
+    prompts: Prompts
+    expected: Expected
 
 
 class GraphVerifier:
@@ -46,8 +62,8 @@ class GraphVerifier:
         self._shared_tested = False
 
     def check_shared(self) -> None:
-        """Check the graphs in front of the decoders, where there are any."""
-        for graph in self._expected.shared().values():
+        """Check the graphs in front of the decoders, where there are any, and those of blocks."""
+        for graph in (*self._expected.shared().values(), *self._expected.blocks().values()):
             self._check_graph(graph, check_model(graph.path))
 
     def structure(self, variant: str) -> Check:
@@ -66,14 +82,17 @@ class GraphVerifier:
         if graph.model is not None:
             check_same_graph(graph.path, model, ir.to_proto(graph.model))
 
-    def ask(self, inputs: Tensors, *, variant: str) -> Prompts:
+    def ask(self, inputs: Tensors, following: Array, *, variant: str) -> Prompts:
         """Turn the golden `inputs` into what the decoders take, by way of the shared graphs, and compare that with what
-        transformers makes of them for a variant: the same for all."""
+        transformers makes of them for a variant: the same for all. Ids `following` [rows, tokens] are fed behind
+        them."""
         expected, arrays = self._expected, {name: tensor.numpy() for name, tensor in inputs.items()}
         shared = {name: graph.path for name, graph in expected.shared().items()}
+        room = expected.decoder(variant).positions - inputs[INPUT_IDS].shape[1]
         with naming(str(expected.folder / graph_golden_path(expected.precision.name, GRAPH_INPUTS))):
             prompts = read_prompts(
                 arrays,
+                following[:, : max(1, room)],
                 expected.precision,
                 embeddings=shared.get(EMBEDDINGS),
                 vision=shared.get(VISION),
@@ -94,39 +113,72 @@ class GraphVerifier:
                     f"{difference:.3g}, allowed {limit:.3g}"
                 )
 
-    def run(self, variant: str, *, served: bool = False) -> Answer:
-        """What the variant's decoder answers to the prompts, and what goes on inside it: as its weights have it, or as
-        it is `served`, where quantised types round activations to 8 bits."""
+    def expectations(
+        self, variants: Sequence[str], *, deep: str, progress: Callable[[int], None]
+    ) -> Iterator[tuple[str, "Question"]]:
+        """What transformers answers for each of the variants: to the prompts and all tokens behind them for the one
+        called `deep`, for others to as many as a self-test decodes. `progress` is told bytes of weights, once those of
+        the variants' blocks in all."""
         assert self.prompts is not None, "ask first"
-        decoder, precision = self._expected.decoder(variant), self._expected.precision
-        with naming(str(decoder.graph.path)):
-            return run_decoder(
-                partial(open_graph, decoder.graph.path, precision, threads=self._threads, served=served),
-                self.prompts,
-                tokens=greedy_tokens(precision),
-                sparse=tuple(k is not None for k in decoder.top_k),
-                positions=decoder.positions,
-            )
+        short = self.prompts.shortened(STEPS)
+        whole = short if self._expected.precision.half else self.prompts  # each step would upcast all weights once more
+        continued = {id(one): _continue(self._inputs, one.following) for one in (whole, short)}
+        asked = {variant: whole if variant == deep else short for variant in variants}
+        inputs = {variant: continued[id(prompts)] for variant, prompts in asked.items()}
+        for variant, expected in self._expected.answers(inputs, progress):
+            yield variant, Question(prompts=asked[variant], expected=expected)
 
-    def compare_with_reference(self, variant: str, answer: Answer) -> tuple[Check, ...]:
-        """Compare the decoder's answer with what transformers computes: logits, greedy tokens and experts."""
-        precision, continued = self._expected.precision, _continue(self._inputs, answer.greedy)
-        expected = self._expected.answer(variant, continued)
-        rows, length = continued[INPUT_IDS].shape
+    def answers(
+        self,
+        variant: str,
+        question: "Question",
+        *,
+        keep: Callable[[Prompts, Answer, Inside], None] | None = None,
+    ) -> tuple[Check, ...]:
+        """Compare the decoder's answers with what transformers computes, and repeat its golden outputs: those that
+        `keep`, where there is one, has just made of its answer.
+
+        Quantised types are compared as their weights have it, without rounding of activations; what they answer as they
+        are served is compared with that, and is what golden outputs hold.
+        """
+        precision, decoder, prompts = self._expected.precision, self._expected.decoder(variant), question.prompts
+        graph = decoder.graph.path
+        opened = partial(open_graph, graph, precision, threads=self._threads)
+        with naming(str(graph)):
+            # One session at a time: each maps all weights.
+            inside = look_inside(opened, prompts, sparse=tuple(k is not None for k in decoder.top_k))
+            session = OnnxDecoder(opened())
+            answer = run_decoder(session, prompts)
+        checks = self._compare(variant, answer, inside, question)
+        if precision.name in PACKED:
+            with naming(str(graph)):
+                session, exact = OnnxDecoder(opened(served=True)), answer
+                answer = run_decoder(session, prompts.shortened(STEPS))
+            checks = (*checks, compare_served(variant, precision.name, exact, answer, prompts.lengths))
+        if keep is not None:
+            keep(prompts, answer, inside)
+        return (*checks, self.self_test(variant, None if precision.half else session))
+
+    def _compare(self, variant: str, answer: Answer, inside: Inside, question: "Question") -> tuple[Check, ...]:
+        """The checks of logits, tokens and experts that passed."""
+        precision, expected = self._expected.precision, question.expected
+        rows, length = expected.logits.shape[:2]
         experts = [None if ids is None else ids.reshape(rows, length, -1).numpy() for ids in expected.experts]
-        lengths = self._inputs[ATTENTION_MASK].sum(1).numpy()
-        checks = compare_answers(variant, precision.name, answer, expected.logits.numpy(), experts, lengths)
-        if not precision.half:
-            return checks
-        how = (
-            f"by the same graph widened to float32 on the CPU; {precision.dtype} itself runs where a provider has "
-            "it, and is self-tested there"
+        place = f"variant {variant} ({precision.name})"
+        found = compare_answers(place, answer, inside, expected.logits.numpy(), experts, question.prompts.lengths)
+        if precision.half:
+            found["logits"] += (
+                f"; by the same graph widened to float32 on the CPU; {precision.dtype} itself runs where a provider "
+                "has it, and is self-tested there"
+            )
+        return tuple(
+            Check(name=f"{self._kind} {name}", variant=variant, outcome=PASSED, detail=detail)
+            for name, detail in found.items()
         )
-        logits, *others = checks
-        return (replace(logits, detail=f"{logits.detail}; {how}"), *others)
 
-    def self_test(self, variant: str) -> Check:
-        """The self-test on the CPU, which needs the golden files: skipped where the CPU has no kernels for the type."""
+    def self_test(self, variant: str, decoder: OnnxDecoder | None = None) -> Check:
+        """The self-test on the CPU, which needs the golden files, by a `decoder` open as it is served, where there is
+        one: skipped where the CPU has no kernels for the type."""
         expected, precision = self._expected, self._expected.precision
         name, found = f"{self._kind} self-test", f"onnxruntime {onnxruntime.__version__}, {CPU}"
         if precision.dtype in LACKING[CPU]:
@@ -136,34 +188,29 @@ class GraphVerifier:
         graph = expected.decoder(variant).graph.path
         golden, inputs = (expected.folder / graph_golden_path(precision.name, file) for file in (variant, GRAPH_INPUTS))
         with naming(str(graph)):
-            session = open_session(
-                graph,
-                threads=self._threads,
-                packed=precision.name in PACKED,
-                spinning=False,
-                fold_constants=not precision.half,
+            opened = decoder or OnnxDecoder(
+                open_session(
+                    graph,
+                    threads=self._threads,
+                    packed=precision.name in PACKED,
+                    spinning=False,
+                    fold_constants=not precision.half,
+                )
             )
-        test = self_test(
-            graph,
-            golden,
-            inputs,
-            threads=self._threads,
-            decoder=OnnxDecoder(session),
-            shared=not self._shared_tested,
-        )
+        test = self_test(graph, golden, inputs, threads=self._threads, decoder=opened, shared=not self._shared_tested)
         self._shared_tested = True
         repeated = f"golden outputs repeated within {test.difference:.2g} of the largest logit"
         detail = f"{repeated}, allowed {test.limit:.2g} ({found})"
         return Check(name=name, variant=variant, outcome=PASSED, detail=detail)
 
 
-def _continue(inputs: Mapping[str, torch.Tensor], greedy: Array) -> dict[str, torch.Tensor]:
-    """The inputs with each row followed by its greedy tokens, without the last, padded on the right."""
+def _continue(inputs: Mapping[str, torch.Tensor], following: Array) -> dict[str, torch.Tensor]:
+    """The inputs with each row followed by its ids [rows, tokens], padded on the right."""
     ids, mask = inputs[INPUT_IDS], inputs[ATTENTION_MASK]
-    added = greedy.shape[1] - 1
+    added = following.shape[1]
     longer = torch.cat([ids, ids.new_zeros(len(ids), added)], 1)
     seen = torch.cat([mask, mask.new_zeros(len(mask), added)], 1)
     for row, length in enumerate(mask.sum(1).tolist()):
-        longer[row, length : length + added] = torch.from_numpy(greedy[row, :added])
+        longer[row, length : length + added] = torch.from_numpy(following[row])
         seen[row, length : length + added] = 1
     return {**inputs, INPUT_IDS: longer, ATTENTION_MASK: seen}

@@ -2,7 +2,8 @@
 with."""
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from exporter.architectures.architecture import Architecture
 from exporter.architectures.dimensions import read_dimensions
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from exporter.checkpoint.safetensors_header import read_header
+from exporter.graphs.block_graphs import block_pairs, build_block_graphs
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
-from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
+from exporter.graphs.check.reference import Expected, Reference, ReferenceRun, Tensors, run_side_by_side
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
 from exporter.graphs.graph_set import variant_metadata
 from exporter.graphs.weights.decoder_weights import decoder_tensors
@@ -27,7 +29,7 @@ from exporter.reference.model_class import read_model_config
 from exporter.reference.model_files import variant_files
 from runtime.documents.checked_json import read_document
 from runtime.documents.family_digest import family_digest
-from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, WEIGHTS, graph_data_name, graph_path
+from runtime.documents.family_layout import CONFIG, EMBEDDINGS, HEAD, VISION, WEIGHTS, graph_data_name, graph_path
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.documents.tensor_digests import read_tensor_digests
@@ -47,8 +49,9 @@ class RebuiltGraphs:
         self._manifest, self._architecture = manifest, architecture
         self._tensors: Mapping[str, TensorRecord] | None = None
         self._weights: dict[str, StoredTensor] = {}
+        self._specs: dict[str, DecoderSpec] = {}
         self._decoders: dict[str, ExpectedDecoder] = {}
-        self._open: tuple[str, Reference] | None = None
+        self._references: dict[str, Reference] = {}
         digest = family_digest(manifest.files, manifest.variants)
         self._says = {PRECISION: precision.name, FAMILY_DIGEST: digest}
 
@@ -70,50 +73,71 @@ class RebuiltGraphs:
         """
         if variant not in self._decoders:
             record = self._manifest.variant(variant)
-            place = self.folder / record.folder
-            try:
-                self._decoders[variant] = self._plan(record, place)
-            except (DocumentError, CheckpointError, PlanError) as error:
-                raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
-            except KeyError as error:
-                what = f"the family has no tensor {error}"
-                raise VerificationError(f"{place}: its graph cannot be planned again: {what}") from error
+            with _planning(self.folder / record.folder):
+                self._decoders[variant] = self._plan(record)
         return self._decoders[variant]
 
-    def _plan(self, variant: VariantRecord, place: Path) -> ExpectedDecoder:
-        checkpoint, config = self._model(place)
-        sparse = read_dimensions(self._architecture, checkpoint.config, file=str(place / CONFIG)).sparse
-        if len(sparse) != len(variant.layers):
-            raise VerificationError(f"{place / CONFIG}: {len(sparse)} layers, the manifest has {len(variant.layers)}")
-        spec = read_decoder(self._architecture, checkpoint, config, layers=variant.layers)
-        model: ir.Model | None = self._build(variant, checkpoint, spec)
-        note = ""
-        written, this = self._manifest.trimoe, importlib.metadata.version("trimoe")
-        if written != this:
-            model, note = None, f"not compared node by node: written by trimoe {written}, this is {this}"
-        graph = ExpectedGraph(
-            path=self.folder / graph_path(self.precision.name, variant.id),
-            metadata={**variant_metadata(variant), **self._says},
-            model=model,
-            note=note,
-        )
-        top_ks = variant.top_k or (None,) * len(variant.layers)
-        top_k = tuple(k if has_experts else None for k, has_experts in zip(top_ks, sparse, strict=True))
-        return ExpectedDecoder(graph=graph, top_k=top_k, positions=len(spec.cos))
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name; none where the family has none, as those of
+        older versions of trimoe. Raises VerificationError when they cannot be planned."""
+        variants = self._manifest.variants
+        if all(record.path != graph_path(self.precision.name, HEAD) for record in self._manifest.files):
+            return {}
+        keeping = {block: variant for variant in reversed(variants) for block in variant.layers}
+        with _planning(self.folder):
+            models = build_block_graphs(
+                self._architecture,
+                lambda block: self._spec(keeping[block]),
+                block_pairs(variants, lambda block: self._spec(keeping[block]).blocks[block].sparse),
+                self._new_graph,
+                {},
+            )
+            return {name: self._graph(name, dict(model.metadata_props), model) for name, model in models}
 
-    def _build(self, variant: VariantRecord, checkpoint: Checkpoint, spec: DecoderSpec) -> ir.Model:
-        if not self._weights:
-            blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
-            tensors = decoder_tensors(self._architecture, checkpoint, spec, self.precision, blocks=blocks)
-            self._weights = {tensor.name: tensor for tensor in with_offsets(tensors)}
-        return build_decoder(
+    def _plan(self, variant: VariantRecord) -> ExpectedDecoder:
+        spec = self._spec(variant)
+        model = build_decoder(
             self._architecture,
             spec,
-            GraphBuilder(self._weights, graph_data_name(self.precision.name), self.precision.dtype),
+            self._new_graph(),
             layers=variant.layers,
             top_k=variant.top_k,
             metadata={},
         )
+        top_ks = variant.top_k or (None,) * len(variant.layers)
+        top_k = tuple(k if spec.blocks[block].sparse else None for k, block in zip(top_ks, variant.layers, strict=True))
+        graph = self._graph(variant.id, variant_metadata(variant), model)
+        return ExpectedDecoder(graph=graph, top_k=top_k, positions=len(spec.cos))
+
+    def _graph(self, name: str, says: Mapping[str, str], model: ir.Model) -> ExpectedGraph:
+        written, this = self._manifest.trimoe, importlib.metadata.version("trimoe")
+        other = written != this
+        return ExpectedGraph(
+            path=self.folder / graph_path(self.precision.name, name),
+            metadata={**says, **self._says},
+            model=None if other else model,
+            note=f"not compared node by node: written by trimoe {written}, this is {this}" if other else "",
+        )
+
+    def _spec(self, variant: VariantRecord) -> DecoderSpec:
+        """What the variant's decoder computes, as its folder says."""
+        if variant.id not in self._specs:
+            place = self.folder / variant.folder
+            checkpoint, config = self._model(place)
+            sparse = read_dimensions(self._architecture, checkpoint.config, file=str(place / CONFIG)).sparse
+            if len(sparse) != len(variant.layers):
+                what = f"{len(sparse)} layers, the manifest has {len(variant.layers)}"
+                raise VerificationError(f"{place / CONFIG}: {what}")
+            self._specs[variant.id] = read_decoder(self._architecture, checkpoint, config, layers=variant.layers)
+            if not self._weights:
+                blocks = frozenset(block for each in self._manifest.variants for block in each.layers)
+                spec = self._specs[variant.id]
+                tensors = decoder_tensors(self._architecture, checkpoint, spec, self.precision, blocks=blocks)
+                self._weights = {tensor.name: tensor for tensor in with_offsets(tensors)}
+        return self._specs[variant.id]
+
+    def _new_graph(self) -> GraphBuilder:
+        return GraphBuilder(self._weights, graph_data_name(self.precision.name), self.precision.dtype)
 
     def _model(self, place: Path) -> tuple[Checkpoint, Any]:
         """The source's tensors as far as the family has them, and the config at `place` as transformers reads it."""
@@ -129,19 +153,23 @@ class RebuiltGraphs:
 
     def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
         """What the variant of that id, run from its own folder, feeds to its first block. Raises VerificationError."""
-        return self._reference(self._manifest.variant(variant)).embed(inputs)
+        return self._reference(variant).embed(inputs)
 
-    def answer(self, variant: str, inputs: Tensors) -> Expected:
-        """What the variant of that id answers, run from its own folder. Raises VerificationError."""
-        record = self._manifest.variant(variant)
-        return self._reference(record).run(inputs, blocks=range(len(record.layers)), top_k=None)
+    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+        """What each of the variants answers, run by its own folder's config. Raises VerificationError."""
+        runs = {}
+        for variant, asked in inputs.items():
+            blocks = self._manifest.variant(variant).layers
+            model, layers = self._reference(variant), tuple(range(len(blocks)))
+            runs[variant] = ReferenceRun(model=model, inputs=asked, layers=layers, blocks=blocks, top_k=None)
+        return run_side_by_side(runs, progress)
 
-    def _reference(self, variant: VariantRecord) -> Reference:
-        """One is open at a time."""
-        if self._open is None or self._open[0] != variant.id:
-            files = variant_files(self.folder / variant.folder, self._architecture)
-            self._open = (variant.id, open_reference(files, self.precision))
-        return self._open[1]
+    def _reference(self, variant: str) -> Reference:
+        if variant not in self._references:
+            files = variant_files(self.folder / self._manifest.variant(variant).folder, self._architecture)
+            like = next(iter(self._references.values()), None)
+            self._references[variant] = Reference(files, self.precision, like=like)
+        return self._references[variant]
 
 
 def _source_tensors(folder: Path) -> dict[str, TensorRecord]:
@@ -154,3 +182,16 @@ def _source_tensors(folder: Path) -> dict[str, TensorRecord]:
         for tensor in shard.tensors:
             tensors[tensor.source] = replace(records[tensor.name], name=tensor.source)
     return tensors
+
+
+@contextmanager
+def _planning(place: Path) -> Iterator[None]:
+    """Name what is planned where it cannot be."""
+    try:
+        yield
+    except (DocumentError, CheckpointError, PlanError) as error:
+        raise VerificationError(f"{place}: its graph cannot be planned again: {error}") from error
+    except KeyError as error:
+        raise VerificationError(
+            f"{place}: its graph cannot be planned again: the family has no tensor {error}"
+        ) from error

@@ -2,30 +2,40 @@
 outputs."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from msgspec.structs import replace
 
 from exporter.graphs.check.choose_golden import graph_golden, write_prompts
-from exporter.graphs.check.compare import compare_served
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
+from exporter.graphs.check.graph_run import Answer, Inside, Prompts
 from exporter.graphs.check.graph_verifier import GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
-from exporter.graphs.check.reference import Expected, Reference, Tensors, open_reference
-from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors, shared_graphs, variant_metadata
+from exporter.graphs.check.reference import Expected, Reference, ReferenceRun, Tensors, run_side_by_side
+from exporter.graphs.graph_set import (
+    GraphSource,
+    build_blocks,
+    build_graphs,
+    plan_tensors,
+    shared_graphs,
+    variant_metadata,
+)
 from exporter.graphs.weights.precision import Precision
 from exporter.plan.plan import Plan, PlannedVariant
-from exporter.reference.golden_inputs import make_inputs, vocabulary
+from exporter.reference.golden_inputs import make_following, make_inputs, vocabulary
 from exporter.reference.model_files import source_files
-from exporter.reference.threads import threads_for, using_threads
+from exporter.reference.threads import graph_threads_for, threads_for, using_threads
 from runtime.documents.check import SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, graph_golden_path, graph_path
 from runtime.documents.golden_outputs import write_graph_golden
-from runtime.documents.graph_contract import FAMILY_DIGEST, PACKED, PRECISION
+from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.errors import VerificationError
+
+FOLLOWING = 128  # tokens behind each golden prompt
 
 
 class PlannedGraphs:
@@ -40,11 +50,25 @@ class PlannedGraphs:
         self._source, self._variants = source, {variant.id: variant for variant in plan.variants}
         tensors = plan_tensors(source, plan, precision)
         self._models = dict(build_graphs(source, plan, precision, tensors, digest=None))
+        weights = {tensor.name: tensor for tensor in tensors}
+        self._blocks = dict(build_blocks(source, plan, precision, weights, {}))
+        self._files = source_files(source.checkpoint, source.architecture)
         self._reference: Reference | None = None
 
     def shared(self) -> Mapping[str, ExpectedGraph]:
         """The graphs in front of the decoders by name."""
         return {name: self._graph(name, {}) for name in shared_graphs(self._source)}
+
+    def blocks(self) -> Mapping[str, ExpectedGraph]:
+        """The graphs of blocks, and those before and behind them, by name."""
+        return {
+            name: ExpectedGraph(
+                path=self.folder / graph_path(self.precision.name, name),
+                metadata={**model.metadata_props, PRECISION: self.precision.name},
+                model=model,
+            )
+            for name, model in self._blocks.items()
+        }
 
     def _graph(self, name: str, says: Mapping[str, str]) -> ExpectedGraph:
         path = graph_path(self.precision.name, name)
@@ -65,15 +89,24 @@ class PlannedGraphs:
         """What the source feeds to its first block, which every variant keeps. Raises CheckpointError."""
         return self._open().embed(inputs)
 
-    def answer(self, variant: str, inputs: Tensors) -> Expected:
-        """What the source answers with the blocks and experts of the variant. Raises CheckpointError."""
-        planned = self._variants[variant]
-        return self._open().run(inputs, blocks=planned.layers, top_k=planned.top_k)
+    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+        """What the source answers with the blocks and experts of each of the variants. Raises CheckpointError."""
+        models = {id(asked): Reference(self._files, self.precision, like=self._open()) for asked in inputs.values()}
+        runs = {}
+        for variant, asked in inputs.items():
+            planned = self._variants[variant]
+            runs[variant] = ReferenceRun(
+                model=models[id(asked)],
+                inputs=asked,
+                layers=planned.layers,
+                blocks=planned.layers,
+                top_k=planned.top_k,
+            )
+        return run_side_by_side(runs, progress)
 
     def _open(self) -> Reference:
         if self._reference is None:
-            files = source_files(self._source.checkpoint, self._source.architecture)
-            self._reference = open_reference(files, self.precision)
+            self._reference = Reference(self._files, self.precision)
         return self._reference
 
 
@@ -96,20 +129,23 @@ def check_graphs(
     """
     if not same_digest(folder / data.path, data):
         raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
-    threads = threads_for(sum(record.bytes for record in source.checkpoint.tensors.values()))
-    verifier = GraphVerifier(PlannedGraphs(source, plan, precision, folder), threads=threads)
+    weights = sum(record.bytes for record in source.checkpoint.tensors.values())
+    verifier = GraphVerifier(PlannedGraphs(source, plan, precision, folder), threads=graph_threads_for(weights))
     verifier.check_shared()
     checks: dict[str, tuple[Check, ...]] = {v.id: (verifier.structure(v.id),) for v in plan.variants}
     if not answers:
         skipped = Check(name=f"onnx {precision.name} logits", outcome=SKIPPED, detail="--no-logits was given")
         return {variant: (*_recorded(found), skipped) for variant, found in checks.items()}
-    with using_threads(threads):
+    with using_threads(threads_for(weights)):
         inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
-        prompts = verifier.ask(inputs, variant=plan.variants[0].id)
+        following = make_following(FOLLOWING, vocabulary=vocabulary(source.checkpoint))
+        prompts = verifier.ask(inputs, following, variant=plan.variants[0].id)
         write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
-        for variant in plan.variants:
-            checks[variant.id] += _check_answers(verifier, variant, precision, folder)
-            progress(variant.bytes)
+        variants = {variant.id: variant for variant in plan.variants}
+        deepest = max(plan.variants, key=lambda variant: len(variant.layers)).id
+        for name, question in verifier.expectations(tuple(variants), deep=deepest, progress=progress):
+            checks[name] += verifier.answers(name, question, keep=partial(_keep, folder, precision, variants[name]))
+            progress(variants[name].bytes)
     return {variant: _recorded(found) for variant, found in checks.items()}
 
 
@@ -118,21 +154,13 @@ def _recorded(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return tuple(replace(check, variant=None) for check in checks)
 
 
-def _check_answers(
-    verifier: GraphVerifier, variant: PlannedVariant, precision: Precision, folder: Path
-) -> tuple[Check, ...]:
-    """Compare what the variant's graph answers with the source, keep what it answers when served as golden outputs, and
-    repeat them."""
-    assert verifier.prompts is not None
-    answer = verifier.run(variant.id)
-    checks = verifier.compare_with_reference(variant.id, answer)
-    if precision.name in PACKED:
-        exact, answer = answer, verifier.run(variant.id, served=True)
-        checks = (*checks, compare_served(variant.id, precision.name, exact, answer, verifier.prompts.lengths))
+def _keep(
+    folder: Path, precision: Precision, variant: PlannedVariant, prompts: Prompts, answer: Answer, inside: Inside
+) -> None:
+    """Write what the variant's graph has just answered as its golden outputs."""
     digest = metadata(read_model(folder / graph_path(precision.name, variant.id))).get(FAMILY_DIGEST)
-    golden = graph_golden(variant.id, precision, verifier.prompts, answer, top_k=variant.top_k, family_digest=digest)
+    golden = graph_golden(variant.id, precision, prompts, answer, inside, top_k=variant.top_k, family_digest=digest)
     write_graph_golden(folder / graph_golden_path(precision.name, variant.id), golden)
-    return (*checks, verifier.self_test(variant.id))
 
 
 def same_digest(path: Path, data: ShardDigests) -> bool:

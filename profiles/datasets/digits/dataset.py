@@ -1,4 +1,5 @@
-"""The demo model's held-out tasks as data sets: images that neither training nor evidence has seen."""
+"""The demo model's tasks as data sets: held-out images, which neither training nor evidence has seen, and the
+calibration images, which evidence is measured on."""
 
 import io
 from typing import TYPE_CHECKING
@@ -30,9 +31,28 @@ _SCORED = {
 }
 DEMO_TASKS = tuple(_SCORED)
 
+CALIBRATION = {"train": "calibration-a", "validation": "calibration-b"}
+"""A pruning study compares two splits: here they are two halves of the calibration images, neither of which made
+gradients."""
+
+CALIBRATION_SEED = 11
+CALIBRATION_SAMPLES = 150
+LONGEST_ANSWERS = {"digits-vqa": 4, "digits-count": 3, "digits-mc": 3, "digits-read": 6, "digits-caption": 11}
+"""Tokens generated at most for each task on calibration images, the end token included: one or two more than the
+longest right answer has."""
+
 
 def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
     """`count` held-out samples of one of `DEMO_TASKS`. Raises MissingToolError without scikit-learn or Pillow."""
+    return _drawn(task, SPLIT, count, seed=SEED, longest=_MAX_NEW_TOKENS)
+
+
+def calibration_dataset(task: str, split: str, count: int = CALIBRATION_SAMPLES) -> Dataset:
+    """`count` samples of one of `DEMO_TASKS` on a split of `CALIBRATION`. Raises as `demo_dataset`."""
+    return _drawn(task, CALIBRATION[split], count, seed=CALIBRATION_SEED, longest=LONGEST_ANSWERS[task])
+
+
+def _drawn(task: str, images: str, count: int, *, seed: int, longest: int) -> Dataset:
     try:
         from PIL import Image
 
@@ -43,7 +63,7 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
             "pip install scikit-learn pillow, or trimoe with its extra [profiles]"
         ) from error
     kind, metric = _SCORED[task]
-    settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=_MAX_NEW_TOKENS)
+    settings = Settings(task=kind, metric=metric, cleanup=MOLMO, prompt="{question}", max_new_tokens=longest)
     samples = tuple(
         Sample(
             id=one.id,
@@ -54,7 +74,7 @@ def demo_dataset(task: str, count: int = SAMPLES) -> Dataset:
             answer_index=one.answer_index,
             references=one.references,
         )
-        for one in make_samples(task, SPLIT, count, seed=SEED)
+        for one in make_samples(task, images, count, seed=seed)
     )
     return Dataset(name=task, samples=samples, settings=settings)
 

@@ -10,6 +10,7 @@ from runtime.documents.family_layout import EMBEDDINGS, VISION
 from runtime.documents.golden_outputs import GraphGolden
 from runtime.documents.graph_contract import (
     FAMILY_DIGEST,
+    FOLLOWING_IDS,
     IMAGE_FEATURES,
     IMAGES,
     INPUT_IDS,
@@ -60,7 +61,7 @@ class SharedSelfTest:
         features = {name: self.prompts[name] for name in FEATURES if name in self.prompts}
         found = graph.run({INPUT_IDS: self.prompts[INPUT_IDS], **features})
         none = {name: value[:, :0] for name, value in features.items()}
-        following = graph.run({INPUT_IDS: self.expected.greedy[:, : continuation.shape[1]], **none})
+        following = graph.run({INPUT_IDS: self.prompts[FOLLOWING_IDS][:, : continuation.shape[1]], **none})
         return self._compare(EMBEDDINGS, INPUTS_EMBEDS, found, self.prompts[INPUTS_EMBEDS]) or self._compare(
             EMBEDDINGS, f"{INPUTS_EMBEDS} of what follows the prompt", following, continuation
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runtime.engines.protocol import Engine, Sequences
 from runtime.serving.batching.answering.log_probabilities import Texts
-from runtime.serving.batching.batch import Batch, Clock, engine_call
+from runtime.serving.batching.batch import Batch, Clock, EngineCall
 from runtime.serving.batching.entry import READING, Entry
 from runtime.serving.batching.times import StageSums
 
@@ -36,7 +36,7 @@ class Reading:
         """Read a chunk of at most so many tokens of each prompt. After the last one, the batch with its first tokens
         chosen. Raises EngineFault."""
         began = self._clock()
-        with engine_call():
+        with EngineCall():
             if self._sequences is None:
                 self._sequences = self._prefill()
             done = self._sequences.read(tokens)

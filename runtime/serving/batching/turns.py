@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from runtime.engines.protocol import Engine
 from runtime.errors import DeadlineError
@@ -89,11 +88,13 @@ class Turns:
         reading = self._next_reading()
         if reading is None:
             return
-        with self._recovering(reading.entries):
+        try:
             batch = reading.read(self._limits.chunk_tokens)
             if batch is not None:
                 self._readings.remove(reading)
                 self._begin(batch)
+        except EngineFault as fault:
+            self._recover(reading.entries, fault)
 
     def _next_reading(self) -> Reading | None:
         """The prompt whose turn it is, or several that wait and fit into one chunk together."""
@@ -150,41 +151,45 @@ class Turns:
         if self._running is None:
             self._running = batch
         else:
-            with self._recovering([*self._running.entries, *batch.entries]):
+            both = [*self._running.entries, *batch.entries]
+            try:
                 self._running.join(batch)
+            except EngineFault as fault:
+                self._recover(both, fault)
 
     def _step(self, running: Batch) -> None:
-        with self._recovering(running.entries):
+        try:
             running.step()
-        if self._running is running:
+        except EngineFault as fault:
+            self._recover(running.entries, fault)
+        else:
             self._let_leave(running)
 
     def _let_leave(self, running: Batch) -> None:
         if not running.ending:
             return
-        with self._recovering(running.entries):
+        try:
             self._end(running.leave())
+        except EngineFault as fault:
+            self._recover(running.entries, fault)
+        else:
             if not running.entries:
                 self._running = None
 
-    @contextmanager
-    def _recovering(self, entries: Sequence[Entry]) -> Iterator[None]:
-        """When the engine fails, drop what it was doing with these entries. One that was alone, or fails for the second
-        time, ends with the engine's error; the others begin anew, each alone."""
+    def _recover(self, entries: Sequence[Entry], fault: EngineFault) -> None:
+        """The engine failed with these entries: drop what it was doing with them. One that was alone, or fails for the
+        second time, ends with the engine's error; the others begin anew, each alone."""
         concerned = tuple(entries)
-        try:
-            yield
-        except EngineFault as fault:
-            _log.warning("the engine failed with %d sequences", len(concerned), exc_info=fault.error)
-            self._drop(concerned)
-            for entry in concerned:
-                if not entry.over and (entry.suspect or len(concerned) == 1):
-                    entry.error = fault.error
-            self._end([entry for entry in concerned if entry.over])
-            for entry in concerned:
-                if not entry.over:
-                    entry.start_again()
-                    self.waiting.add(entry)
+        _log.warning("the engine failed with %d sequences", len(concerned), exc_info=fault.error)
+        self._drop(concerned)
+        for entry in concerned:
+            if not entry.over and (entry.suspect or len(concerned) == 1):
+                entry.error = fault.error
+        self._end([entry for entry in concerned if entry.over])
+        for entry in concerned:
+            if not entry.over:
+                entry.start_again()
+                self.waiting.add(entry)
 
     def _drop(self, concerned: Sequence[Entry]) -> None:
         """Forget what these entries were doing."""

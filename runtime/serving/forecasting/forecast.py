@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
@@ -139,25 +141,24 @@ class Forecaster:
         first, further = (learned.drift.ratio(part) for part in PARTS)
         begin = first * (costs.wait + costs.first)
         predicted = (work.spent_ms + begin + further * costs.decode).tolist()
-        longest = (begin + further * costs.decode_high).tolist()
+        longest = begin + further * costs.decode_high
         outside = model.distance(work)
         distances = [max(outside, one) for one in model.distances]
         factors = {one: model.estimator.upper_factor(one) for one in set(distances)}
-        excess = learned.spread.excess
-        for place, variant in enumerate(self._variants):
-            if distances[place] > 0 and not self._widen:
+        own = np.array([factors[one] for one in distances]) * longest
+        upper = (work.spent_ms + np.maximum(own, longest + margin_ms(learned.spread.excess, longest))).tolist()
+        for variant, distance, *ms in zip(self._variants, distances, predicted, upper, strict=True):
+            if distance > 0 and not self._widen:
                 yield self._candidate(variant, dtype, task, None, model.why_outside(variant.id, work))
             else:
-                own, crowded = factors[distances[place]] * longest[place], margin_ms(excess, longest[place])
-                upper = work.spent_ms + max(own, longest[place] + crowded)
-                yield self._candidate(variant, dtype, task, (predicted[place], upper), widened=distances[place] > 0)
+                yield self._candidate(variant, dtype, task, ms, widened=distance > 0)
 
     def _candidate(
         self,
         variant: VariantRecord,
         dtype: str,
         task: str | None,
-        ms: tuple[float, float] | None,
+        ms: Sequence[float] | None,
         unpredicted: str = "",
         *,
         widened: bool = False,

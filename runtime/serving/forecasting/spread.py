@@ -11,12 +11,16 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from runtime.serving.forecasting.fading import Fading
 
 KEPT = 100  # answers
 ENOUGH = 20  # answers from which on they are believed
 MOST = 3.0  # times the prediction are added at most: a machine that stands still now and then is none to plan for
 HALF_LIFE_S = 5.0
+Array = npt.NDArray[np.float64]
 
 
 class Spread:
@@ -55,6 +59,6 @@ class Spread:
             self._sorted = [left * excess for excess in self._sorted]
 
 
-def margin_ms(excess: float, predicted_ms: float) -> float:
-    """What is added to a prediction for its upper bound."""
-    return min(excess * math.sqrt(predicted_ms), MOST * predicted_ms)
+def margin_ms(excess: float, predicted_ms: Array) -> Array:
+    """What is added to predictions for their upper bounds."""
+    return np.minimum(excess * np.sqrt(predicted_ms), MOST * predicted_ms)

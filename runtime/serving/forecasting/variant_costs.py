@@ -3,6 +3,7 @@ makes them (runtime/latency/estimator.py), each kind of layer computed once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from runtime.serving.forecasting.work import Ahead, Work
 READING = (VISION, EMBEDDINGS, PREFILL, SAMPLING)  # the image is cut up before, while the request is read
 TOKEN = (DECODE, SAMPLING)
 FAR = 4096.0  # a position beside 0 that tells how a token's time grows with the position, which is linear
+SIZES = 1024  # of prompts whose costs are kept
 Array = npt.NDArray[np.float64]
 
 
@@ -64,6 +66,7 @@ class VariantCosts:
         alone = [self._token(variant, 1) for variant in variants]
         self._alone: Array = np.array([one.begin for one in alone])
         self._slope: Array = np.array([one.slope for one in alone])
+        self._first = lru_cache(SIZES)(self._first_of)
         self.distances = [estimator.distance(_shape(layers), widen=True) for layers in variants.values()]
 
     def distance(self, work: Work) -> float:
@@ -91,7 +94,8 @@ class VariantCosts:
         wait = before + over * (first + decode)
         return Costs(wait=wait, first=first, decode=decode, decode_high=decode_high)
 
-    def _first(self, load: Workload) -> Array:
+    def _first_of(self, load: Workload) -> Array:
+        """Reading prompts: requests of the same sizes come again and again."""
         layer = self.estimator.layer_ms
         kinds = [sum(layer(stage, k, self._experts, load, 0.0) for stage in READING) for k in self._kinds]
         found: Array = self._counts @ np.array(kinds) + sum(self.estimator.call_ms(stage, load) for stage in READING)

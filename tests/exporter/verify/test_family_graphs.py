@@ -15,7 +15,7 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.golden_outputs import read_graph_golden
 from runtime.documents.manifest import read_manifest
 from tests.support.commands import WITH_GRAPHS, export_with_graphs, trimoe
-from tests.support.graph_edits import Edit, attribute, edit_graph, place
+from tests.support.graph_edits import Edit, attribute, edit_graph, place, reads
 from tests.support.graph_families import CASES, quantisable, write_graph_source
 
 VARIANT = "b3-k2"
@@ -79,6 +79,33 @@ def test_verify_names_the_node_or_tensor_that_was_changed(edit: Edit, message: s
     edit_graph(family / "onnx" / "float32" / f"{VARIANT}.onnx", edit)
     (check,) = verify_structure(family, answers=True)
     assert check.outcome == "failed" and f"{VARIANT}.onnx: {message}" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("block-00-k4", attribute("layers.0/experts", "k", 3), "layers.0/experts: attribute k is 3, planned is 4"),
+        ("block-03-k2", place("blocks.3.experts.fc1", "offset", "0"), "tensor "),
+        ("head", reads("head", 0, "hidden"), "head: input is "),
+    ],
+)
+def test_verify_names_the_block_graph_that_was_changed(name: str, edit: Edit, message: str, family: Path) -> None:
+    edit_graph(family / "onnx" / "float32" / f"{name}.onnx", edit)
+    failed = [check.detail for check in verify_structure(family) if check.outcome == "failed"]
+    assert len(failed) == 1 and f"{name}.onnx: {message}" in failed[0]
+
+
+def test_a_family_that_older_versions_wrote_has_no_graphs_of_blocks(family: Path) -> None:
+    manifest = read_manifest(family)
+    for path in (family / "onnx" / "float32").glob("block-*.onnx"):
+        path.unlink()
+    (family / "onnx" / "float32" / "head.onnx").unlink()
+    kept = tuple(file for file in manifest.files if (family / file.path).exists())
+    without = replace(manifest, files=kept)
+    checks = verify_graphs(
+        folder=family, manifest=without, variants=manifest.variants, answers=False, progress=lambda _: None
+    )
+    assert "failed" not in {check.outcome for check in checks}
 
 
 def test_a_graph_of_another_version_is_not_compared_node_by_node(family: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from runtime.selection.candidate import Accuracy, Candidate
 from runtime.selection.choice import Choice, NoFeasibleVariantError
@@ -65,7 +66,7 @@ def test_where_nothing_is_measured_more_of_the_source_is_better_than_less_time()
     choice = choose((quick, slow), Demand())
     assert choice.candidate is slow
     assert kinds(choice) == {"b16-k4": "keeps_less"}
-    unknown = [dataclasses.replace(one, accuracy=None) for one in (quick, slow)]
+    unknown = [structs.replace(one, accuracy=None) for one in (quick, slow)]
     assert choose(unknown, Demand()).candidate.variant == "b16-k8"
 
 

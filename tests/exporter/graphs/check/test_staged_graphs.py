@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from exporter.graphs.check.choose_golden import graph_golden
-from exporter.graphs.check.graph_run import Answer, Prompts
+from exporter.graphs.check.graph_run import Answer, Inside, Prompts
 from exporter.graphs.check.inspect import check_decoder, check_model
 from exporter.graphs.weights.precision import find_precision
 from runtime.documents.family_layout import GRAPH_INPUTS, graph_data_path, graph_golden_path
@@ -161,20 +161,15 @@ def test_limits_and_resized_image_positions_are_rounded_as_the_file_has_them(
 def test_golden_logits_are_those_of_tokens_that_clearly_go_to_their_experts(tmp_path: Path) -> None:
     scores = np.zeros((2 * 6, 4), np.float32)
     scores[:, 0], scores[:, 1] = 4, [0.1, 3, 0.2, 1, 2, 0.3, 3, 0.1, 0.2, 1, 0.3, 2]
-    answer = Answer(
-        logits=np.zeros((2, 6, 9), np.float32),
-        greedy=np.zeros((2, 1), np.int64),
-        decoded=np.zeros((2, 1, 9), np.float32),
-        continuation=np.zeros((2, 1), np.int64),
-        hidden=np.zeros((1, 2, 3), np.float32),
-        scores=(None, scores),
-        decoded_scores=(),
-    )
+    answer = Answer(logits=np.zeros((2, 6, 9), np.float32), decoded=np.zeros((2, 1, 9), np.float32))
+    inside = Inside(hidden=np.zeros((1, 2, 3), np.float32), scores=(None, scores.reshape(2, 6, 4)))
     mask = np.asarray([[1] * 6, [1] * 4 + [0] * 2])
-    prompts = Prompts(inputs={"attention_mask": mask}, values=mask, features=None, embed=None)
-    golden = graph_golden("v", find_precision("float32"), prompts, answer, top_k=(1, 2))
+    following = np.zeros((2, 1), np.int64)
+    prompts = Prompts(inputs={"attention_mask": mask}, following=following, values=mask, features=None, embed=None)
+    golden = graph_golden("v", find_precision("float32"), prompts, answer, inside, top_k=(1, 2))
     assert golden.positions.tolist() == [[1, 3, 4, 5], [0, 1, 2, 3]]
-    dense = graph_golden("v", find_precision("float32"), prompts, replace(answer, scores=(None, None)), top_k=None)
+    inside = replace(inside, scores=(None, None))
+    dense = graph_golden("v", find_precision("float32"), prompts, answer, inside, top_k=None)
     assert dense.positions.tolist() == [[2, 3, 4, 5], [0, 1, 2, 3]]
 
 
