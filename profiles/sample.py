@@ -6,7 +6,8 @@ import json
 import string
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,8 @@ class Sample:
         """The encoded image. Raises DatasetError when its file cannot be read."""
         if not isinstance(self.image, Path):
             return self.image
+        if self.image.exists() and not self.image.is_file():
+            raise DatasetError(f"{self.label}: the image {self._image_name()} is no regular file")
         try:
             return self.image.read_bytes()
         except (OSError, ValueError) as error:
@@ -65,7 +68,7 @@ class Sample:
         if data is None:
             return None
         with self._refusing("decoded"), Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
+            return _in_rgb(image, self.label)
 
     def image_size(self) -> tuple[int, int]:
         """Width and height in pixels, (0, 0) without an image. Raises DatasetError as `open_image`; the pixels are not
@@ -100,6 +103,21 @@ class Sample:
         return name if name.isprintable() else repr(name)
 
 
+def _in_rgb(image: "Image", label: str) -> "Image":
+    """The image in RGB; 16 bits a pixel are scaled to 8. Raises DatasetError for numbers without a fixed range, which
+    are of no known brightness."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        wide = image.convert("I")
+        return Image.merge("RGB", 3 * [wide.point(lambda value: value * (255 / 65535)).convert("L")])
+    if image.mode.startswith(("I", "F")):
+        raise DatasetError(
+            f"{label}: the image has pixels of mode {image.mode!r}, which have no fixed range; convert it to 8 bits"
+        )
+    return image.convert("RGB")
+
+
 def digest_samples(samples: Iterable[Sample]) -> str:
     """sha256 over every sample in order: texts, answers, options and the bytes of the images, but not where they lie.
 
@@ -121,6 +139,15 @@ def digest_samples(samples: Iterable[Sample]) -> str:
             json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
         )
     return total.hexdigest()
+
+
+def shared_images(samples: Sequence[Sample]) -> tuple[str | None, ...]:
+    """For each sample the name of its image, the first 16 hexadecimal digits of the sha256 of its bytes, where another
+    sample has the same; None elsewhere. Raises DatasetError when an image cannot be read."""
+    data = (sample.image_bytes() for sample in samples)
+    names = [None if one is None else hashlib.sha256(one).hexdigest()[:16] for one in data]
+    counts = Counter(names)
+    return tuple(name if name is not None and counts[name] > 1 else None for name in names)
 
 
 def option_letters(sample: Sample) -> tuple[str, ...]:

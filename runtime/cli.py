@@ -96,7 +96,8 @@ def _errors_in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         raise click.UsageError(one_line(error.format_message()), error.ctx) from error
     except click.ClickException as error:
-        raise click.ClickException(one_line(error.format_message())) from error
+        same_status = type("OneLine", (click.ClickException,), {"exit_code": error.exit_code})
+        raise same_status(one_line(error.format_message())) from error
     except UnicodeEncodeError as error:  # a JSON document that would name such a path
         named = error.object[max(error.start - 40, 0) : error.end]
         raise click.ClickException(one_line(f"{named}: not UTF-8; rename it")) from error

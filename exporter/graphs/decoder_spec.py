@@ -13,7 +13,8 @@ from exporter.architectures.decoder_tensors import DecoderTensors
 from exporter.checkpoint.checkpoint import Checkpoint, TensorRecord
 from runtime.errors import PlanError
 
-MAX_POSITIONS = 32768
+POSITIONS = 2**15  # of a model that does not say how many it takes
+MOST_POSITIONS = 2**20  # a table of more is larger than most models
 HEAD_MULTIPLE = 16
 
 
@@ -160,6 +161,6 @@ def rotary_tables(config: Any, head_dim: int) -> tuple[npt.NDArray[np.float32], 
             f"rope_type {kind!r} gives {len(frequencies)} rotary frequencies: heads of width {head_dim} take "
             f"{head_dim // 2}"
         )
-    positions = min(getattr(config, "max_position_embeddings", None) or MAX_POSITIONS, MAX_POSITIONS)
+    positions = min(getattr(config, "max_position_embeddings", None) or POSITIONS, MOST_POSITIONS)
     angles = torch.arange(positions).float()[:, None] * frequencies[None, :].float()
     return (angles.cos() * scaling).numpy(), (angles.sin() * scaling).numpy()

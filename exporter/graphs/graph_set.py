@@ -13,6 +13,7 @@ from exporter.checkpoint.checkpoint import Checkpoint, source_digest
 from exporter.graphs.block_graphs import block_pairs, build_block_graphs
 from exporter.graphs.build.decoder import build_decoder
 from exporter.graphs.build.embeddings import build_embeddings
+from exporter.graphs.build.genai_config import token_ids
 from exporter.graphs.build.graph_builder import GraphBuilder
 from exporter.graphs.build.vision import build_vision
 from exporter.graphs.decoder_spec import DecoderSpec, read_decoder
@@ -22,14 +23,23 @@ from exporter.graphs.weights.stored_tensor import StoredTensor, with_offsets
 from exporter.graphs.weights.vision_weights import vision_tensors
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.model_class import read_model_config
-from runtime.documents.family_layout import CONFIG, EMBEDDINGS, VISION, graph_data_name, graph_path
+from runtime.documents.checked_json import read_document
+from runtime.documents.family_layout import CONFIG, EMBEDDINGS, GENERATION_CONFIG, VISION, graph_data_name, graph_path
 from runtime.documents.graph_contract import (
     ARCHITECTURE,
+    CONTEXT_LENGTH,
+    END_TOKENS,
     FAMILY_DIGEST,
     INPUTS_EMBEDS,
     LAYERS,
+    OLDEST,
+    OLDEST_ONNXRUNTIME,
+    PAD_TOKEN,
+    PADDING_SIDE,
     PRECISION,
+    PROVIDERS,
     REMOVED_BLOCKS,
+    RUNS_ON,
     SOURCE_DIGEST,
     TOP_K,
     TRIMOE_VERSION,
@@ -162,11 +172,25 @@ def variant_metadata(variant: PlannedVariant | VariantRecord) -> dict[str, str]:
     }
 
 
+def generation_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the source says of its tokens: generation_config.json, else config.json. Raises DocumentError."""
+    path = checkpoint.folder / GENERATION_CONFIG
+    said = {name: node.value for name, node in read_document(path).items()} if path.is_file() else {}
+    return {**checkpoint.config, **{name: value for name, value in said.items() if value is not None}}
+
+
 def _metadata(source: GraphSource, precision: Precision, digest: str | None) -> dict[str, str]:
+    tokens = generation_settings(source.checkpoint)
     return {
         **({} if digest is None else {FAMILY_DIGEST: digest}),
         TRIMOE_VERSION: importlib.metadata.version("trimoe"),
         ARCHITECTURE: source.architecture.name,
         SOURCE_DIGEST: source_digest(source.checkpoint),
         PRECISION: precision.name,
+        PADDING_SIDE: "right",
+        CONTEXT_LENGTH: str(len(source.spec.cos)),
+        END_TOKENS: " ".join(map(str, token_ids(tokens.get("eos_token_id")))),
+        PAD_TOKEN: " ".join(map(str, token_ids(tokens.get("pad_token_id")))),
+        OLDEST_ONNXRUNTIME: OLDEST[precision.name],
+        RUNS_ON: " ".join(PROVIDERS[precision.name]),
     }

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from exporter.family.variant_folder import FamilyFiles
 from exporter.graphs.build.genai_config import DECODER, genai_config
-from exporter.graphs.graph_set import GraphSource, build_graphs, plan_tensors
+from exporter.graphs.graph_set import GraphSource, build_graphs, generation_settings, plan_tensors
 from exporter.graphs.weights.precision import Precision
 from exporter.graphs.weights.stored_tensor import StoredTensor, View
 from exporter.graphs.weights.write_data import write_weights
@@ -52,7 +52,7 @@ def write_graphs(
     for variant in plan.variants:
         folder = f"{graph_folder(precision.name)}/{variant.id}"
         layers, packed = len(variant.layers), precision.name in PACKED
-        document = genai_config(source.spec, source.checkpoint.config, layers=layers, packed=packed)
+        document = genai_config(source.spec, generation_settings(source.checkpoint), layers=layers, packed=packed)
         files.write(f"{folder}/genai_config.json", dump_document(document))
         files.link(graph_path(precision.name, variant.id), f"{folder}/{DECODER}")
         files.link(graph_data_path(precision.name), f"{folder}/{graph_data_name(precision.name)}")

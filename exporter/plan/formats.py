@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 # Raised whenever the same plan would give other bytes in the data files of the graphs: what an older trimoe staged is
 # then written anew.
-GRAPH_LAYOUT = 1
+GRAPH_LAYOUT = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,11 +8,11 @@ from exporter.family.existing import graph_types
 from exporter.graphs.weights.precision import find_precision
 from runtime.documents.check import FAILED, PASSED, SKIPPED, Check
 from runtime.documents.family_layout import GRAPH_INPUTS, STANDALONE, graph_golden_path, graph_path
-from runtime.documents.graph_contract import PACKED
+from runtime.documents.graph_contract import CPU, PACKED
 from runtime.documents.manifest import Manifest
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, self_test
-from runtime.engines.onnx.session import CPU, open_session
+from runtime.engines.onnx.session import open_session
 from runtime.errors import TrimoeError
 
 

@@ -37,8 +37,39 @@ def resampled_moments(values: Values, *, resamples: int, seed: int | tuple[int, 
     return means, squares
 
 
+def by_image(values: Values, images: Sequence[str | None]) -> Values:
+    """Values of samples that can be taken as independent, one an image: those of one image belong together. Their mean
+    is that of `values` [n]; a sample whose image is None has one of its own. Where no image occurs twice they are the
+    values themselves.
+
+    With G images, `n` samples and mean m, an image of s samples and sum t becomes m + G / n · (t − m · s), which is its
+    part in the mean to first order (Cochran, Sampling Techniques, 1977, 9A.1); of equally many samples an image, their
+    mean. Where less than 20 images have a value other than 0, as of differences, it becomes G / n · t, so that the
+    others stay 0.
+    """
+    named = [image for image in images if image is not None]
+    if len(set(named)) == len(named):
+        return values
+    keys = [("sample", str(place)) if image is None else ("image", image) for place, image in enumerate(images)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    places = np.array([numbers[key] for key in keys])
+    sums = np.bincount(places, weights=values)
+    sizes = np.bincount(places)
+    scale = len(sums) / values.size
+    if np.count_nonzero(sums) < _FEW_CHANGES:
+        return np.asarray(scale * sums, np.float64)
+    mean = float(values.mean())
+    return np.asarray(mean + scale * (sums - mean * sizes), np.float64)
+
+
 def bootstrap_interval(
-    values: Values, *, level: float, resamples: int, seed: int, highest: float = 1.0
+    values: Values,
+    *,
+    level: float,
+    resamples: int,
+    seed: int,
+    highest: float = 1.0,
+    images: Sequence[str | None] | None = None,
 ) -> tuple[float, float]:
     """Percentile interval (Efron, 1979) of the mean over samples, two-sided, at `level` between 0 and 1, of scores
     between 0 and `highest`.
@@ -46,12 +77,30 @@ def bootstrap_interval(
     Samples that all have one score give nothing to resample, and its interval would have no width however few they are.
     Then at most a share of 1 − ((1 − level) / 2)^(1/n) of all samples has another score (Clopper and Pearson, 1934, in
     its closed form for 0 of n), at worst 0 or `highest`.
+
+    Where several samples have one of the `images`, images are resampled, not samples, and the interval is expanded for
+    their small number (Hesterberg, The American Statistician 69, 2015, 4.3), within the scores' limits.
     """
+    if images is not None and (parts := by_image(values, images)) is not values:
+        low, high = _expanded(parts, level=level, resamples=resamples, seed=seed, highest=highest)
+        return min(max(low, 0.0), float(values.mean())), max(min(high, highest), float(values.mean()))
     if values.size and values.min() == values.max():
         score, other = float(values[0]), 1 - ((1 - level) / 2) ** (1 / values.size)
         return score - other * score, score + other * max(0.0, highest - score)
     means, _ = resampled_moments(values, resamples=resamples, seed=seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _expanded(parts: Values, *, level: float, resamples: int, seed: int, highest: float) -> tuple[float, float]:
+    """The percentile interval at the level that makes it as wide as Student's t has it for so few values."""
+    count = parts.size
+    if count < 2 or parts.min() == parts.max():
+        return bootstrap_interval(parts, level=level, resamples=resamples, seed=seed, highest=highest)
+    reach = math.sqrt(count / (count - 1)) * float(stats.t.ppf((1 + level) / 2, count - 1))
+    tail = max(float(stats.norm.cdf(-reach)), 1 / resamples)
+    means, _ = resampled_moments(parts, resamples=resamples, seed=seed)
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -7,11 +7,13 @@ from profiles.benchmarks.commands.choice import bench_choice
 from profiles.benchmarks.commands.estimators import bench_estimators
 from profiles.benchmarks.commands.eval import bench_eval
 from profiles.benchmarks.commands.export import bench_export
+from profiles.benchmarks.commands.false_alarms import bench_false_alarms
 from profiles.benchmarks.commands.latency import bench_latency
 from profiles.benchmarks.commands.memory import bench_memory
 from profiles.benchmarks.commands.onnx import bench_onnx
 from profiles.benchmarks.commands.recalibration import bench_recalibration
 from profiles.benchmarks.commands.recommendations import bench_recommendations
+from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
 from runtime.cli import Commands
@@ -34,12 +36,14 @@ class _Benchmarks(Commands):
         "onnx": bench_onnx,
         "eval": bench_eval,
         "latency": bench_latency,
+        "false-alarms": bench_false_alarms,
         "estimators": bench_estimators,
         "choice": bench_choice,
         "memory": bench_memory,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "recommendations": bench_recommendations,
+        "search": bench_search,
         "serving": bench_serving,
         "soak": bench_soak,
     },

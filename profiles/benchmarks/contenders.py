@@ -14,9 +14,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from runtime.documents.graph_contract import ATTENTION_MASK, INPUT_IDS, LOGITS, PAST, PRESENT
+from runtime.documents.graph_contract import ATTENTION_MASK, CPU, INPUT_IDS, LOGITS, PAST, PRESENT
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.session import CPU, open_session
+from runtime.engines.onnx.session import open_session
 
 Array = npt.NDArray[np.int64]
 # The third, batched_mm, copies the weights of every token's experts: measured 10 times slower here, and gigabytes for a

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from runtime.commands.option_group import option_group
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
 from runtime.text.terminal import terminal_width
+
+if TYPE_CHECKING:
+    from profiles.accuracy.asking import Asking
+    from profiles.datasets.dataset import Dataset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +55,29 @@ _engine_options = option_group(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskingOptions:
+    """Whether questions are turns of a chat (None: where the tokenizer has a template), what stands before them, and
+    the texts that end an answer."""
+
+    chat: bool | None
+    system: str | None
+    stop: tuple[str, ...]
+
+
+_asking_options = option_group(
+    "asked",
+    AskingOptions,
+    click.option(
+        "--chat/--no-chat",
+        default=None,
+        help="Ask by the tokenizer's chat template, or the texts alone  [default: chat where a text model has one]",
+    ),
+    click.option("--system", help="The system text before each question of a chat."),
+    click.option("--stop", multiple=True, help="An answer ends before this text. Repeatable."),
+)
+
+
 @click.command("eval")
 @click.argument("family", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @dataset_option
@@ -59,6 +87,8 @@ _engine_options = option_group(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples generated together."
 )
 @change_options
+@_asking_options
+@click.option("--skip-bad", is_flag=True, help="Leave out samples that cannot be asked; the baseline names them.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -74,6 +104,8 @@ def evaluate(
     engine: EngineOptions,
     batch_size: int,
     changes: Changes,
+    asked: AskingOptions,
+    skip_bad: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -93,14 +125,36 @@ def evaluate(
         from profiles.reports.sample_progress import SampleProgress
         from profiles.reports.score_table import show_scores
 
+    progress = SampleProgress(sys.stderr)
+    datasets, asking = _read(family / manifest.variant(chosen[0]).folder, load_named(data, changes), asked, skip_bad)
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
         engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
-        datasets=load_named(data, changes),
+        datasets=datasets,
         batch_size=batch_size,
+        asking=asking,
     )
-    baseline = run(request, out, SampleProgress(sys.stderr))
+    baseline = run(request, out, progress)
     shown = dump_baseline(baseline).decode() if as_json else show_scores(baseline, width=terminal_width(sys.stdout))
     click.echo(shown, nl=False)
+
+
+def _read(
+    folder: Path, found: "tuple[Dataset, ...]", asked: AskingOptions, skip_bad: bool
+) -> "tuple[tuple[Dataset, ...], Asking]":
+    """The data sets, every sample read once as the variant in `folder` will read it, and how they are asked."""
+    from profiles.accuracy.asking import asking_of
+    from profiles.accuracy.evaluation.first_pass import read_all
+    from profiles.reports.sample_progress import SampleProgress
+    from runtime.engines.prompts import PromptReader
+
+    reader = PromptReader(folder)
+    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
+    if asking.chat_text is not None and asked.chat is None:
+        click.echo("asked as a chat, by the tokenizer's own template; --no-chat asks the texts alone", err=True)
+    readable = read_all(found, reader, SampleProgress(sys.stderr), asking=asking, skip_bad=skip_bad)
+    for line in readable.lines:
+        click.echo(line, err=True)
+    return readable.datasets, asking

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,11 +13,34 @@ from profiles.accuracy.gate.limits import LimitOptions, Points
 from profiles.commands.dataset_options import columns_option, dataset_option
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.documents.atomic_file import write_atomically
 from runtime.documents.manifest import read_manifest
-from runtime.errors import DocumentError
+from runtime.errors import DocumentError, TrimoeError
 from runtime.text.terminal import terminal_width
 
-EXIT_UNKNOWN = 3
+DROPPED, UNKNOWN_STATUS, UNMEASURED = 1, 3, 4
+REPORTS = (".md", ".xml", ".json")
+
+
+class UnmeasuredError(click.ClickException):
+    """What ends the command because it could not be measured."""
+
+    exit_code = UNMEASURED
+
+
+@contextmanager
+def _status_of_errors() -> Iterator[None]:
+    """Errors of trimoe end the command with the status of what could not be measured."""
+    try:
+        yield
+    except TrimoeError as error:
+        raise UnmeasuredError("; ".join((str(error), *getattr(error, "__notes__", ())))) from error
+
+
+def _report_path(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix not in REPORTS:
+        raise click.BadParameter(f"{value.name!r} ends in none of {', '.join(REPORTS)}", context, parameter)
+    return value
 
 
 def _points(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Points:
@@ -96,10 +121,24 @@ _choice_options = option_group(
         type=click.Choice(("torch", "onnx")),
         help="Compare only scores of this engine  [default: all in the baseline]",
     ),
-    click.option("--dtype", help="Compare only scores in this dtype  [default: all in the baseline]"),
+    click.option(
+        "--dtype",
+        "dtypes",
+        multiple=True,
+        help="Compare only scores in this dtype. Repeatable.  [default: all in the baseline]",
+    ),
     click.option(
         "--against",
         help="Compare with this variant of the baseline, e.g. the whole model  [default: the same variant]",
+    ),
+    click.option(
+        "--against-engine",
+        type=click.Choice(("torch", "onnx")),
+        help="Compare with the baseline's scores of this engine  [default: the same, else the only one]",
+    ),
+    click.option(
+        "--against-dtype",
+        help="Compare with the baseline's scores in this dtype  [default: the same, else the only one]",
     ),
     click.option(
         "--other-model",
@@ -130,7 +169,7 @@ _limit_options = option_group(
         type=float,
         default=0.05,
         show_default=True,
-        help="Chance of failing an unchanged variant, over all its data sets.",
+        help="Chance of failing an unchanged family, over all variants and data sets.",
     ),
     click.option(
         "--power",
@@ -159,8 +198,20 @@ _limit_options = option_group(
 )
 @_choice_options
 @_limit_options
+@click.option(
+    "--limits",
+    "limits_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A TOML file: a table a data set with tolerance and detect in points; alpha and power at its top.",
+)
 @dataset_option
 @columns_option
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_report_path,
+    help="Write the outcome with the samples that changed: Markdown (.md), JUnit (.xml) or JSON (.json).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparisons as a JSON document.")
 @click.pass_context
 def gate(
@@ -170,30 +221,50 @@ def gate(
     measured: Path,
     choice: ScoreChoice,
     limits: LimitOptions,
+    limits_file: Path | None,
     data: tuple[str, ...],
     columns: dict[str, str],
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Compare FAMILY with a baseline: the same samples, paired tests, the worst data set decides.
 
-    Exit status: 0 pass, 1 fail (or an error), 3 not enough samples to tell, or a drop of the study's was not measured.
+    Exit status: 0 pass, 1 dropped, 2 wrong usage, 3 not enough samples to tell, 4 could not be measured.
     """
     with needed_packages("trimoe gate", extras="profiles,cpu"):
-        from profiles.accuracy.gate.compare import FAIL, PASS
+        from profiles.accuracy.gate.limits_file import limits_of_file, over
         from profiles.accuracy.gate.run_gate import is_study, run_gate
+        from profiles.reports.gate_files import report_bytes
         from profiles.reports.gate_report import outcome_document, show_outcome
 
-    manifest = read_manifest(family)
-    if is_study(baseline):
-        _refuse_for_study(context, choice, limits)
-    request = GateRequest(
-        family=family, manifest=manifest, baseline=baseline, measured=measured, choice=choice, limits=limits
-    )
-    _measure(request, data, columns)
-    outcome = run_gate(request)
+    with _status_of_errors():
+        if limits_file is not None:
+            limits = over(limits_of_file(limits_file), limits, _given(context))
+        manifest = read_manifest(family)
+        if is_study(baseline):
+            _refuse_for_study(context, choice, limits)
+        request = GateRequest(
+            family=family, manifest=manifest, baseline=baseline, measured=measured, choice=choice, limits=limits
+        )
+        _measure(request, data, columns)
+        outcome = run_gate(request)
+        if report is not None:
+            write_atomically(report, report_bytes(outcome, request, report.suffix))
     click.echo(
         json.dumps(outcome_document(outcome), indent=2)
         if as_json
         else show_outcome(outcome, width=terminal_width(sys.stdout)).rstrip("\n")
     )
-    context.exit(0 if outcome.verdict == PASS else 1 if outcome.verdict == FAIL else EXIT_UNKNOWN)
+    context.exit(_status(outcome.verdict))
+
+
+def _given(context: click.Context) -> frozenset[str]:
+    """The options of the command line."""
+    source = click.core.ParameterSource.COMMANDLINE
+    return frozenset(name for name in context.params if context.get_parameter_source(name) == source)
+
+
+def _status(verdict: str) -> int:
+    from profiles.accuracy.gate.compare import FAIL, PASS, UNKNOWN
+
+    return {PASS: 0, FAIL: DROPPED, UNKNOWN: UNKNOWN_STATUS}.get(verdict, UNMEASURED)

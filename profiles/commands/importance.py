@@ -1,36 +1,15 @@
 """`trimoe importance`: what each block of a model is worth to data sets."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from profiles.commands.dataset_options import change_options, evidence_data_option
+from profiles.commands.model_options import ModelOptions, model_options
 from profiles.datasets.changes import Changes
 from runtime.commands.needed_packages import needed_packages
-from runtime.commands.option_group import option_group
 from runtime.text.terminal import terminal_width
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelOptions:
-    """What runs the model: device and threads (None: its own choice), samples read together."""
-
-    device: str | None
-    threads: int | None
-    batch_size: int
-
-
-model_options = option_group(
-    "running",
-    ModelOptions,
-    click.option("--device", metavar="NAME", help="Where to run, e.g. cuda:1  [default: CUDA where there is one]"),
-    click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU  [default: torch's own choice]"),
-    click.option(
-        "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples read together."
-    ),
-)
 
 
 @click.command()
@@ -67,8 +46,8 @@ def importance(
         from profiles.evidence.measuring.importance_pass import chosen_blocks, expected_seconds, measure_importance
         from profiles.evidence.measuring.open_exams import open_exams
         from profiles.evidence.running.source_model import open_source_model
-        from profiles.reports.importance_table import show_importance
-        from profiles.reports.run_progress import RunProgress, show_seconds
+        from profiles.reports.evidence.importance_table import show_importance
+        from profiles.reports.evidence.run_progress import RunProgress, show_seconds
 
     splits = load_splits(data, changes)
     source = open_source_model(model, device=running.device, threads=running.threads)

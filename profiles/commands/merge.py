@@ -38,7 +38,7 @@ def merge(folder: Path, method: str, weights: str | None, out: Path) -> None:
         from profiles.evidence.merging.merge import full_document, parse_weights, simple_document
         from profiles.evidence.merging.merge import merge as merge_scores
         from profiles.evidence.merging.study_tree import read_tree
-        from profiles.reports.merge_table import show_merged
+        from profiles.reports.evidence.merge_table import show_merged
 
     if (method == "weighted_avg") != (weights is not None):
         raise click.UsageError("--dataset-weights and --method weighted_avg belong together")

@@ -45,11 +45,12 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """Samples in order, under a name."""
+    """Samples in order, under a name; `skipped` are the ids of those that could not be asked and were left out."""
 
     name: str
     samples: tuple[Sample, ...]
     settings: Settings
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.samples:

@@ -14,6 +14,7 @@ from profiles.datasets.hugging_face_rows import FIELDS, read_row
 from profiles.datasets.json_lines import guess_settings
 from profiles.errors import DatasetError, MissingToolError
 
+_DATA = "data"  # the folder in which a data set of one configuration has its files
 _SHARD = re.compile(r"-\d+-of-\d+.*$")
 
 
@@ -90,12 +91,15 @@ def _is_saved(folder: Path) -> bool:
 
 def parquet_splits(folder: Path) -> dict[str, list[Path]]:
     """The parquet files below a folder by split: what stands before `-00000-of-00002` in a name, or the folder's
-    name of files that have none."""
-    found: dict[str, list[Path]] = {}
+    name of files that have none. Where files of several configurations are there, each in a folder of its own, the
+    split's name has the configuration's before it: `DocVQA/validation`."""
+    found: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(folder.rglob("*.parquet")):
-        stem = _SHARD.sub("", path.stem)
-        found.setdefault(path.parent.name if stem.isdigit() else stem, []).append(path)
-    return found
+        stem, above = _SHARD.sub("", path.stem), path.relative_to(folder).parts[:-1]
+        split, above = (path.parent.name, above[:-1]) if stem.isdigit() else (stem, above)
+        found.setdefault(("/".join(part for part in above if part != _DATA), split), []).append(path)
+    several = len({configuration for configuration, _ in found}) > 1
+    return {f"{one}/{split}" if several and one else split: files for (one, split), files in found.items()}
 
 
 def _chosen(name: str, folder: Path, splits: Mapping[str, Any], split: str | None) -> Any:

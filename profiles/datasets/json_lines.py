@@ -13,6 +13,7 @@ texts.
 import base64
 import binascii
 import codecs
+import re
 from pathlib import Path
 
 from profiles.datasets.dataset import CAPTIONING, CHOICE, VQA, Dataset, Settings
@@ -80,6 +81,16 @@ def _sample(node: Node, folder: Path, number: int) -> Sample:
     )
 
 
+def _local(node: Node, folder: Path) -> Path:
+    """A path of an image's file. Refuses what only looks like one."""
+    text = node.string()
+    if text.startswith("data:"):
+        node.fail("a data URI; give what stands behind its comma as image_base64")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        node.fail(f"{text[:60]!r} is an address; images are read from files: download it")
+    return folder / text
+
+
 def _texts(node: Node, key: str) -> tuple[str, ...]:
     found = node.get(key)
     return () if found is None else strings(found)
@@ -90,7 +101,7 @@ def _image(node: Node, folder: Path) -> Path | bytes | None:
     if path is not None and encoded is not None:
         node.fail("image and image_base64 are both given")
     if path is not None:
-        return folder / path.string()
+        return _local(path, folder)
     if encoded is None:
         return None
     try:

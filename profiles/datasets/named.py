@@ -77,20 +77,27 @@ def load_one(text: str, changes: Changes) -> Dataset:
     if path is None:
         raise DatasetError(f"--data {text}: give {DEMO}, NAME=PATH or NAME:SPLIT=PATH")
     check_name(text, name)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DatasetError(f"--data {text}: {path} is a pipe, a socket or a device: neither a file nor a folder")
     if path.is_file():
         if chosen is not None:
             raise DatasetError(f"--data {text}: a JSON-lines file has no splits")
-        return load_json_lines(name, path)
+        return _as_known(load_json_lines(name, path))
     if not path.is_dir():
         raise DatasetError(f"--data {text}: {path} is neither a file nor a folder")
     if name in changes.columns or (name not in LAYOUTS and is_saved_folder(path)):
-        return load_hugging_face(name, path, columns(changes.columns.get(name, "")), chosen)
+        return _as_known(load_hugging_face(name, path, columns(changes.columns.get(name, "")), chosen))
     if name not in LAYOUTS:
         raise DatasetError(
             f"--data {text}: {path} holds no folder of Hugging Face datasets, and {name!r} is none of the known "
             f"data sets {', '.join(LAYOUTS)}"
         )
     return load_layout(LAYOUTS[name], path, chosen)
+
+
+def _as_known(dataset: Dataset) -> Dataset:
+    """One of the study's data sets is asked and scored as such in whatever form it comes."""
+    return replace(dataset, settings=LAYOUTS[dataset.name].settings) if dataset.name in LAYOUTS else dataset
 
 
 def check_name(text: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs an in-memory model without some blocks, or with another top_k, and puts everything back."""
+"""Trains an in-memory model without some blocks, and puts everything back."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,20 +20,6 @@ def without_blocks(model: nn.Module, removed: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         transformer.blocks = blocks
-
-
-@contextmanager
-def with_top_k(model: nn.Module, top_k: int) -> Iterator[None]:
-    """Inside, every block after block 0 uses `top_k` experts."""
-    gates = [block.mlp.gate for block in model.model.transformer.blocks][1:]
-    before = [gate.top_k for gate in gates]
-    for gate in gates:
-        gate.top_k = top_k
-    try:
-        yield
-    finally:
-        for gate, value in zip(gates, before, strict=True):
-            gate.top_k = value
 
 
 def dropped_blocks(rng: torch.Generator, probability: float) -> tuple[int, ...]:

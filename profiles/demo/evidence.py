@@ -3,58 +3,71 @@ calibration images."""
 
 import json
 import logging
-import time
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from exporter.evidence.evidence import DEFAULT_MIN_DATASETS, STEPWISE
+from profiles.datasets.changes import Changes
+from profiles.datasets.digits.dataset import CALIBRATION
 from profiles.datasets.digits.tasks import TASKS
-from profiles.demo.checkpoint import load_model, load_tokenizer
+from profiles.datasets.named import DEMO
+from profiles.datasets.splits import Split, joined, load_splits
 from profiles.demo.config_files import BLOCKS
-from profiles.demo.measuring import BOTH_HALVES, HALVES, Measurement
 from profiles.demo.options import checkpoint_option
-from profiles.evidence.beam_search import PROTECTED
 from profiles.evidence.combining.analysis import ANALYSIS_FILE, analysis_document
 from profiles.evidence.combining.combination import Study
 from profiles.evidence.combining.read_searches import read_search
 from profiles.evidence.combining.recommend import RECOMMENDATIONS_FILE, recommendations_document
 from profiles.evidence.combining.rules import chosen_by
 from profiles.evidence.combining.study import study_of
-from profiles.evidence.importance import comparison
+from profiles.evidence.measuring.importance_pass import measure_importance, sensitivity_name
+from profiles.evidence.measuring.open_exams import open_exams
 from profiles.evidence.merging.merge import DatasetScores, full_document, merge, simple_document
+from profiles.evidence.running.source_model import SourceModel, open_source_model
+from profiles.evidence.searching.beam_search import PROTECTED, Beam, all_candidates
+from profiles.evidence.searching.search import search_each
+from profiles.evidence.searching.search_files import RESULTS
+from profiles.reports.evidence.run_progress import RunProgress
 from runtime.documents.checked_json import Node
 
-_log = logging.getLogger(__name__)
+BOTH_HALVES = "+".join(CALIBRATION)
+BEAM_WIDTH = 3
+MOST_REMOVED = 4
+BATCH_SIZE = 75
 
-CALIBRATION_SEED = 11
-SAMPLES_PER_HALF = 150
+
+def measure_all(model: SourceModel, splits: Sequence[Split], folder: Path) -> None:
+    """Measure the sensitivity of every block, and search, into `folder`; killed and run again, it carries on."""
+    progress = RunProgress(sys.stderr)
+    with open_exams(model, splits, folder / "sensitivity", batch_size=BATCH_SIZE) as exams:
+        measure_importance(exams, range(BLOCKS), folder / "sensitivity", progress)
+    beam = Beam(blocks=BLOCKS, width=BEAM_WIDTH, most_removed=MOST_REMOVED, candidates=all_candidates(BLOCKS))
+    with open_exams(model, joined(splits), folder / "search", batch_size=BATCH_SIZE) as exams:
+        search_each(exams, beam, folder / "search", progress)
 
 
-def measure_task(measurement: Measurement) -> dict[str, Any]:
-    """File name → document for one task, names relative to the evidence folder."""
-    task, blocks = measurement.task, range(BLOCKS)
-    documents: dict[str, Any] = {}
-    scores: dict[str, dict[int, float]] = {}
-    for half in HALVES:
-        found = {block: measurement.sensitivity(block, half) for block in blocks}
-        documents |= {
-            f"sensitivity/{task}/{half}/sensitivity_block_{block}.json": entry for block, entry in found.items()
-        }
-        scores[half] = {block: entry["importance_score"] for block, entry in found.items()}
-    documents[f"importance/{task}/importance_comparison_{task}.json"] = comparison(
-        task, scores["train"], scores["validation"]
-    )
-    documents[search_name(task)] = measurement.search()
-    return documents
+def measured_documents(folder: Path) -> dict[str, Any]:
+    """File name → document of all that was measured into `folder`, names relative to the evidence folder."""
+    names = {
+        f"sensitivity/{task}/{half}/{sensitivity_name(block)}": f"sensitivity/{task}/{half}/{sensitivity_name(block)}"
+        for task in TASKS
+        for half in CALIBRATION
+        for block in range(BLOCKS)
+    }
+    for task in TASKS:
+        comparison = f"importance_comparison_{task}.json"
+        names |= {f"importance/{task}/{comparison}": f"sensitivity/{task}/{comparison}"}
+        names |= {search_name(task): search_name(task)}
+    return {name: json.loads((folder / source).read_bytes()) for name, source in names.items()}
 
 
 def search_name(task: str) -> str:
     """Where a task's search results lie in the evidence folder."""
-    return f"search/{task}/{BOTH_HALVES}/exp3_accuracy_sensitivity_v2_results.json"
+    return f"search/{task}/{BOTH_HALVES}/{RESULTS}"
 
 
 def conclude(documents: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,19 +112,15 @@ def write_documents(folder: Path, documents: Mapping[str, Any]) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the evidence to write."
 )
-@click.option("--samples", default=SAMPLES_PER_HALF, show_default=True, help="Samples per task and calibration half.")
-def main(checkpoint: Path, out: Path, samples: int) -> None:
-    """Measure importance of each block and search for blocks to remove, on calibration images only."""
+@click.option("--limit", type=click.IntRange(min=1), help="Samples per task and calibration half  [default: all 150]")
+def main(checkpoint: Path, out: Path, limit: int | None) -> None:
+    """Measure importance of each block and search for blocks to remove, on calibration images only. What is measured
+    first stands beside OUT, in OUT.measured."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    model, tokenizer = load_model(checkpoint), load_tokenizer(checkpoint)
-    documents: dict[str, Any] = {}
-    for task in TASKS:
-        begun = time.monotonic()
-        documents |= measure_task(
-            Measurement(task=task, count=samples, seed=CALIBRATION_SEED, model=model, tokenizer=tokenizer)
-        )
-        _log.info("%s measured in %.0f s", task, time.monotonic() - begun)
+    measured = out.with_name(f"{out.name}.measured")
+    model = open_source_model(checkpoint, device="cpu", threads=1)
+    measure_all(model, load_splits([DEMO], Changes(limit=limit)), measured)
+    documents = measured_documents(measured)
     write_documents(out, documents | conclude(documents))
     click.echo(f"wrote {out}", err=True)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from profiles.latency.bench.forms import Form
+from runtime.text.counted import counted
 from runtime.text.progress_line import ProgressLine
 
 _REDRAW_S = 0.2
@@ -26,12 +27,13 @@ class BenchProgress:
         self._name = form.name
         return self
 
-    def visited(self, *, settled: int, cells: int, second: float) -> None:
+    def visited(self, *, visits: int, settled: int, cells: int, second: float) -> None:
         """See RunProgress."""
         if self._clock() - self._shown < (_REDRAW_S if self._line.on_terminal else _LINE_S):
             return
         self._shown = self._clock()
-        text = f"{self._name}: {settled} of {cells} cells known, {second:.0f} s, {self._left(settled, cells, second)}"
+        known = f"{settled} of {cells} cells known after {counted(visits, 'visit')}"
+        text = f"{self._name}: {known}, {second:.0f} s, {self._left(settled, cells, second)}"
         if self._line.on_terminal:
             self._line.draw(text)
         else:

@@ -21,10 +21,10 @@ def show_outcome(outcome: Outcome, *, width: int | None) -> str:
 
 
 def _show_part(part: PairedPart | StudyPart, width: int | None) -> str:
-    form = f"{part.engine} {part.dtype}"
     if isinstance(part, StudyPart):
-        return show_checks(f"{form}: mean drop from the whole model", part.checks, width=width)
-    return show_comparisons(f"{part.variant} ({form}) against {part.against}", part.comparisons, width=width)
+        return show_checks(f"{part.engine} {part.dtype}: mean drop from the whole model", part.checks, width=width)
+    title = f"{part.subject} against {part.against}"
+    return show_comparisons(title, part.comparisons, width=width, notes=part.notes)
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
@@ -39,10 +39,9 @@ def _part_documents(part: PairedPart | StudyPart) -> list[dict[str, Any]]:
         return [{"engine": part.engine, "dtype": part.dtype, **check_document(check)} for check in part.checks]
     return [
         {
-            "variant": part.variant,
-            "engine": part.engine,
-            "dtype": part.dtype,
-            "against": part.against,
+            **part.subject._asdict(),
+            "against": part.against._asdict(),
+            "notes": list(part.notes),
             "verdict": part.verdicts[0],
             "reason": decided(part.comparisons),
             "comparisons": [comparison_document(one) for one in part.comparisons],

@@ -19,13 +19,16 @@ COLUMNS = (
 )
 
 
-def show_comparisons(title: str, comparisons: Sequence[Comparison], *, width: int | None) -> str:
-    """Task types apart, a row a data set, in points; then the verdict with the data set that decides. Lines have at
-    most `width` columns (None: nothing is wrapped)."""
+def show_comparisons(
+    title: str, comparisons: Sequence[Comparison], *, width: int | None, notes: Sequence[str] = ()
+) -> str:
+    """Task types apart, a row a data set, in points; then the verdict with the data set that decides, how often a drop
+    to be caught is found, and notes. Lines have at most `width` columns (None: nothing is wrapped)."""
     tasks = list(dict.fromkeys(one.task for one in comparisons))
     ordered = sorted(comparisons, key=lambda one: tasks.index(one.task))
     table = show_table(COLUMNS, [_row(one) for one in ordered], width=width, groups=[one.task for one in ordered])
-    return "\n".join([*wrapped(title, width), table, *wrapped(decided(comparisons), width)]) + "\n"
+    below = (decided(comparisons), chance(comparisons), *(f"differs: {note}" for note in notes))
+    return "\n".join([*wrapped(title, width), table, *(line for text in below for line in wrapped(text, width))]) + "\n"
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
@@ -49,12 +52,23 @@ def decided(comparisons: Sequence[Comparison]) -> str:
     return f"not enough samples to tell: {worst.dataset} needs {worst.needed} if the change stays at {change}"
 
 
+def chance(comparisons: Sequence[Comparison]) -> str:
+    """How often a drop to be caught is found where that is rarest."""
+    rarest = min(comparisons, key=lambda one: one.found)
+    images = "" if rarest.images == rarest.samples else f" of {rarest.images} images"
+    return (
+        f"a drop of {100 * rarest.limits.detect:g} points is found in {100 * rarest.found:.0f} % of cases on "
+        f"{rarest.dataset} ({rarest.samples} samples{images})"
+    )
+
+
 def comparison_document(one: Comparison) -> dict[str, Any]:
     """A comparison as JSON fields."""
     return {
         "dataset": one.dataset,
         "task": one.task,
         "samples": one.samples,
+        "images": one.images,
         "baseline": one.baseline,
         "measured": one.measured,
         "change": one.change,
@@ -66,5 +80,6 @@ def comparison_document(one: Comparison) -> dict[str, Any]:
         "alpha": one.limits.alpha,
         "power": one.limits.power,
         "verdict": one.verdict,
+        "found": one.found,
         "samples_needed": one.needed,
     }

@@ -1,6 +1,6 @@
 """Latency profiles, and what a fitted estimator knows of itself, as tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import groupby
 from statistics import median
 
@@ -30,15 +30,34 @@ _TRANSFER = (
 
 
 def show_profile(profile: LatencyProfile, *, width: int | None) -> str:
-    """A line a variant: the median over all loads of each stage."""
+    """A line a variant: the median of each stage over the loads and positions at which all variants of its engine and
+    type were measured, so that lines can be compared; a dash where there are none."""
     rows = []
-    for key, points in groupby(sorted(profile.points, key=_subject), key=_subject):
+    for _, points in groupby(sorted(profile.points, key=_subject), key=lambda point: (point.engine, point.dtype)):
         found = tuple(points)
-        times = [[point.median_ms for point in found if point.stage == stage] for stage in STAGES]
-        rows.append((*key, *(f"{median(one):.3g}" if one else "–" for one in times)))
+        shared = _shared(found)
+        for key, own in groupby(found, key=_subject):
+            counted = [point for point in own if _load(point) in shared]
+            times = [[point.median_ms for point in counted if point.stage == stage] for stage in STAGES]
+            rows.append((*key, *(f"{median(one):.3g}" if one else "–" for one in times)))
     device = profile.device
-    title = f"{profile.model.name} on {device.name}, {device.threads} threads: milliseconds, medians over all loads"
+    title = (
+        f"{profile.model.name} on {device.name}, {device.threads} threads: milliseconds, medians over the loads that "
+        "all variants were measured at"
+    )
     return "\n".join([*wrapped(title, width), show_table(_PROFILE, rows, width=width)]) + "\n"
+
+
+def _shared(points: Sequence[Point]) -> Set[tuple[object, ...]]:
+    """What all variants were measured at."""
+    by_variant: dict[str, set[tuple[object, ...]]] = {}
+    for point in points:
+        by_variant.setdefault(point.variant, set()).add(_load(point))
+    return set[tuple[object, ...]].intersection(*by_variant.values())
+
+
+def _load(point: Point) -> tuple[object, ...]:
+    return point.stage, point.batch, point.vision_tokens, point.text_tokens, point.position
 
 
 def _subject(point: Point) -> tuple[str, str, str]:

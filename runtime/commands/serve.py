@@ -1,5 +1,6 @@
 """`trimoe serve`: answer requests over HTTP, each with the variant that fits its latency budget."""
 
+import json
 import logging
 import shlex
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from runtime.serving.family import Family
     from runtime.serving.http.listening.serve_family import Access, Opening
 
+# A grey square of 32 × 32 pixels, for a request that can be sent as it stands.
+GREY_SQUARE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAFklEQVR42m"
+    "NoIAAYRhWMKhhVMFIVAABCAAAfN5c2AAAAAABJRU5ErkJggg=="
+)
 PREFIX_MB = 0  # what is kept costs prompts that come together: they are then read one by one
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _LIMITS = Limits()
@@ -173,15 +179,17 @@ def serve(family: Path, host: str, port: int, verbose: bool, opening: OpeningOpt
     with needed_packages("trimoe serve", extras="cpu,serve"):
         from runtime.serving.http.listening.serve_family import serve_family
         from runtime.serving.http.observing.json_log import JsonLines
+        from runtime.serving.http.served import Files
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("runtime.serving.http.reloading").setLevel(logging.INFO)  # whoever sends a signal wants to know
     if access.api_keys is None and host not in _LOOPBACK:
         click.echo(f"Note: without --api-keys whoever reaches {host} may ask.", err=True)
     budget = bool(opening.estimators)
     serve_family(
-        family,
+        Files(path=family, estimators=opening.estimators, baseline=opening.baseline),
         _opening(opening),
         _access(access),
         host=host,
@@ -200,8 +208,6 @@ def _opening(options: OpeningOptions) -> "Opening":
         engine=options.engine,
         device=options.device,
         dtypes=options.dtypes or None,
-        estimators=options.estimators,
-        baseline=options.baseline,
         preload=options.preload,
         settings=FamilySettings(
             threads=options.threads,
@@ -236,8 +242,11 @@ def _access(options: AccessOptions) -> "Access":
 
 def _greeting(address: str, name: str, family: "Family", *, budget: bool) -> str:
     """Where to look, what is there, and what to type."""
-    wish = '"latency_budget_ms": 500, "max_tokens": 16, ' if budget else ""
-    body = f'{{"model": "{name}", {wish}"messages": [{{"role": "user", "content": "Read the number."}}]}}'
+    question: object = "Read the number."
+    if family.reads_images:
+        question = [{"type": "text", "text": question}, {"type": "image_url", "image_url": {"url": GREY_SQUARE}}]
+    wish = {"latency_budget_ms": 500, "max_tokens": 16} if budget else {}
+    body = json.dumps({"model": name, **wish, "messages": [{"role": "user", "content": question}]}, ensure_ascii=False)
     variants = [variant.id for variant in family.manifest.variants]
     return "\n".join(
         (
@@ -245,5 +254,6 @@ def _greeting(address: str, name: str, family: "Family", *, budget: bool) -> str
             f"  {', '.join(variants)}",
             f"Page: {address}/",
             f"curl {address}/v1/chat/completions -H 'content-type: application/json' -d {shlex.quote(body)}",
+            *(("(its picture is a grey square: put the base64 of yours there)",) if family.reads_images else ()),
         )
     )

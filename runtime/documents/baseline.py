@@ -27,13 +27,15 @@ class FamilyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     source_digest: Sha256
 
 
-class DatasetRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The samples: name, kind of task, how many, and the sha256 over their texts and images in order."""
+class DatasetRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The samples: name, kind of task, how many, and the sha256 over their texts and images in order; `skipped` are the
+    ids of those that could not be asked and were left out."""
 
     name: str
     task: str
     samples: Positive
     digest: Sha256
+    skipped: tuple[str, ...] = ()
 
 
 class DefinitionRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,13 +46,18 @@ class DefinitionRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cleanup: str
 
 
-class DecodingRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the answers were generated. `prompt` is the template that questions and options are put into."""
+class DecodingRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the answers were generated. `prompt` is the template that questions and options are put into; with `chat`
+    that is a user's turn in the tokenizer's own template, behind the `system` text. Answers end before a text of
+    `stop`."""
 
     prompt: str
     strategy: str
     max_new_tokens: Positive
     batch_size: Positive
+    chat: bool = False
+    system: str | None = None
+    stop: tuple[str, ...] = ()
 
 
 class IntervalRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,12 +79,14 @@ class ResultsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sha256: Sha256
 
 
-class ResultRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a file of results behind its first, which has the settings: the answer to one sample, and its score."""
+class ResultRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A line of a file of results behind its first, which has the settings: the answer to one sample, and its score.
+    `image` names the sample's image where other samples have the same one."""
 
     id: str
     answer: str
     score: float
+    image: str | None = None
 
 
 class ScoreRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

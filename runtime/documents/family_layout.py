@@ -1,5 +1,7 @@
 """Where everything stands in a family's folder: the only place that spells these paths, all relative to the folder."""
 
+from collections.abc import Iterable
+
 MANIFEST = "manifest.json"  # written last: its presence means that everything below was verified
 TENSORS = "tensors.json"  # digest, place and origin of every tensor
 WEIGHTS = "weights"  # safetensors shards that the variants share
@@ -74,6 +76,15 @@ def graph_data_path(precision: str) -> str:
 
 def graph_files(precision: str, variant: str) -> tuple[str, ...]:
     """Everything that answers by a variant's graph depend on, and what its self-test reads."""
-    graphs = (graph_path(precision, name) for name in (variant, EMBEDDINGS, VISION))
+    return _files(precision, variant, (variant, EMBEDDINGS, VISION))
+
+
+def composed_files(precision: str, variant: str, blocks: Iterable[str]) -> tuple[str, ...]:
+    """The same where graphs of blocks, of these names, answer in its place."""
+    return _files(precision, variant, (TOKEN_EMBEDDINGS, *blocks, HEAD, EMBEDDINGS, VISION))
+
+
+def _files(precision: str, variant: str, names: Iterable[str]) -> tuple[str, ...]:
+    graphs = (graph_path(precision, name) for name in names)
     golden = (graph_golden_path(precision, name) for name in (variant, GRAPH_INPUTS))
     return (*graphs, graph_data_path(precision), *golden)

@@ -21,10 +21,24 @@ IMAGES, IMAGE_MASKS, IMAGE_FEATURES, IMAGE_INPUT_IDX = "images", "image_masks", 
 # multiply to 8 bits. Without packing the same graph computes in float, several times slower.
 PACKED = ("int8", "int4")
 
+# Where graphs of each type run: a provider that is not named has not all of the kernels, or takes weights in another
+# form. CPU, CUDA: what ONNX Runtime calls them.
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+PROVIDERS = {"float32": (CPU,), "float16": (CPU, CUDA), "bfloat16": (CUDA,), "int8": (CPU,), "int4": (CPU,)}
+
+# The oldest ONNX Runtime that runs them. Before 1.28 the CUDA kernel for experts ignored the activation's parameters
+# and computed another model's: wrong without an error. Before 1.31 experts of 4 bits had no `accuracy_level`.
+OLDEST = {"float32": "1.28", "float16": "1.28", "bfloat16": "1.28", "int8": "1.28", "int4": "1.31"}
+
 # Metadata.
 VARIANT, PRECISION, FAMILY_DIGEST = "trimoe.variant", "trimoe.precision", "trimoe.family_digest"
 LAYERS, REMOVED_BLOCKS, TOP_K = "trimoe.layers", "trimoe.removed_blocks", "trimoe.top_k"
 BLOCK = "trimoe.block"
+# What whoever runs them must know: rows are padded on the right, how long they may become, the ids that end an answer
+# and that pad (separated by spaces, none where the source says none), and the two tables above.
+PADDING_SIDE, CONTEXT_LENGTH = "trimoe.padding_side", "trimoe.context_length"
+END_TOKENS, PAD_TOKEN = "trimoe.end_tokens", "trimoe.pad_token"
+OLDEST_ONNXRUNTIME, RUNS_ON = "trimoe.oldest_onnxruntime", "trimoe.providers"
 TRIMOE_VERSION, ARCHITECTURE, SOURCE_DIGEST = "trimoe.version", "trimoe.family", "trimoe.source_digest"
 
 

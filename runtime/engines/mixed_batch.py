@@ -1,5 +1,4 @@
-"""A batch of sequences of several variants: the rows of each variant run together, put back in the order of the
-sequences."""
+"""A batch of sequences of several variants: those that can run together do, put back in the order of the sequences."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -14,10 +13,7 @@ Run = Callable[[Sequence[Task]], None]
 
 
 class Rows(Protocol):
-    """Sequences of one variant that run together. What they have to do comes as tasks that do not wait for each
-    other."""
-
-    variant: str
+    """Sequences that run together. What they have to do comes as tasks that do not wait for each other."""
 
     @property
     def movable(self) -> bool:
@@ -43,8 +39,11 @@ class Rows(Protocol):
     def decoding(self, tokens: Sequence[int | None], share: float) -> Sequence[Task]:
         """What appends a token to each row but those given None; the rows are this share of all that run."""
 
+    def takes(self, other: "Rows") -> bool:
+        """Whether the other ones can join."""
+
     def join(self, other: "Rows") -> None:
-        """Take over the rows of another of the same variant, behind the own ones; all prompts are read."""
+        """Take over rows that it takes, behind the own ones; all prompts are read."""
 
     def keep(self, places: Sequence[int]) -> None:
         """Drop all rows but those at `places`, one at least, which then stand in that order."""
@@ -71,6 +70,7 @@ class MixedBatch:
         where = {place: (rows, row) for places, rows in parts for row, place in enumerate(places)}
         self._where = [where[place] for place in range(len(where))]  # of each sequence: its rows, and which of them
         self._logits: npt.NDArray[np.float32] | None = None
+        self._gathered = len(parts) == 1
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
@@ -101,6 +101,7 @@ class MixedBatch:
         if len(tokens) != len(self._where):
             raise ValueError(f"{len(tokens)} tokens do not fit {len(self._where)} sequences")
         self._read(None)
+        self._gather()
         going = self._going(tokens)
         count = sum(len(rows) for rows, _ in going)
         self._run([task for rows, own in going for task in rows.decoding(own, len(rows) / count)])
@@ -112,10 +113,8 @@ class MixedBatch:
             raise ValueError(f"{others!r} cannot join: it is no other batch of this engine")
         for batch in (self, others):
             batch._read(None)
-        moved = {id(rows): self._take(rows) for rows in others._parts}
-        for rows, row in others._where:
-            target, behind = moved[id(rows)]
-            self._where.append((target, behind + row))
+        self._gather()
+        self._where += self._taken(others._parts, others._where)
         others._parts, others._where, others._logits, self._logits = [], [], None, None
 
     def keep(self, places: Sequence[int]) -> None:
@@ -135,6 +134,18 @@ class MixedBatch:
             self._run([task for rows in self._parts for task in rows.reading(tokens)])
         return not any(rows.unread for rows in self._parts)
 
+    def _gather(self) -> None:
+        """Rows whose prompts were read apart run together from now on, where they can."""
+        if not self._gathered:
+            parts, self._parts, self._gathered = self._parts, [], True
+            self._where = self._taken(parts, self._where)
+
+    def _taken(self, parts: Sequence[Rows], where: Sequence[tuple[Rows, int]]) -> list[tuple[Rows, int]]:
+        """Take over rows; where each of those `where` says is now."""
+        moved = {id(rows): self._take(rows) for rows in parts}
+        places = ((*moved[id(rows)], row) for rows, row in where)
+        return [(rows, behind + row) for rows, behind, row in places]
+
     def _going(self, tokens: Sequence[int | None]) -> list[tuple[Rows, list[int | None]]]:
         """Each of the rows that go on with its tokens; those of the most rows first, which take longest."""
         own: dict[int, list[int | None]] = {id(rows): [None] * len(rows) for rows in self._parts}
@@ -151,9 +162,9 @@ class MixedBatch:
         return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
     def _take(self, rows: Rows) -> tuple[Rows, int]:
-        """Where the rows of another batch go: which rows they are among now, and behind how many."""
+        """Where rows go: which rows they are among now, and behind how many."""
         for own in self._parts:
-            if own.variant == rows.variant and own.movable:
+            if own.movable and own.takes(rows):
                 behind = len(own)
                 own.join(rows)
                 return own, behind

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.documents.baseline import ENGINES, ONNX
+from runtime.documents.graph_contract import CPU, CUDA
 from runtime.documents.manifest import Manifest
 from runtime.engines.protocol import Engine
 from runtime.engines.trust import CheckRecords
@@ -42,7 +43,6 @@ def open_engine(name: str, folder: Path, manifest: Manifest, settings: EngineSet
     try:
         if name == ONNX:
             from runtime.engines.onnx.engine import OnnxEngine
-            from runtime.engines.onnx.session import CPU, CUDA
 
             return OnnxEngine(
                 folder,

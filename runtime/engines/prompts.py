@@ -49,6 +49,7 @@ class PromptReader:
         self._images = _image_prompts(folder, self._tokenizer, config)
         self._template = find_template(folder)
         self.ends = _end_tokens(folder, self._tokenizer.eos)
+        self.context_tokens = context_tokens(_config(folder, config))
 
     @property
     def software(self) -> Mapping[str, str]:
@@ -59,6 +60,11 @@ class PromptReader:
     def crop_settings(self) -> "CropSettings | None":
         """How images are cut into crops; None for families of text."""
         return None if self._images is None else self._images.settings
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the tokenizer carries a template of its own for chats."""
+        return self._template is not None
 
     @property
     def ordinary_tokens(self) -> Sequence[int]:
@@ -102,10 +108,21 @@ class PromptReader:
         return {INPUT_IDS: np.array(self._tokenizer.encode(question.text, complete=complete), np.int64)}
 
 
+def _config(folder: Path, config: Mapping[str, Any] | None) -> Node:
+    """The config in a folder, or the one given in its place."""
+    path = folder / CONFIG
+    return read_document(path) if config is None else Node(value=dict(config), file=str(path))
+
+
+def context_tokens(config: Node) -> int | None:
+    """The most tokens that a prompt and its answer may have together; None where the config does not say."""
+    named = (config.get(name) for name in ("max_position_embeddings", "max_sequence_length"))
+    return min((node.integer(minimum=1) for node in named if node is not None and node.value is not None), default=None)
+
+
 def _image_prompts(folder: Path, tokenizer: TextTokenizer, config: Mapping[str, Any] | None) -> "MolmoePrompts | None":
     """What reads images, as config.json says; None for families of text."""
-    path = folder / CONFIG
-    node = read_document(path) if config is None else Node(value=dict(config), file=str(path))
+    path, node = folder / CONFIG, _config(folder, config)
     named = node.get("auto_map")
     processor = None if named is None else named.get("AutoProcessor")
     if processor is None:

@@ -4,12 +4,15 @@ python with_genai.py artifacts/olmoe b14-k4 "How many"
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime_genai as genai
 from tokenizers import Tokenizer
 
 family, variant, text = sys.argv[1:]
+if Path(family, "variants", variant, "preprocessor_config.json").exists():
+    sys.exit(f"{family} reads images; this example is for families of text (with_trimoe.py is for both)")
 model = genai.Model(f"{family}/onnx/float32/{variant}")
 tokenizer = Tokenizer.from_file(f"{family}/variants/{variant}/tokenizer.json")
 prompt = tokenizer.encode(text).ids

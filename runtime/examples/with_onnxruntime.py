@@ -12,6 +12,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 family, variant, text = sys.argv[1:]
+if Path(family, "variants", variant, "preprocessor_config.json").exists():
+    sys.exit(f"{family} reads images; this example is for families of text (with_trimoe.py is for both)")
 options = onnxruntime.SessionOptions()
 options.log_severity_level = 3
 options.add_session_config_entry("session.disable_prepacking", "1")  # else each session copies its weights

@@ -4,10 +4,13 @@ python with_transformers.py artifacts/olmoe b14-k4 "How many"
 """
 
 import sys
+from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
 
 family, variant, text = sys.argv[1:]
+if Path(family, "variants", variant, "preprocessor_config.json").exists():
+    sys.exit(f"{family} reads images; this example is for families of text (with_trimoe.py is for both)")
 folder = f"{family}/variants/{variant}"
 # Remote code is needed, and there, only where layers have different numbers of experts per token.
 model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True, dtype="auto")

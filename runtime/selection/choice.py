@@ -44,3 +44,7 @@ class NoFeasibleVariantError(TrimoeError):
         super().__init__(text)
         self.reasons, self.least_budget_ms, self.best_accuracy = reasons, least_budget_ms, best_accuracy
         self.when_idle = False
+
+    def add(self, hint: str) -> None:
+        """Say something more."""
+        self.args = (f"{self}; {hint}",)

@@ -32,7 +32,7 @@ from runtime.serving.forecasting.chooser import Chooser, Plan
 from runtime.serving.forecasting.recorded_lengths import recorded_lengths
 from runtime.serving.forecasting.work import Ahead
 from runtime.serving.going import GoingRequest
-from runtime.serving.open_parts import open_chooser, open_elastic, open_engines, open_estimators, open_journal
+from runtime.serving.open_parts import open_chooser, open_engines, open_journal
 from runtime.serving.request import Request
 from runtime.serving.served_engine import ServedEngine
 from runtime.serving.stream import AsyncStream, Event, Sink, Stream, Whole
@@ -90,29 +90,25 @@ class Family:
         engine: str = ONNX,
         device: str | None = None,
         dtypes: Sequence[str] | None = None,
-        estimators: Sequence[str | Path] = (),
+        estimators: str | Path | Sequence[str | Path] = (),
         baseline: str | Path | None = None,
         settings: FamilySettings | None = None,
     ) -> Self:
         """The family in the folder `path`, or a copy of one variant (`trimoe standalone`), run by the `engine` of that
         name (runtime/engines/open.py) in the types of weights `dtypes` (None: all there are). Estimators (`trimoe
-        fit`), one a type, and a baseline (`trimoe eval`) are files; without them no budget can be kept, and accuracies
-        are the evidence's.
+        fit`), one, or one a type, and a baseline (`trimoe eval`) are files; without them no budget can be kept, and
+        accuracies are the evidence's.
 
         Raises DocumentError for what is not what it must be or does not belong together, MissingPackageError,
         TargetError for a decision log that cannot be written.
         """
         folder, settings = Path(path), settings or FamilySettings()
+        given = (estimators,) if isinstance(estimators, str | Path) else estimators
         files = FamilyFiles(folder)
         whole = files.manifest()
         manifest = _served(whole, settings)
         measured = None if baseline is None else read_baseline(Path(baseline))
-        read = open_estimators(estimators)
-        elastic = open_elastic(settings, whole, read)
-        manifest = manifest if elastic is None else elastic.beside(manifest)
-        accuracies = Accuracies(
-            whole, measured, engine=engine, estimated=None if elastic is None else elastic.accuracies
-        )
+        accuracies = Accuracies(whole, measured, engine=engine)
         reader = PromptReader(files.place(manifest.variants[0].folder))
         with ExitStack() as undo:
             opened = open_engines(folder, manifest, reader, settings, engine=engine, device=device, dtypes=dtypes)
@@ -120,10 +116,7 @@ class Family:
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
             seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
-            added = () if elastic is None else elastic.ids
-            chooser = open_chooser(
-                manifest, accuracies, read, settings, engine=engine, dtypes=types, seen=seen, elastic=added
-            )
+            chooser = open_chooser(manifest, accuracies, given, settings, engine=engine, dtypes=types, seen=seen)
             journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)
@@ -283,6 +276,8 @@ class Family:
         return prompt
 
     def _plan(self, request: Request, prompt: Prompt, began: float) -> Plan:
+        if request.wish.min_accuracy is not None and request.wish.task is None and len(self.tasks) > 1:
+            raise RequestError(f"min_accuracy needs a task, one of {', '.join(self.tasks)}")
         ahead = {dtype: self._ahead(one) for dtype, one in self._engines.items()}
         return self._chooser.plan(request, prompt, ahead, spent_ms=1e3 * (time.monotonic() - began))
 

@@ -1,7 +1,7 @@
 """The parts of a family that answers, opened from its folder."""
 
 import importlib.metadata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,12 +18,11 @@ from runtime.serving.batching.answering.transcript import Reader
 from runtime.serving.batching.scheduler import Scheduler
 from runtime.serving.decisions.journal import Journal
 from runtime.serving.decisions.record import LogHeader
-from runtime.serving.elastic import ElasticVariants
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.chooser import Chooser
 from runtime.serving.forecasting.forecast import Forecaster
-from runtime.serving.forecasting.lengths import Lengths
+from runtime.serving.forecasting.lengths import Lengths, Seen
 from runtime.serving.pool import Pool
 from runtime.serving.served_engine import ServedEngine
 from runtime.serving.variant_sizes import variant_sizes
@@ -83,38 +82,20 @@ def _graph_types(folder: Path, dtypes: Sequence[str] | None) -> list[str]:
     return list(dtypes or found or [FLOAT32])
 
 
-def open_estimators(paths: Sequence[str | Path]) -> tuple[Estimator, ...]:
-    """Read them. Raises DocumentError."""
-    return tuple(Estimator(read_estimator(Path(path))) for path in paths)
-
-
-def open_elastic(
-    settings: FamilySettings, manifest: Manifest, estimators: Sequence[Estimator]
-) -> ElasticVariants | None:
-    """The variants that were never exported, if such are to be served. Raises DocumentError for the accuracy model of
-    another checkpoint, and where there is no estimator to weigh them by."""
-    if settings.elastic is None:
-        return None
-    if not estimators:
-        raise DocumentError("elastic variants are chosen by what they take: give an estimator (`trimoe fit`) too")
-    return ElasticVariants(manifest, settings.elastic, estimators[0])
-
-
 def open_chooser(
     manifest: Manifest,
     accuracies: Accuracies,
-    estimators: Sequence[Estimator],
+    estimators: Sequence[str | Path],
     settings: FamilySettings,
     *,
     engine: str,
     dtypes: Sequence[str],
-    seen: Iterable[tuple[str, int]] = (),
-    elastic: Collection[str] = (),
+    seen: Iterable[Seen] = (),
 ) -> Chooser:
-    """`seen` are tasks with the tokens of earlier answers; variants of the ids `elastic` were never exported. Raises
-    DocumentError for estimators that are not of this engine and these types."""
-    widen = settings.widen
-    forecaster = Forecaster(manifest, dtypes, accuracies, estimators, engine=engine, elastic=elastic, widen=widen)
+    """`seen` are earlier answers. Raises DocumentError for files that are no estimators of
+    this engine and these types."""
+    read = [Estimator(read_estimator(Path(path))) for path in estimators]
+    forecaster = Forecaster(manifest, dtypes, accuracies, read, engine=engine, widen=settings.widen)
     lengths = Lengths(quantile=settings.quantile, seen=seen)
     return Chooser(forecaster, lengths, default_tokens=settings.limits.default_tokens)
 

@@ -1,6 +1,7 @@
 """What a client asks for: a prompt, how to continue it, and what it may cost."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import RequestError
@@ -63,6 +64,14 @@ class Request:
     image: "Image | None" = None
     sampling: Sampling = field(default_factory=Sampling)
     wish: Wish = field(default_factory=Wish)
+
+    def __post_init__(self) -> None:
+        """Raises RequestError for what is no text or no picture, as far as types tell."""
+        if not isinstance(self.text, str):
+            raise RequestError(f"text is {type(self.text).__name__}, expected a string")
+        if self.image is not None and not hasattr(self.image, "convert"):
+            shown = repr(self.image) if isinstance(self.image, str | Path) else f"of {type(self.image).__name__}"
+            raise RequestError(f"image is {shown}; expected a picture that is open: PIL.Image.open(path)")
 
 
 def _check(name: str, value: object, *, least: float, most: float = float("inf"), whole: bool = False) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from runtime.documents.baseline import ONNX
 from runtime.documents.checked_json import Node, read_document
 from runtime.documents.family_files import FamilyFiles
-from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, graph_data_path, graph_path, shard_path
+from runtime.documents.family_layout import CONFIG, NON_BLOCK_SHARD, block_name, graph_data_path, graph_path, shard_path
 from runtime.documents.graph_contract import PACKED
 from runtime.documents.manifest import Manifest, VariantRecord
+from runtime.engines.prompts import context_tokens
 
 # A session's own memory over its graph file's bytes: the file has no weights, and what is made of it grows with it.
 # Each of twelve sessions on graphs of 82 kB took 4.8 MB, of 60 kB 3.5 MB.
@@ -49,12 +50,26 @@ def variant_sizes(folder: Path, manifest: Manifest, *, engine: str, dtype: str) 
             parts = {f"{one.id} packed": PACKED_COPIES * sum(parts.values())}
         if engine == ONNX:
             parts[one.id] = SESSION_BYTES * files.get(graph_path(dtype, one.id), 0)
+            parts |= _block_graphs(one, files, dtype, scale)
         found[one.id] = VariantSize(
             parts=parts,
             load_bytes=0 if engine == ONNX else one.bytes,  # torch reads it whole, then lets go of what is there
             token_bytes=_token_bytes(configs[one.id], layers=len(one.layers), width=_WIDTHS.get(dtype, 4)),
-            context_tokens=_context_tokens(configs[one.id]),
+            context_tokens=context_tokens(configs[one.id]),
         )
+    return found
+
+
+def _block_graphs(variant: VariantRecord, files: Mapping[str, int], dtype: str, scale: float) -> dict[str, int]:
+    """Bytes of the sessions of the blocks that the variant is composed of beside others, by the graph's name; each has
+    a copy of the block where weights are packed."""
+    found: dict[str, int] = {}
+    weights = _weights(variant, files)
+    for layer, block in enumerate(variant.layers):
+        name = block_name(block, None if variant.top_k is None else variant.top_k[layer])
+        graph = files.get(graph_path(dtype, name), 0)
+        copy = round(scale * weights.get(f"block {block}", 0)) if dtype in PACKED else 0
+        found |= {name: copy + SESSION_BYTES * graph} if graph else {}
     return found
 
 
@@ -84,11 +99,6 @@ def _token_bytes(config: Node, *, layers: int, width: int) -> int:
             config.fail("says none of head_dim, hidden_size and d_model")
         head_width = hidden // heads
     return 2 * layers * (_first(config, "num_key_value_heads", "n_kv_heads") or heads) * head_width * width
-
-
-def _context_tokens(config: Node) -> int | None:
-    limits = (_first(config, name) for name in ("max_position_embeddings", "max_sequence_length"))
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _first(config: Node, *names: str) -> int | None:

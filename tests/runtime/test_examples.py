@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.graphs.graph_form import GraphExport
+from tests.support.commands import trimoe
 from tests.support.families import export_verified, plan_family
 from tests.support.graph_families import write_graph_model
 from tests.support.paths import DEMO, ROOT
@@ -54,6 +55,19 @@ def test_examples_answer_as_trimoe_does(example: str, text_family: Path, answer:
     assert run(example, text_family, "b3-k4", "How many", folder=tmp_path, absent=absent) == answer
 
 
+@pytest.mark.parametrize("example", ["with_transformers.py", "with_onnxruntime.py", "with_genai.py"])
+def test_examples_for_texts_say_so_of_a_family_that_reads_images(example: str, tmp_path: Path) -> None:
+    if example == "with_genai.py":
+        pytest.importorskip("onnxruntime_genai", reason="onnxruntime-genai is not installed")
+    folder = tmp_path / "variants" / "b4-k4"
+    folder.mkdir(parents=True)
+    (folder / "preprocessor_config.json").write_text("{}")
+    command = [sys.executable, str(EXAMPLES / example), str(tmp_path), "b4-k4", "How many"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"{tmp_path} reads images; this example is for families of text" in done.stderr
+
+
 def test_a_question_about_an_image_is_answered_without_torch_and_transformers(
     demo_family: Path, tmp_path: Path
 ) -> None:
@@ -61,11 +75,22 @@ def test_a_question_about_an_image_is_answered_without_torch_and_transformers(
     assert run("with_trimoe.py", *arguments, folder=tmp_path, absent=ABSENT) == " 0720\n"
 
 
+def test_a_copied_variant_answers_a_question_about_an_image_by_its_three_graphs(
+    demo_family: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    result = trimoe("standalone", demo_family, "--variant", "b14-k4", "--format", "safetensors,onnx", "--out", copy)
+    assert result.exit_code == 0
+    arguments = (copy, "Read the number.", DEMO / "photo.png")
+    assert run("with_onnxruntime_images.py", *arguments, folder=tmp_path, absent=("runtime",)) == " 0720\n"
+
+
 def test_examples_are_short_and_all_are_run_here() -> None:
     files = sorted(EXAMPLES.glob("*.py"))
     assert [file.name for file in files] == [
         "with_genai.py",
         "with_onnxruntime.py",
+        "with_onnxruntime_images.py",
         "with_transformers.py",
         "with_trimoe.py",
     ]

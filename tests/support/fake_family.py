@@ -46,7 +46,8 @@ class FakeStream:
             if self.family.failure is not None and place >= self.family.fails_at:
                 raise self.family.failure
             await self.family.go.wait()
-            await asyncio.sleep(0)
+            if not self.family.ahead:
+                await asyncio.sleep(0)
             self.sent.append(word)
             yield Piece(text=word, token=place, log_probability=self._log_probability(place, word))
 
@@ -96,6 +97,7 @@ class FakeFamily:
     cancels: int = 0
     closed: bool = False
     waiting: int = 0
+    ahead: bool = False  # all pieces are there when the first one is
     busy: bool = False  # budgets that cannot be kept now could be, were it idle
     requests: list[Request] = field(default_factory=list)
     arrivals: list[tuple[str | None, float | None]] = field(default_factory=list)

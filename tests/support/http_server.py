@@ -13,21 +13,21 @@ from runtime.serving.http.app import create_service
 from runtime.serving.http.limits import Limits
 from runtime.serving.http.listening.listener import bind
 from runtime.serving.http.listening.server import HttpServer
-from runtime.serving.http.served import Served
+from runtime.serving.http.served import Files, Served
 from runtime.serving.http.service import Service
 from tests.support.fake_family import FakeFamily
 
 NAME = "demo"
 
 
-def no_other_family(path: Path) -> Served:
-    raise DocumentError(f"{path}: no family")
+def no_other_family(files: Files) -> Served:
+    raise DocumentError(f"{files.path}: no family")
 
 
 def make_service(family: Served, limits: Limits | None = None, **settings: Any) -> Service:
     """The service of a family in a folder called NAME."""
     load = settings.pop("load", no_other_family)
-    return create_service(family, Path(NAME), load, limits=limits or Limits(), **settings)
+    return create_service(family, Files(path=Path(NAME)), load, limits=limits or Limits(), **settings)
 
 
 @dataclass(kw_only=True)

@@ -12,6 +12,8 @@ from runtime.documents.graph_contract import PAST
 
 BATCH, SEQUENCE, TOTAL = "batch_size", "sequence_length", "total_sequence_length"
 PAST_LENGTH = "past_sequence_length"
+# The node that fails, as its error names it.
+REFUSED = "padding stands behind the tokens of each row, and there is none in several tokens over a cache"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,17 +25,38 @@ class Lengths:
     total: ir.Value
 
 
-def add_lengths(graph: GraphBuilder, mask: ir.Value) -> Lengths:
-    """Lengths from an attention mask [batch, total] whose rows are padded on the right."""
+def add_lengths(graph: GraphBuilder, mask: ir.Value, tokens: ir.Value) -> Lengths:
+    """Lengths from an attention mask [batch, total], of which the `tokens` [batch, sequence, …] are the last.
+
+    In a graph for the CPU what the attention kernel computes wrongly without an error is an error when the graph runs:
+    several tokens of a row with padding that does not stand behind them, or with any over a cache.
+    """
     counts = graph.one("ReduceSum", mask, graph.constant("axis_1", [1]), name="lengths/count", keepdims=0)
-    last = graph.one("Sub", counts, graph.constant("one", 1), name="lengths/last")
-    shape = graph.one("Shape", mask, name="lengths/shape", start=1, end=2)
-    total = graph.one("Squeeze", shape, name="lengths/total")
+    total = graph.one("Shape", mask, name="lengths/shape", start=1, end=2)
+    one = graph.constant("one", 1) if graph.half else _one_unless_wrong(graph, mask, tokens, counts, total)
+    last = graph.one("Sub", counts, one, name="lengths/last")
+    scalar = graph.one("Squeeze", total, name="lengths/total")
     int32 = int(ir.DataType.INT32)
     return Lengths(
         last=graph.one("Cast", last, name="lengths/last_int32", to=int32),
-        total=graph.one("Cast", total, name="lengths/total_int32", to=int32),
+        total=graph.one("Cast", scalar, name="lengths/total_int32", to=int32),
     )
+
+
+def _one_unless_wrong(
+    graph: GraphBuilder, mask: ir.Value, tokens: ir.Value, counts: ir.Value, total: ir.Value
+) -> ir.Value:
+    """One for each row [batch], taken from a list of one number at an index that is beyond it where a row is refused:
+    (last 1 − (count − 1) + (total − count) · (total − sequence)) · (sequence − 1), of which nothing is negative."""
+    one, sequence = graph.constant("one", 1), graph.one("Shape", tokens, name="lengths/new", start=1, end=2)
+    last = graph.one("ArgMax", mask, name="lengths/last_one", axis=1, keepdims=0, select_last_index=1)
+    gap = graph.one("Sub", last, graph.one("Sub", counts, one, name="lengths/before"), name="lengths/gap")
+    padding = graph.one("Sub", total, counts, name="lengths/padding")
+    past = graph.one("Sub", total, sequence, name="lengths/past")
+    over = graph.one("Mul", padding, past, name="lengths/padding_over_past")
+    several = graph.one("Sub", sequence, one, name="lengths/several")
+    wrong = graph.one("Mul", graph.one("Add", gap, over, name="lengths/wrong"), several, name="lengths/wrong_index")
+    return graph.one("Gather", graph.constant("one_1d", [1]), wrong, name=REFUSED)
 
 
 def add_norm(graph: GraphBuilder, spec: DecoderSpec, value: ir.Value, weight: str, name: str) -> ir.Value:

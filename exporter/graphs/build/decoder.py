@@ -47,7 +47,7 @@ class _Decoder:
 
     def build(self, layers: Sequence[int], top_k: Sequence[int] | None, metadata: Mapping[str, str]) -> ir.Model:
         hidden = self._inputs()
-        lengths = add_lengths(self.graph, self.graph.input(ATTENTION_MASK, ir.DataType.INT64, [BATCH, TOTAL]))
+        lengths = add_lengths(self.graph, self.graph.input(ATTENTION_MASK, ir.DataType.INT64, [BATCH, TOTAL]), hidden)
         normed = add_norm(
             self.graph, self.spec, hidden, f"blocks.{layers[0]}.attention_norm", "layers.0/attention_norm"
         )

@@ -22,8 +22,8 @@ def build_embeddings(
     """`input_ids` [batch, sequence] (negative: padding) → `inputs_embeds` [batch, sequence, hidden].
 
     With `images` also `image_features` [batch, image_tokens, hidden] and `image_input_idx` [batch, crops, tokens]:
-    where in the row each feature is added (negative: nowhere). Both may have no image token at all. An index beyond the
-    row is an error when the graph runs.
+    where in the row each feature is added (negative: nowhere; of several at one position, the last alone). Both may
+    have no image token at all. An index beyond the row is an error when the graph runs.
     """
     graph = GraphBuilder(weights, data_file, dtype)
     tokens = graph.input(INPUT_IDS, ir.DataType.INT64, [BATCH, SEQUENCE])
@@ -36,35 +36,42 @@ def build_embeddings(
 
 
 def _add_features(graph: GraphBuilder, hidden: int, embeds: ir.Value) -> ir.Value:
-    """Scatter with a spare position in front of each row, which takes the features that stand nowhere.
-
-    Added in float32 and rounded once, as a half-precision sum would be: providers have kernels for no other type of it,
-    or not all.
+    """Each position gets the feature that is its own: number 0, which is nothing, or the last of those that stand
+    there, as in the model. Added in float32 and rounded once, as a half-precision sum would be: providers have kernels
+    for no other type of it, or not all.
     """
     features = graph.cast(
         graph.input(IMAGE_FEATURES, graph.dtype, [BATCH, "image_tokens", hidden]),
         ir.DataType.FLOAT,
         name="image/features",
     )
-    embeds = graph.cast(embeds, ir.DataType.FLOAT, name="image/words")
     places = graph.input(IMAGE_INPUT_IDX, ir.DataType.INT64, [BATCH, "crops", "tokens"])
-    spared = graph.one(
-        "Pad", embeds, graph.constant("one_in_front", [0, 1, 0, 0, 0, 0]), name="image/spare", mode="constant"
-    )
+    in_front = graph.constant("one_in_front", [0, 1, 0, 0, 0, 0])
+    numbered = graph.one("Pad", features, in_front, name="image/numbered", mode="constant")
+    own = _own_features(graph, embeds, places)
+    added = graph.one("GatherND", numbered, own, name="image/own", batch_dims=1)
+    words = graph.cast(embeds, ir.DataType.FLOAT, name="image/words")
+    return graph.cast(graph.one("Add", words, added, name="image/embeds"), graph.dtype, name="image/rounded")
+
+
+def _own_features(graph: GraphBuilder, embeds: ir.Value, places: ir.Value) -> ir.Value:
+    """The number of each position's feature, from 1, 0 for none: [batch, sequence, 1]. A spare position in front of
+    each row takes the features that stand nowhere."""
+    zero, one, axis = graph.constant("zero", 0), graph.constant("one", 1), graph.constant("axis_1", [1])
     flat = graph.one("Reshape", places, graph.constant("by_row", [0, -1]), name="image/places")
-    shifted = graph.one("Add", flat, graph.constant("one", 1), name="image/shifted")
-    column = graph.one("Max", shifted, graph.constant("zero", 0), name="image/column")
-    shape = graph.one("Shape", column, name="image/shape")
-    count = graph.one("Gather", shape, graph.constant("zero", 0), name="image/batch")
-    rows = graph.one("Range", graph.constant("zero", 0), count, graph.constant("one", 1), name="image/rows")
-    standing = graph.one("Unsqueeze", rows, graph.constant("axis_1", [1]), name="image/standing")
-    row = graph.one("Expand", standing, shape, name="image/row")
-    last = graph.constant("axis_2", [2])
-    parts = [
-        graph.one("Unsqueeze", part, last, name=f"image/{name}_index")
-        for part, name in ((row, "row"), (column, "column"))
-    ]
-    indices = graph.one("Concat", *parts, name="image/indices", axis=-1)
-    added = graph.one("ScatterND", spared, indices, features, name="image/added", reduction="add")
-    ends = (graph.constant("one_1d", [1]), graph.constant("to_the_end", [2**62]), graph.constant("axis_1", [1]))
-    return graph.cast(graph.one("Slice", added, *ends, name="image/embeds"), graph.dtype, name="image/rounded")
+    shifted = graph.one("Add", flat, one, name="image/shifted")
+    column = graph.one("Max", shifted, zero, name="image/column")
+    count = graph.one("Squeeze", graph.one("Shape", column, name="image/count", start=1, end=2), name="image/last")
+    numbers = graph.one("Range", one, graph.one("Add", count, one, name="image/end"), one, name="image/numbers")
+    each = graph.one("Expand", numbers, graph.one("Shape", column, name="image/shape"), name="image/each")
+    rows = graph.one("Shape", embeds, name="image/rows", start=0, end=2)
+    room = graph.one("Add", rows, graph.constant("spare", [0, 1]), name="image/room")
+    none = graph.one("Expand", zero, room, name="image/none")
+    own = graph.one("ScatterElements", none, column, each, name="image/owned", axis=1, reduction="max")
+    ends = (graph.constant("one_1d", [1]), graph.constant("to_the_end", [2**62]), axis)
+    return graph.one(
+        "Unsqueeze",
+        graph.one("Slice", own, *ends, name="image/without_spare"),
+        graph.constant("axis_2", [2]),
+        name="image/index",
+    )

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from exporter.graphs.build.graph_builder import MICROSOFT, GraphBuilder
+from exporter.graphs.build.graph_builder import ACTIVATIONS_IN_8_BITS, MICROSOFT, GraphBuilder
 from exporter.graphs.decoder_spec import BlockSpec, DecoderSpec
 
 # SwiGLU as the fused kernels compute it: gate · sigmoid(alpha · gate) · (up + beta), gate and up rows in turn.
@@ -80,7 +80,9 @@ def _add_quantised(
     )
     shares = graph.one("Softmax", scores, name=f"{name}/shares", axis=-1)
     inputs = [rows, scores, *fc1, None, *fc2, *[None] * 7, shares]
-    quantised = {"expert_weight_bits": how.bits, "block_size": how.group_size, "quant_type": "int"}
+    quantised: dict[str, object] = {"expert_weight_bits": how.bits, "block_size": how.group_size, "quant_type": "int"}
+    if how.bits == 4:  # of 8 bits the kernel rounds activations anyway
+        quantised["accuracy_level"] = ACTIVATIONS_IN_8_BITS
     return graph.one("QMoE", *inputs, name=name, domain=MICROSOFT, **_attributes(spec, k=k), **quantised)
 
 

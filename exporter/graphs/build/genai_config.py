@@ -19,7 +19,7 @@ def genai_config(spec: DecoderSpec, config: Mapping[str, Any], *, layers: int, p
         "model": {
             "type": GENAI_TYPE,
             "bos_token_id": _first(config.get("bos_token_id"), 0),
-            "eos_token_id": _tokens(config.get("eos_token_id")),
+            "eos_token_id": list(token_ids(config.get("eos_token_id"))) or [0],
             "pad_token_id": _first(config.get("pad_token_id"), _first(config.get("eos_token_id"), 0)),
             "context_length": context,
             "vocab_size": spec.vocabulary,
@@ -65,10 +65,10 @@ def _decoder(spec: DecoderSpec, layers: int, packed: bool) -> dict[str, Any]:
 
 
 def _first(value: Any, default: int) -> int:
-    tokens = value if isinstance(value, list) else [value]
-    return tokens[0] if tokens and isinstance(tokens[0], int) else default
+    return next(iter(token_ids(value)), default)
 
 
-def _tokens(value: Any) -> list[int]:
+def token_ids(value: Any) -> tuple[int, ...]:
+    """The ids that a config's field holds: none, one or several."""
     tokens = value if isinstance(value, list) else [value]
-    return [token for token in tokens if isinstance(token, int)] or [0]
+    return tuple(token for token in tokens if isinstance(token, int))

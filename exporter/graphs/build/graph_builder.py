@@ -30,6 +30,7 @@ class GraphBuilder:
     def __init__(self, weights: Mapping[str, StoredTensor], data_file: str, dtype: str) -> None:
         """An empty graph whose floating-point values have `dtype` (a numpy type name)."""
         self.dtype = DATA_TYPES[dtype]
+        self.half = self.dtype != ir.DataType.FLOAT
         self._weights, self._data_file = weights, data_file
         self._nodes: list[ir.Node] = []
         self._inputs: list[ir.Value] = []
@@ -113,7 +114,7 @@ class GraphBuilder:
 
     def cast(self, value: ir.Value, dtype: ir.DataType, *, name: str) -> ir.Value:
         """The value in another type; in a float32 graph, whose floating-point values have one type, as it is."""
-        return value if self.dtype == ir.DataType.FLOAT else self.one("Cast", value, name=name, to=int(dtype))
+        return self.one("Cast", value, name=name, to=int(dtype)) if self.half else value
 
     def in_float32(self, kind: str, value: ir.Value, *inputs: ir.Value, name: str, **attributes: Any) -> ir.Value:
         """Append a node that computes in float32 and rounds to the graph's type: for kinds that CUDA has no bfloat16

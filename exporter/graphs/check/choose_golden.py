@@ -14,10 +14,9 @@ from exporter.graphs.check.graph_run import Answer, Inside, Prompts
 from exporter.graphs.weights.precision import Precision
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.golden_outputs import GraphGolden
-from runtime.documents.graph_contract import FOLLOWING_IDS, IMAGE_FEATURES, INPUTS_EMBEDS
+from runtime.documents.graph_contract import CPU, FOLLOWING_IDS, IMAGE_FEATURES, INPUTS_EMBEDS
 from runtime.documents.tolerances import GRAPH_GOLDEN, GRAPH_GOLDEN_ELSEWHERE
 from runtime.engines.onnx.self_test import STEPS
-from runtime.engines.onnx.session import CPU
 
 FULL_LOGITS = 4 * 1024 * 1024  # bytes
 POSITIONS = 4

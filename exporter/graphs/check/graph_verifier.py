@@ -28,11 +28,11 @@ from exporter.graphs.check.reference import Expected, Tensors
 from exporter.graphs.check.same_graph import check_same_graph
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
-from runtime.documents.graph_contract import ATTENTION_MASK, FAMILY_DIGEST, INPUT_IDS, PACKED, check_metadata
+from runtime.documents.graph_contract import ATTENTION_MASK, CPU, FAMILY_DIGEST, INPUT_IDS, PACKED, check_metadata
 from runtime.documents.tolerances import GRAPH_EMBEDDINGS
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.self_test import LACKING, STEPS, self_test
-from runtime.engines.onnx.session import CPU, naming, open_session
+from runtime.engines.onnx.session import naming, open_session
 from runtime.errors import VerificationError
 
 Array = npt.NDArray[Any]

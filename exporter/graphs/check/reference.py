@@ -41,14 +41,14 @@ class Reference:
             self._model: BlockModel = RoundedModel(files, kind=getattr(torch, precision.dtype))
         else:
             self._model = BlockModel(files, dtype=torch.float32)
-        self._bits = precision.bits
+        self._bits, self._matrix_bits = precision.bits, precision.matrix_bits
         self._non_block: Tensors = self._read_non_block() if like is None else like._non_block
         self._model.place_non_block(self._non_block)
 
     def _read_non_block(self) -> dict[str, torch.Tensor]:
         tensors = dict(self._model.read_non_block())
-        if self._bits is not None and HEAD in tensors and not self._model.config.tie_word_embeddings:
-            tensors[HEAD] = _rounded(HEAD, tensors[HEAD], self._bits)
+        if self._matrix_bits is not None and HEAD in tensors and not self._model.config.tie_word_embeddings:
+            tensors[HEAD] = _rounded(HEAD, tensors[HEAD], self._matrix_bits)
         return tensors
 
     def embed(self, inputs: Tensors) -> torch.Tensor:
@@ -66,16 +66,15 @@ class Reference:
     def weights(self, layer: int) -> Tensors:
         """The weights of one block, as the graphs store them."""
         weights = self._model.read_layer(layer)
-        if self._bits is None:
+        if self._bits is None or self._matrix_bits is None:
             return weights
-        widths = [
-            tensor.shape[-1] for name, tensor in weights.items() if tensor.ndim == 3
-        ]  # one group size for both matrices of the experts
+        experts = {name: tensor for name, tensor in weights.items() if tensor.ndim == 3}
+        widths = [tensor.shape[-1] for tensor in experts.values()]  # one group size for both of their matrices
+        matrices = {name: tensor for name, tensor in weights.items() if tensor.ndim == 2 and not name.endswith(ROUTERS)}
         return {
-            name: tensor
-            if tensor.ndim < 2 or name.endswith(ROUTERS)
-            else _rounded(name, tensor, self._bits, widths if tensor.ndim == 3 else None)
-            for name, tensor in weights.items()
+            **weights,
+            **{name: _rounded(name, tensor, self._bits, widths) for name, tensor in experts.items()},
+            **{name: _rounded(name, tensor, self._matrix_bits) for name, tensor in matrices.items()},
         }
 
 
@@ -148,6 +147,6 @@ def _ahead(variants: Collection[ReferenceRun]) -> Iterator[tuple[int, Tensors]]:
 
 def _rounded(name: str, tensor: torch.Tensor, bits: int, widths: list[int] | None = None) -> torch.Tensor:
     """The tensor after quantisation and back."""
-    size = min(group_size(width, tensor=name) for width in widths or [tensor.shape[-1]])
+    size = min(group_size(width, bits, tensor=name) for width in widths or [tensor.shape[-1]])
     rows, how = tensor.numpy(), Quantisation(bits=bits, group_size=size)
     return torch.from_numpy(dequantise(packed_codes(rows, how), group_scales(rows, how), how))

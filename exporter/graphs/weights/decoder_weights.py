@@ -139,7 +139,7 @@ class _Block:
     ) -> Iterator[StoredTensor]:
         """The quantised experts, both matrices in groups of one size: the node has one."""
         count, (hidden, width) = len(downs), downs[0].shape
-        size = min(group_size(columns, tensor=gates[0].name) for columns in (hidden, width))
+        size = min(group_size(columns, bits, tensor=gates[0].name) for columns in (hidden, width))
         how = Quantisation(bits=bits, group_size=size)
         pairs = InterleavedRows(pairs=tuple(zip(gates, ups, strict=True)))
         for name, rows, (height, columns) in (

@@ -47,8 +47,9 @@ def matrix(name: str, tensors: Sequence[TensorRecord], precision: Precision) -> 
     cannot be quantised.
     """
     rows, columns = _stacked_shape(tensors)
-    if precision.bits is not None:
-        how = Quantisation(bits=precision.bits, group_size=group_size(columns, tensor=tensors[0].name))
+    bits = precision.matrix_bits
+    if bits is not None:
+        how = Quantisation(bits=bits, group_size=group_size(columns, bits, tensor=tensors[0].name))
         groups = columns // how.group_size
         packed, scales = (rows, groups, how.group_size * how.bits // 8), (rows, groups)
         yield from quantised(name, Rows(sources=tuple(tensors)), how, packed=packed, scales=scales)

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Protocol
 
 from profiles.accuracy.answerer import Answerer, AnswererOpener, SampleQuestion
+from profiles.accuracy.asking import PLAIN, Asking
+from profiles.accuracy.evaluation.asked import write_asked
 from profiles.accuracy.evaluation.batches import make_batches, with_following
 from profiles.accuracy.evaluation.journal import AnswerSettings, Journal
 from profiles.accuracy.evaluation.results import Results, read_results, record_of, write_results
 from profiles.accuracy.statistics import bootstrap_interval
-from profiles.datasets.dataset import Dataset, fill_prompt, scored_sample
+from profiles.datasets.dataset import Dataset, scored_sample
 from profiles.errors import MeasurementError
 from profiles.metrics.catalogue import check_samples, find_metric
 from profiles.metrics.normalisation.cleanup import find_cleanup
-from profiles.sample import digest_samples
+from profiles.sample import digest_samples, shared_images
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import (
     Baseline,
@@ -32,6 +34,7 @@ from runtime.documents.baseline import (
 )
 from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest
+from runtime.engines.machine import processors
 from runtime.errors import DocumentError
 
 LEVEL = 0.95
@@ -63,6 +66,7 @@ class EvalRequest:
     engines: tuple[tuple[str, AnswererOpener], ...]
     datasets: tuple[Dataset, ...]
     batch_size: int
+    asking: Asking = PLAIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,7 @@ class _Measured:
     decoding: DecodingRecord
     questions: tuple[SampleQuestion, ...]
     batches: tuple[tuple[int, ...], ...]
+    asking: Asking
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,8 +119,10 @@ def evaluate(request: EvalRequest, out: Path, progress: EvalProgress) -> Baselin
     (also for an `out` whose content would be lost), and what engines raise.
     """
     _check_out(out, request)
-    measured = [_prepare(dataset, request.batch_size) for dataset in request.datasets]
-    software = {"python": platform.python_version()}
+    measured = [_prepare(dataset, request) for dataset in request.datasets]
+    software = {"python": platform.python_version(), "processor": ", ".join(processors())}
+    for one in measured:
+        write_asked(out.with_suffix(RESULTS), one.dataset.name, one.questions)
     scores = []
     for name, opener in request.engines:
         for variant in request.variants:
@@ -164,28 +171,36 @@ def _check_out(out: Path, request: EvalRequest) -> None:
         )
 
 
-def _prepare(dataset: Dataset, batch_size: int) -> _Measured:
-    settings = dataset.settings
+def _prepare(dataset: Dataset, request: EvalRequest) -> _Measured:
+    settings, asking = dataset.settings, request.asking
     metric = find_metric(settings.metric)
     find_cleanup(settings.cleanup)
     check_samples(metric, dataset.samples)
     questions = tuple(
-        SampleQuestion(prompt=fill_prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
+        SampleQuestion(prompt=asking.prompt(settings.prompt, sample), sample=sample) for sample in dataset.samples
     )
     return _Measured(
         dataset=dataset,
         record=DatasetRecord(
-            name=dataset.name, task=settings.task, samples=len(dataset.samples), digest=digest_samples(dataset.samples)
+            name=dataset.name,
+            task=settings.task,
+            samples=len(dataset.samples),
+            digest=digest_samples(dataset.samples),
+            skipped=dataset.skipped,
         ),
         definition=DefinitionRecord(metric=metric.id, meaning=metric.definition, cleanup=settings.cleanup),
         decoding=DecodingRecord(
             prompt=settings.prompt,
             strategy=GREEDY,
             max_new_tokens=settings.max_new_tokens,
-            batch_size=min(batch_size, len(questions)),
+            batch_size=min(request.batch_size, len(questions)),
+            chat=asking.chat_text is not None,
+            system=asking.system,
+            stop=asking.stop,
         ),
         questions=questions,
-        batches=make_batches(questions, batch_size),
+        batches=make_batches(questions, request.batch_size),
+        asking=asking,
     )
 
 
@@ -202,9 +217,12 @@ def _measure(subject: _Subject, measured: _Measured, folder: Path, progress: Eva
         progress.end()
     else:
         _answer(subject.answerer, measured, settings, path, title, progress)
-    values = read_results(path, settings).values
+    results = read_results(path, settings)
+    values = results.values
     highest = find_metric(measured.definition.metric).highest
-    low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest)
+    low, high = bootstrap_interval(
+        values, level=LEVEL, resamples=RESAMPLES, seed=SEED, highest=highest, images=results.images
+    )
     return ScoreRecord(
         variant=subject.variant,
         engine=subject.name,
@@ -233,7 +251,7 @@ def _answer(
         for batch, following in with_following(left):
             questions, ahead = ([measured.questions[place] for place in places] for places in (batch, following))
             texts = answerer.answer(questions, max_new_tokens=measured.decoding.max_new_tokens, following=ahead)
-            journal.add(batch, texts)
+            journal.add(batch, [measured.asking.answer(text) for text in texts])
             progress.advance(len(batch))
         progress.end()
         answers = [journal.answers[place] for place in range(total)]
@@ -248,4 +266,9 @@ def score_answers(dataset: Dataset, answers: Sequence[str]) -> Results:
     clean = find_cleanup(settings.cleanup)
     samples = [scored_sample(settings.prompt, sample) for sample in dataset.samples]
     scores = find_metric(settings.metric).score(samples, [clean(answer) for answer in answers])
-    return Results(ids=tuple(sample.id for sample in samples), answers=tuple(answers), scores=scores)
+    return Results(
+        ids=tuple(sample.id for sample in samples),
+        answers=tuple(answers),
+        scores=scores,
+        images=shared_images(dataset.samples),
+    )

@@ -23,11 +23,13 @@ from runtime.errors import DocumentError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """Sample ids, the generated text of each, and its score."""
+    """Sample ids, the generated text of each, and its score; `images` names the image of a sample that shares it with
+    others, None for all else."""
 
     ids: tuple[str, ...]
     answers: tuple[str, ...]
     scores: tuple[float, ...]
+    images: tuple[str | None, ...]
 
     @property
     def values(self) -> Values:
@@ -39,8 +41,8 @@ def write_results(path: Path, settings: AnswerSettings, results: Results) -> Non
     """Write the file, whole or not at all. Raises OSError."""
     lines = [dump_header(settings)]
     lines += [
-        dump_line(fields_of(ResultRow(id=id, answer=answer, score=score)))
-        for id, answer, score in zip(results.ids, results.answers, results.scores, strict=True)
+        dump_line(fields_of(ResultRow(id=id, answer=answer, score=score, image=image)))
+        for id, answer, score, image in zip(results.ids, results.answers, results.scores, results.images, strict=True)
     ]
     write_atomically(path, b"".join(lines))
 
@@ -59,6 +61,7 @@ def read_results(path: Path, settings: AnswerSettings | None = None) -> Results:
             ids=tuple(row.id for row in rows),
             answers=tuple(row.answer for row in rows),
             scores=tuple(row.score for row in rows),
+            images=tuple(row.image for row in rows),
         )
     except OSError as error:
         raise MeasurementError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -4,8 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from profiles.accuracy.answerer import open_answerers
+from profiles.accuracy.asking import asking_of
 from profiles.accuracy.evaluation.evaluate import EvalProgress, EvalRequest, evaluate, family_record
-from profiles.accuracy.gate.asked_scores import asked_scores, asked_variants, note_other_model
+from profiles.accuracy.evaluation.first_pass import read_all
+from profiles.accuracy.gate.asked_scores import (
+    asked_scores,
+    asked_variants,
+    compared_forms,
+    note_other_model,
+)
 from profiles.accuracy.gate.gate_request import GateRequest
 from profiles.accuracy.gate.run_gate import is_study
 from profiles.datasets.changes import Changes
@@ -15,6 +22,7 @@ from profiles.datasets.named import DEMO, load_named
 from profiles.errors import MeasurementError
 from profiles.sample import digest_samples
 from runtime.documents.baseline import ONNX, ScoreRecord, read_baseline
+from runtime.engines.prompts import PromptReader
 
 
 def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str, str], progress: EvalProgress) -> None:
@@ -34,14 +42,21 @@ def measure_like(request: GateRequest, data: Sequence[str], columns: Mapping[str
     note_other_model(request, baseline)
     variants = asked_variants(request, baseline)
     scores = asked_scores(request, baseline)
-    engines = tuple(dict.fromkeys(score.engine for score in scores))
-    dtypes = tuple(dict.fromkeys(score.dtype for score in scores if score.engine == ONNX))
+    forms = [form for form, _ in compared_forms(baseline, request.choice)]
+    engines = tuple(dict.fromkeys(engine for engine, _ in forms))
+    dtypes = tuple(dict.fromkeys(dtype for engine, dtype in forms if engine == ONNX))
+    datasets = _load_datasets(scores, data, columns)
+    reader = PromptReader(request.family / request.manifest.variant(variants[0]).folder)
+    asked = scores[0].decoding
+    asking = asking_of(reader, chat=asked.chat, system=asked.system, stop=asked.stop)
+    read_all(datasets, reader, progress, asking=asking)
     evaluate(
         EvalRequest(
             family=family_record(request.manifest),
             variants=variants,
-            datasets=_load_datasets(scores, data, columns),
+            datasets=datasets,
             engines=open_answerers(engines, request.family, request.manifest, dtypes=dtypes),
+            asking=asking,
             batch_size=max(score.decoding.batch_size for score in scores),
         ),
         request.measured,
@@ -71,7 +86,10 @@ def _as_measured(dataset: Dataset, score: ScoreRecord) -> Dataset:
         prompt=score.decoding.prompt,
         max_new_tokens=score.decoding.max_new_tokens,
     )
-    cut = replace(dataset.limited(score.dataset.samples), settings=settings)
+    skipped = score.dataset.skipped
+    chosen = dataset.limited(score.dataset.samples + len(skipped)).samples
+    left = tuple(one for one in chosen if one.id not in skipped)
+    cut = replace(dataset, samples=left, settings=settings, skipped=skipped)
     if digest_samples(cut.samples) != score.dataset.digest:
         raise MeasurementError(
             f"{dataset.name}: not the baseline's samples (sha256 {score.dataset.digest[:12]}…): another version, "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from profiles.accuracy.evaluation.results import recorded_results
 from profiles.accuracy.gate.compare import Pair
@@ -20,33 +21,40 @@ class Stored:
     folder: Path
 
 
+class Subject(NamedTuple):
+    """A variant by an engine in a dtype."""
+
+    variant: str
+    engine: str
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.variant} ({self.engine} {self.dtype})"
+
+
 def pair_scores(
     stored: Stored,
     measured: Stored,
     *,
-    variant: str,
-    engine: str,
-    dtype: str,
-    against: str | None,
+    subject: Subject,
+    against: Subject,
     limits: Mapping[str, Limits],
 ) -> tuple[Pair, ...]:
-    """Pairs of every data set of the baseline for one variant, engine and dtype, `limits` by data set; `against` names
-    the baseline's variant, None the same one.
+    """Pairs of every data set of the baseline for one variant in one form, `limits` by data set; `against` is the
+    baseline's.
 
     Raises MeasurementError when a data set of the baseline was not measured, when samples, prompt, decoding or
     definition differ, and when results are missing or damaged.
     """
-    other = variant if against is None else against
-    expected = scores_of(stored.baseline, other, engine, dtype)
+    expected = scores_of(stored.baseline, *against)
     if not expected:
         have = dict.fromkeys(f"{score.variant} ({score.engine} {score.dtype})" for score in stored.baseline.scores)
-        raise MeasurementError(f"the baseline has no scores of {other} ({engine} {dtype}); it has {', '.join(have)}")
-    found = scores_of(measured.baseline, variant, engine, dtype)
+        raise MeasurementError(f"the baseline has no scores of {against}; it has {', '.join(have)}")
+    found = scores_of(measured.baseline, *subject)
     missing = [name for name in expected if name not in found]
     if missing:
-        place = f"{variant} ({engine} {dtype})"
         raise MeasurementError(
-            f"{place}: {', '.join(missing)} of the baseline was not measured, so the worst data set is unknown"
+            f"{subject}: {', '.join(missing)} of the baseline was not measured, so the worst data set is unknown"
         )
     return tuple(pair_of(stored, measured, expected[name], found[name], limits[name]) for name in expected)
 
@@ -87,6 +95,7 @@ def pair_of(
         measured=new.values,
         binary=find_metric(now.definition.metric).binary,
         limits=limits,
+        images=new.images,
     )
 
 
@@ -99,6 +108,9 @@ def _refuse_difference(place: str, before: ScoreRecord, now: ScoreRecord, whose:
         ("clean-up differs", now.definition.cleanup, before.definition.cleanup),
         ("prompt differs", now.decoding.prompt, before.decoding.prompt),
         ("decoding differs", now.decoding.strategy, before.decoding.strategy),
+        ("chat template differs", now.decoding.chat, before.decoding.chat),
+        ("system text differs", now.decoding.system, before.decoding.system),
+        ("stop texts differ", now.decoding.stop, before.decoding.stop),
         ("limit of new tokens differs", now.decoding.max_new_tokens, before.decoding.max_new_tokens),
     ):
         if mine != theirs:

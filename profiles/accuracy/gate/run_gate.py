@@ -1,13 +1,21 @@
 """Comparing a family with a baseline or a study's drops: every variant, engine and dtype, and the verdict over all."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from profiles.accuracy.evaluation.evaluate import family_record
-from profiles.accuracy.gate.asked_scores import asked_variants, describe_absence, note_other_model, scored_forms
+from profiles.accuracy.gate.asked_scores import (
+    asked_variants,
+    compared_forms,
+    describe_absence,
+    note_other_model,
+    scored_forms,
+)
 from profiles.accuracy.gate.compare import FAIL, PASS, UNKNOWN, Comparison, compare, worst_verdict
+from profiles.accuracy.gate.differences import differences
 from profiles.accuracy.gate.gate_request import GateRequest
-from profiles.accuracy.gate.pairs import Stored, pair_scores
+from profiles.accuracy.gate.pairs import Stored, Subject, pair_scores
 from profiles.accuracy.gate.study_check import NOT_MEASURED, DropCheck, check_family
 from profiles.accuracy.study_drops import FORMAT as STUDY_FORMAT
 from profiles.accuracy.study_drops import read_study_drops
@@ -21,13 +29,13 @@ SEVERITY = (PASS, NOT_MEASURED, UNKNOWN, FAIL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedPart:
-    """One variant by one engine in one dtype beside the baseline's variant `against`, a comparison a data set."""
+    """One variant in one form beside the baseline's, a comparison a data set; `notes` say what else differs between the
+    two measurements."""
 
-    variant: str
-    engine: str
-    dtype: str
-    against: str
+    subject: Subject
+    against: Subject
     comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -102,17 +110,24 @@ def _compare_baseline(request: GateRequest, measured: Stored) -> Outcome:
             f"the baseline has no data set {', '.join(sorted(unknown))}; it has {', '.join(sorted(names))}"
         )
     limits = {name: request.limits.of(name) for name in names}
-    against = request.choice.against
-    parts = []
-    for engine, dtype in scored_forms(stored.baseline, request.choice):
-        for variant in asked_variants(request, stored.baseline):
-            pairs = pair_scores(
-                stored, measured, variant=variant, engine=engine, dtype=dtype, against=against, limits=limits
-            )
-            part = PairedPart(
-                variant=variant, engine=engine, dtype=dtype, against=against or variant, comparisons=compare(pairs)
-            )
-            parts.append(part)
+    compared = [
+        (Subject(variant, *form), Subject(request.choice.against or variant, *other))
+        for form, other in compared_forms(stored.baseline, request.choice)
+        for variant in asked_variants(request, stored.baseline)
+    ]
+    pairs = [pair_scores(stored, measured, subject=one, against=other, limits=limits) for one, other in compared]
+    if not compared:
+        raise MeasurementError(f"{request.baseline}: {describe_absence(stored.baseline, (), request.choice)}")
+    comparisons = iter(compare([pair for each in pairs for pair in each]))
+    parts = (
+        PairedPart(
+            subject=one,
+            against=other,
+            comparisons=tuple(islice(comparisons, len(each))),
+            notes=differences(stored.baseline, measured.baseline, one, other),
+        )
+        for (one, other), each in zip(compared, pairs, strict=True)
+    )
     return Outcome(parts=tuple(parts), note=note)
 
 

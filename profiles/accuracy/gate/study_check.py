@@ -140,7 +140,7 @@ def check_drop(claim: StudyDrop, pairs: Mapping[str, Pair], limits: Limits) -> t
         raise MeasurementError(
             f"the study's drop is over {claim.count} data sets, of the study's data sets measured: {have}"
         )
-    drops = [pairs[name].baseline - pairs[name].measured for name in names]
+    drops = [-pairs[name].changes for name in names]
     means = np.mean([_resampled(values, index) for index, values in enumerate(drops)], axis=0)
     low, high = (float(value) for value in np.quantile(means, [limits.alpha, 1 - limits.alpha]))
     limit = claim.mean + limits.tolerance

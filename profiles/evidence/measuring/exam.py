@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from profiles.evidence.measuring.kept import Kept, Rows
 from profiles.evidence.running.cut import WHOLE, Cut, as_tree
 from profiles.evidence.running.influence import Influence
 from profiles.evidence.running.inputs import batch_inputs
 from profiles.evidence.running.staged_model import StagedModel
+from runtime.documents.graph_contract import IMAGE_INPUT_IDX, INPUT_IDS
 from runtime.engines.protocol import Prompt
+from runtime.latency.workload import Workload
+
+_NOWHERE = np.array(-1)
 
 
 class Progress(Protocol):
@@ -70,6 +76,11 @@ class Exam:
         return self._kept.settings.metric
 
     @property
+    def model_digest(self) -> str:
+        """The digest of the model's checkpoint."""
+        return self._kept.settings.model
+
+    @property
     def count(self) -> int:
         """How many samples are measured."""
         return self._material.count
@@ -86,6 +97,8 @@ class Exam:
             [cut for cut in dict.fromkeys((WHOLE, *cuts)) if self._kept.find(batch, cut) is None]
             for batch in range(self.batches)
         ]
+        if not any(lacking):
+            return {cut: self._score(cut) for cut in cuts}
         progress.begin(f"{self.name} {self.split}", sum(map(self._runs, lacking)))
         for batch, missing in enumerate(lacking):
             if missing:
@@ -114,8 +127,16 @@ class Exam:
         progress.end()
         return sums.scores
 
+    def load(self) -> Workload:
+        """The size of one prompt, the mean over the first batch."""
+        prompts = self._material.prompts(0)
+        seen = sum(int((one.arrays.get(IMAGE_INPUT_IDX, _NOWHERE) >= 0).sum()) for one in prompts)
+        every = sum(len(one.arrays[INPUT_IDS]) for one in prompts)
+        vision = round(seen / len(prompts))
+        return Workload(vision_tokens=vision, text_tokens=max(1, round(every / len(prompts)) - vision))
+
     def forget(self) -> None:
-        """Drop what is kept on disk: it has become files of evidence."""
+        """Drop what is kept on disk of all cuts, which have become files of evidence, but the whole model."""
         self._kept.forget()
 
     def _runs(self, cuts: Sequence[Cut]) -> int:

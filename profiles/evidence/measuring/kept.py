@@ -11,13 +11,11 @@ from typing import Self
 from msgspec import Struct
 
 from profiles.errors import MeasurementError
-from profiles.evidence.running.cut import Cut
-from profiles.journal import Journal, JournalKind, check_settings, dump_header
-from runtime.documents.atomic_file import write_atomically
+from profiles.evidence.running.cut import WHOLE, Cut
+from profiles.journal import Journal, JournalKind
 from runtime.documents.schema import Natural, Sha256
 
-SETTINGS = "measurement.jsonl"
-JOURNAL = "measurement.part"
+JOURNAL = "measurement.jsonl"
 
 
 class MeasurementSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,16 +74,13 @@ class Kept:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / SETTINGS
-        if path.is_file():
-            check_settings(path, path.read_bytes(), self.settings, MEASUREMENTS)
-        else:
-            if present := sorted(found.name for found in self._folder.glob("*.json")):
-                raise MeasurementError(
-                    f"{self._folder}: holds {present[0]}, and nothing that says how it was measured; give another --out"
-                )
-            write_atomically(path, dump_header(self.settings))
-        self._journal = Journal(self._folder / JOURNAL, self.settings, MEASUREMENTS).__enter__()
+        path = self._folder / JOURNAL
+        present = sorted(found.name for found in self._folder.glob("*.json"))
+        if present and not path.is_file():
+            raise MeasurementError(
+                f"{self._folder}: holds {present[0]}, and nothing that says how it was measured; give another --out"
+            )
+        self._journal = Journal(path, self.settings, MEASUREMENTS).__enter__()
         self._known = {(row.batch, one.cut): one.rows for row in self._journal.rows for one in row.cuts}
         return self
 
@@ -107,6 +102,10 @@ class Kept:
         self._known |= {(batch, cut): rows for cut, rows in found.items()}
 
     def forget(self) -> None:
-        """Begin an empty journal; what is known stays known until the end."""
+        """Keep what the whole model made of each batch, and drop the rest from disk; what is known stays known until
+        the end."""
         assert self._journal is not None  # entered
+        whole = {batch: rows for (batch, cut), rows in self._known.items() if cut == WHOLE}
         self._journal.clear()
+        for batch, rows in whole.items():
+            self.add(batch, {WHOLE: rows})

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
 Tensors = Mapping[str, torch.Tensor]
+_EXPERTS_DIMENSIONS = 3  # of the weights of a block's experts, stacked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,19 @@ class StagedModel:
         """The floating-point type it computes in."""
         dtype: torch.dtype = self._model.dtype
         return dtype
+
+    def top_k(self, block: int) -> int | None:
+        """The source's experts per token in a block; None in a dense one."""
+        return self._source_top_k[block]
+
+    def active_parameters(self, block: int, top_k: int | None = None) -> int:
+        """The parameters of a block that a token is multiplied with, by so many experts; None: the source's."""
+        used = self._source_top_k[block] if top_k is None else top_k
+        total = 0
+        for weight in self._blocks[block].parameters():
+            stacked = weight.ndim == _EXPERTS_DIMENSIONS and used is not None
+            total += weight.numel() // len(weight) * (used or 0) if stacked else weight.numel()
+        return total
 
     def enter(self, inputs: Tensors, *, past: int = 0) -> Entered:
         """Run all that comes before the blocks on keywords of the model's forward; `past` tokens of each row are in

@@ -30,8 +30,9 @@ class Limits:
 class RunProgress(Protocol):
     """Told of a run after every visit."""
 
-    def visited(self, *, settled: int, cells: int, second: float) -> None:
-        """`settled` of `cells` are known well enough; the run began `second` seconds ago, pauses not counted."""
+    def visited(self, *, visits: int, settled: int, cells: int, second: float) -> None:
+        """After so many visits `settled` of `cells` are known well enough; the run began `second` seconds ago, pauses
+        not counted."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -87,7 +88,8 @@ class Run:
             found.append(visit)
             if settled(found, self.limits):
                 state.known.add(cell.name)
-            progress.visited(settled=len(state.known), cells=len(self.cells), second=visit.second)
+            visits, known = len(self.journal.rows), len(state.known)
+            progress.visited(visits=visits, settled=known, cells=len(self.cells), second=visit.second)
 
     def _has_room(self, taken: int, state: _State) -> bool:
         """Whether there is time for the least number of visits of the next cells too, and there are any."""
@@ -139,6 +141,7 @@ def check_spread(visits: Sequence[Visit], limits: Limits) -> float:
         raise MeasurementError(
             f"this machine is too noisy to measure: repeats of the same work differ by ± {100 * spread:.0f} %, "
             f"the limit is {100 * limits.spread:.0f} %; stop other programs, bind to idle processors (taskset), "
-            "fix the clocks, or accept it with --spread-limit"
+            "fix the clocks, or accept it with --spread-limit: what was measured is kept, and the same command goes on "
+            "from there"
         )
     return spread

@@ -26,6 +26,10 @@ class CachedDecoder(Protocol):
     """What a cache needs of a decoder."""
 
     device: str
+    all_layers: bool  # whether keys and values of all layers are bound, or of those that its rows use
+
+    def alone(self, row: int) -> "CachedDecoder":
+        """The decoder of one of its rows, by itself."""
 
     def bind(self, buffers: Sequence[Array]) -> Any:
         """Bind keys and values as past and present both."""
@@ -52,8 +56,8 @@ class Cache:
     def __init__(self, decoder: CachedDecoder, keys: KeyValues, first: int, last: int) -> None:
         """Bind the buffers of rows `first` to `last` (exclusive) as past and present of every layer."""
         self._decoder, self._keys, self._first, self._last = decoder, keys, first, last
-        self._together = decoder.bind(keys.part(first, last))
-        self._alone: dict[int, Any] = {}
+        self._together = decoder.bind(keys.part(first, last, all_layers=decoder.all_layers))
+        self._alone: dict[int, tuple[CachedDecoder, Any]] = {}
 
     @property
     def lengths(self) -> Array:
@@ -121,16 +125,18 @@ class Cache:
             count = int(counted[row])
             total, begin = int(self.lengths[row]) + count, min(first, count - 1)
             feed = Feed(values=values[row : row + 1, :count], seen=np.asarray([total]), total=total, first=begin)
-            outputs = self._decoder.feed(self._row(row), feed)
+            decoder, binding = self._row(row)
+            outputs = decoder.feed(binding, feed)
             outputs[LOGITS] = outputs[LOGITS][:, first - begin :]
             _join(joined, outputs, row, values.shape[:2], first)
         return joined
 
-    def _row(self, row: int) -> Any:
-        """The binding of a row's part of the buffers."""
+    def _row(self, row: int) -> tuple[CachedDecoder, Any]:
+        """What feeds a row by itself, and the binding of its part of the buffers."""
         if row not in self._alone:
-            place = self._first + row
-            self._alone[row] = self._decoder.bind(self._keys.part(place, place + 1))
+            place, decoder = self._first + row, self._decoder.alone(row)
+            buffers = self._keys.part(place, place + 1, all_layers=decoder.all_layers)
+            self._alone[row] = (decoder, decoder.bind(buffers))
         return self._alone[row]
 
 

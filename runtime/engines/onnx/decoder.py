@@ -8,6 +8,8 @@ import onnxruntime
 
 from runtime.documents.graph_contract import (
     ATTENTION_MASK,
+    CPU,
+    CUDA,
     FIRST_LOGITS,
     INPUT_IDS,
     INPUTS_EMBEDS,
@@ -17,7 +19,6 @@ from runtime.documents.graph_contract import (
 )
 from runtime.engines.onnx.cache import Cache, Feed
 from runtime.engines.onnx.key_values import KeyValues
-from runtime.engines.onnx.session import CPU, CUDA
 from runtime.engines.onnx.values import BFLOAT16, BFLOAT16_NAME, DTYPES, read, value_of, value_of_bits
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
@@ -27,6 +28,8 @@ DEVICES = {CPU: "cpu", CUDA: "cuda"}  # where each provider wants keys and value
 
 class OnnxDecoder:
     """One variant's decoder. Its inputs are token ids, or embeddings where the graph has `inputs_embeds`."""
+
+    all_layers = False
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         """Read the sizes from the graph's inputs. Raises VerificationError when it is no decoder graph, or on a
@@ -71,6 +74,10 @@ class OnnxDecoder:
             ids = np.asarray([[chosen[-1]]], np.int64)
             step = ids if embed is None else embed(ids)
         return np.asarray(chosen, np.int64), np.stack(logits)
+
+    def alone(self, row: int) -> "OnnxDecoder":
+        """See CachedDecoder: the graph takes any number of rows."""
+        return self
 
     def bind(self, buffers: Sequence[Array]) -> Any:
         """Bind keys and values, in turn for each layer [batch, kv_heads, capacity, head_dim], as past and present both.

@@ -9,24 +9,31 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import onnxruntime
 
 from runtime.documents.family_files import FamilyFiles
 from runtime.documents.family_layout import (
     GRAPH_INPUTS,
     GRAPHS,
+    composed_files,
     graph_files,
     graph_folder,
     graph_golden_path,
     graph_path,
 )
-from runtime.documents.graph_contract import PACKED
-from runtime.documents.manifest import Manifest
+from runtime.documents.graph_contract import CPU, INPUT_IDS, PACKED, PROVIDERS
+from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
-from runtime.engines.onnx.rows import Rows, bounds, part_count
-from runtime.engines.onnx.self_test import self_test
-from runtime.engines.onnx.session import CPU
-from runtime.engines.onnx.variant_graphs import SharedSessions, VariantGraphs
+from runtime.engines.onnx.composing.arrangement import bounds
+from runtime.engines.onnx.composing.block_graphs import BlockGraphs, Composition
+from runtime.engines.onnx.composing.composed import ComposedDecoder
+from runtime.engines.onnx.decoder import OnnxDecoder
+from runtime.engines.onnx.key_values import KeyValues
+from runtime.engines.onnx.rows import Rows, part_count
+from runtime.engines.onnx.self_test import composed_self_test, self_test
+from runtime.engines.onnx.session import open_session
+from runtime.engines.onnx.variant_graphs import Member, SharedSessions, VariantGraphs
 from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
 from runtime.engines.prefixes import Prefixes
@@ -41,8 +48,9 @@ class OnnxEngine:
     """The variants of the family (or standalone copy) in `folder`, in one type of weights on one provider.
 
     On the CPU a batch runs in parts side by side, each with its share of the threads: the kernels for a few thousand
-    small matrices gain little from more threads within one run. Each part is of one variant. Elsewhere batches that
-    join are run in turn, and rows that are dropped run on until their batch is over.
+    small matrices gain little from more threads within one run. Where several variants are loaded, and the family has
+    graphs of blocks, sequences of different variants run together what they have in common. Elsewhere each part is of
+    one variant, batches that join are run in turn, and rows that are dropped run on until their batch is over.
     """
 
     def __init__(
@@ -58,12 +66,20 @@ class OnnxEngine:
     ) -> None:
         """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
         that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
-        family has no graphs in that type, naming those it has."""
+        family has no graphs in that type, naming those it has, and for a type that does not run on the provider."""
         self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
+        if provider not in PROVIDERS.get(dtype, (provider,)):
+            there = " and ".join(PROVIDERS[dtype])
+            raise DocumentError(f"{folder}: ONNX graphs in {dtype} run on {there}, not on {provider}")
         self._place = FamilyFiles(folder).place
         self._threads = threads or os.cpu_count() or 1
         self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
         self._shared = SharedSessions(self._place(graph_folder(dtype)), provider=provider)
+        self._open_graph = partial(_open_graph, provider=provider, packed=dtype in PACKED)
+        self._blocks = BlockGraphs(self._place(graph_folder(dtype)), self._open_graph)
+        self._members = {one.id: self._exported(one) for one in manifest.variants}
+        self._compositions: dict[str, Composition] = {}  # of variants that were never exported
+        self._composing = Lock()
         self._graphs: dict[str, VariantGraphs] = {}
         self._loading: dict[str, Lock] = {}
         self._workers = Workers(self._threads)
@@ -98,8 +114,11 @@ class OnnxEngine:
 
         def started(places: Sequence[int], *, threads: int, place: int = 0) -> tuple[Sequence[int], Rows]:
             chosen = [prompts[place] for place in places]
-            own = partial(Rows, graphs[chosen[0].variant], chosen, prefixes=self._prefixes)
-            return places, own(max_new_tokens=max_new_tokens, clock=clock, threads=threads, place=place)
+            own = graphs[chosen[0].variant]
+            room = np.asarray([len(prompt.arrays[INPUT_IDS]) + max_new_tokens for prompt in chosen], np.int64)
+            keys = KeyValues(own.sizes(self._manifest.source.blocks), room, own.layers)
+            rows = partial(Rows, own, chosen, keys=keys, clock=clock, prefixes=self._prefixes)
+            return places, rows(threads=threads, place=place)
 
         parts = [started(places, threads=self._threads) for places in groups.values()]
         if self._provider != CPU:
@@ -108,15 +127,30 @@ class OnnxEngine:
         apart = partial(_apart, started, cut, threads=max(1, self._threads // len(cut)))
         return MixedBatch(parts, self._workers.run, apart if len(cut) > 1 else None)
 
+    def compose(self, variant: str, *, layers: Sequence[int], top_k: Sequence[int] | None) -> None:
+        """Let prompts name a variant that was never exported: the source blocks `layers`, with `top_k` experts per
+        token at each. Raises DocumentError where another variant has that id, and naming the block graphs that the
+        family does not have; VerificationError where their files are damaged."""
+        if variant in self._members:
+            raise DocumentError(f"there is a variant {variant!r} already; a composed one needs another id")
+        if self._provider != CPU:
+            raise DocumentError(f"variants are composed on {CPU}, this engine runs on {self._provider}")
+        composition = self._blocks.composition(layers, top_k)
+        self._checks.run(composed_files(self._dtype, variant, composition.values()), lambda: None)
+        self._compositions[variant] = composition
+        self._members[variant] = Member(variant=variant, layers=tuple(layers), graph=None)
+
     def unload(self, variant: str) -> None:
         """Drop the sessions of a variant, when no sequence uses them any more."""
         self._graphs.pop(variant, None)
+        self._blocks.keep([one.composition for one in self._graphs.values() if one.composition is not None])
         if self._prefixes is not None:
             self._prefixes.forget(variant)
 
     def close(self) -> None:
         """Drop all sessions."""
         self._graphs.clear()
+        self._blocks.keep(())
         self._workers.close()
 
     def _cut(self, places: Sequence[int], groups: int) -> list[tuple[int, Sequence[int]]]:
@@ -128,19 +162,53 @@ class OnnxEngine:
         """The variant's graphs, tested when they are opened. Only who waits for the same variant waits."""
         found = self._graphs.get(variant)
         if found is None:
-            known = self._manifest.variant(variant).id
-            with self._loading.setdefault(known, Lock()):
-                found = self._graphs.get(known) or self._opened(known)
-                self._graphs[known] = found
+            known = self._member(variant)
+            with self._loading.setdefault(variant, Lock()):
+                found = self._graphs.get(variant) or self._opened(known)
+                self._graphs[variant] = found
+            self._compose_loaded()
         return found
 
-    def _opened(self, variant: str) -> VariantGraphs:
+    def _member(self, variant: str) -> Member:
+        """The variant of that id. Raises DocumentError naming those of the family."""
+        return self._members.get(variant) or self._exported(self._manifest.variant(variant))
+
+    def _exported(self, variant: VariantRecord) -> Member:
+        graph = self._place(graph_path(self._dtype, variant.id))
+        return Member(variant=variant.id, layers=variant.layers, graph=graph)
+
+    def _opened(self, member: Member) -> VariantGraphs:
         """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
-        graph = self._place(graph_path(self._dtype, variant))
-        run = partial(VariantGraphs, provider=self._provider, threads=self._threads, packed=self._dtype in PACKED)
-        opened = cache(partial(run, graph, self._shared))
-        self._checks.run(graph_files(self._dtype, variant), lambda: self._self_test(graph, opened()))
+        run = partial(VariantGraphs, member, self._shared, self._blocks, open_graph=self._open_graph)
+        composition = self._compositions.get(member.variant)
+        opened = cache(partial(run, threads=self._threads, movable=self._provider == CPU, composition=composition))
+        if member.graph is not None:
+            graph = member.graph
+            self._checks.run(graph_files(self._dtype, member.variant), lambda: self._self_test(graph, opened()))
         return opened()
+
+    def _compose_loaded(self) -> None:
+        """Let the loaded variants run together, where there are several: each is composed of graphs of blocks besides,
+        when these have passed what its whole graph has."""
+        with self._composing:
+            loaded = list(self._graphs.values())
+            if self._provider != CPU or len(loaded) < 2 or not self._blocks.there:
+                return
+            for graphs in loaded:
+                if graphs.composition is None:
+                    record = self._manifest.variant(graphs.variant)
+                    graphs.composition = self._composed(record, self._blocks.composition(record.layers, record.top_k))
+
+    def _composed(self, variant: VariantRecord, composition: Composition) -> Composition:
+        golden, inputs = (self._place(graph_golden_path(self._dtype, name)) for name in (variant.id, GRAPH_INPUTS))
+
+        def test() -> None:
+            if golden.is_file():
+                decoder = ComposedDecoder(self._blocks, [composition], threads=1)
+                composed_self_test(self._blocks.folder, golden, inputs, decoder=decoder)
+
+        self._checks.run(composed_files(self._dtype, variant.id, composition.values()), test)
+        return composition
 
     def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:
         golden, inputs = (self._place(graph_golden_path(self._dtype, name)) for name in (graph.stem, GRAPH_INPUTS))
@@ -157,10 +225,15 @@ class OnnxEngine:
             inputs,
             provider=self._provider,
             threads=self._threads,
-            decoder=graphs.whole,
+            decoder=graphs.whole if isinstance(graphs.whole, OnnxDecoder) else None,
             shared=first,
         )
         self._shared_tested = True
+
+
+def _open_graph(path: Path, threads: int, *, provider: str, packed: bool) -> onnxruntime.InferenceSession:
+    # Sessions take turns: idle threads of one that burn time would take it from the next.
+    return open_session(path, provider=provider, threads=threads, packed=packed, spinning=False)
 
 
 def _apart(

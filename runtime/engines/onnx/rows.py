@@ -1,24 +1,29 @@
-"""Sequences of one variant that run together: their prompts, then a token at a time, in ranges side by side."""
+"""Sequences that run together: prompts of one variant, then a token at a time of all, of whatever variants, in ranges
+side by side."""
 
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 from math import ceil
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.documents.graph_contract import INPUT_IDS, LOGITS
+from runtime.documents.graph_contract import LOGITS
 from runtime.engines.mixed_batch import Rows as AnyRows
 from runtime.engines.mixed_batch import Task
-from runtime.engines.onnx.cache import Cache
+from runtime.engines.onnx.cache import Cache, CachedDecoder
+from runtime.engines.onnx.composing.arrangement import arranged, bounds
+from runtime.engines.onnx.composing.composed import ComposedDecoder
 from runtime.engines.onnx.key_values import KeyValues
 from runtime.engines.onnx.reading import Reading
 from runtime.engines.onnx.variant_graphs import VariantGraphs
 from runtime.engines.prefixes import Prefixes
 from runtime.engines.protocol import Array, Prompt, StageClock
 
-LEAST_ROWS = 8
+LEAST_ROWS = 8  # of one variant in a range
+LEAST_MIXED_ROWS = 4  # of several
 
 
 def part_count(rows: int, threads: int) -> int:
@@ -26,33 +31,35 @@ def part_count(rows: int, threads: int) -> int:
     return max(1, min(threads, rows // LEAST_ROWS))
 
 
-def bounds(rows: int, parts: int) -> list[int]:
-    """Where the ranges begin, and the last one ends."""
-    return [rows * part // parts for part in range(parts + 1)]
+def mixed_part_count(rows: int, kinds: int, threads: int) -> int:
+    """The same where they are of so many kinds: each could run by itself, so that there are as many ranges at least as
+    far as there are threads."""
+    return max(1, min(threads, max(kinds, rows // LEAST_MIXED_ROWS)))
 
 
 class Rows:
     """See Rows in runtime/engines/mixed_batch.py: ranges of one set of buffers, each run on a session of its own number
-    of threads."""
+    of threads. A range of one variant runs its whole graph, one of several runs graphs of blocks."""
 
     def __init__(
         self,
         graphs: VariantGraphs,
         prompts: Sequence[Prompt],
         *,
-        max_new_tokens: int,
+        keys: KeyValues,
         clock: StageClock,
         threads: int,
         place: int = 0,
         prefixes: Prefixes | None = None,
     ) -> None:
-        """Nothing is run yet. At most `threads` are used at a time; rows that others of the variant run beside have
-        another `place`. Prompts are read one by one where some may begin with what is kept in `prefixes`."""
-        self.variant, self.movable = graphs.variant, graphs.movable
-        self._graphs, self._threads, self._place, self._prefixes = graphs, threads, place, prefixes
-        room = np.asarray([len(prompt.arrays[INPUT_IDS]) + max_new_tokens for prompt in prompts], np.int64)
-        self._keys = KeyValues(graphs.whole, room)
-        self._caches: dict[tuple[int, int, int, int], Cache] = {}
+        """Nothing is run yet; `keys` are empty. At most `threads` are used at a time; rows that others of the variant
+        run beside have another `place`. Prompts are read one by one where some may begin with what is kept in
+        `prefixes`."""
+        self.movable, self._threads, self._place, self._prefixes = graphs.movable, threads, place, prefixes
+        self._keys = keys
+        self._graphs = [graphs] * len(prompts)  # in the order of the buffers
+        self._places = list(range(len(prompts)))  # of each row in the buffers
+        self._caches: dict[tuple[object, ...], Cache] = {}
         parts = self._part_count() if prefixes is None else len(prompts)
         self._readings = [Reading(prompts[first:last], clock) for first, last in pairwise(bounds(len(prompts), parts))]
         self.reused = [0] * len(prompts)
@@ -83,33 +90,58 @@ class Rows:
 
     def decoding(self, tokens: Sequence[int | None], share: float) -> Sequence[Task]:
         """See Rows. Ranges that are all over do not run."""
+        ordered: list[int | None] = [None] * len(self)
+        for place, token in zip(self._places, tokens, strict=True):
+            ordered[place] = token
         ranges = pairwise(bounds(len(self), self._part_count(share)))
         going = [
-            (first, tokens[first:last]) for first, last in ranges if any(one is not None for one in tokens[first:last])
+            (first, ordered[first:last])
+            for first, last in ranges
+            if any(one is not None for one in ordered[first:last])
         ]
         self._logits = np.zeros_like(self.logits)
         return [partial(self._decode, *each, place) for place, each in enumerate(going)]
+
+    def takes(self, other: AnyRows) -> bool:
+        """See Rows: those of the same variant, and of all others where both are composed of blocks."""
+        if not (isinstance(other, Rows) and self.movable and other.movable):
+            return False
+        several = {graphs.variant for graphs in (*self._graphs, *other._graphs)}
+        return len(several) == 1 or all(graphs.composition for graphs in (*self._graphs, *other._graphs))
 
     def join(self, other: AnyRows) -> None:
         """See Rows."""
         assert isinstance(other, Rows)  # of the same engine
         self._logits = np.concatenate([self.logits, other.logits])
+        behind = len(self)
         self._keys.join(other._keys)
+        self._graphs += other._graphs
+        self._places += [behind + place for place in other._places]
         self.reused = [*self.reused, *other.reused]
-        self._caches.clear()
+        self._arrange(self._places)
 
     def keep(self, places: Sequence[int]) -> None:
         """See Rows."""
         self._logits = self.logits[places]
-        self._keys.keep(places)
         self.reused = [self.reused[place] for place in places]
+        self._arrange([self._places[place] for place in places])
+
+    def _arrange(self, kept: Sequence[int]) -> None:
+        """Keep the rows that stand at these places, and put them in order."""
+        kinds = {place: self._graphs[place].kind for place in kept}
+        ranges = mixed_part_count(len(kept), len(set(kinds.values())), self._threads)
+        order = arranged(kinds, ranges)
+        self._keys.keep(order)
+        self._graphs = [self._graphs[place] for place in order]
+        moved = {old: new for new, old in enumerate(order)}
+        self._places = [moved[place] for place in kept]
         self._caches.clear()
 
     def _read(self, reading: Reading, first: int, tokens: int | None, place: int, threads: int) -> None:
         if self._prefixes is not None and not reading.begun:
             self.reused[first] = self._begin(first, self._prefixes.find(reading.key))
         cache = self._cache(first, first + len(reading), threads, place)
-        reading.read(self._graphs.shared.opened(threads), cache, tokens)
+        reading.read(self._graphs[0].shared.opened(threads), cache, tokens)
         if self._prefixes is not None and reading.over:
             self._prefixes.keep(reading.key, lambda: self._keys.copied(first, int(cache.lengths[0])))
 
@@ -122,17 +154,29 @@ class Rows:
     def _decode(self, first: int, tokens: Sequence[int | None], place: int, threads: int) -> None:
         ids = np.asarray([[token or 0] for token in tokens], np.int64)
         counts = np.asarray([token is not None for token in tokens], np.int64)
-        values = self._graphs.shared.opened(threads).embed(ids)
-        found = self._cache(first, first + len(tokens), threads, place).run(values, counts=counts)[LOGITS]
-        self.logits[first : first + len(tokens)] = found[:, -1]
+        values, last = self._graphs[0].shared.opened(threads).embed(ids), first + len(tokens)
+        found = self._cache(first, last, threads, place, counts.tolist()).run(values, counts=counts)[LOGITS]
+        rows = [row for row, at in sorted(enumerate(self._places), key=itemgetter(1))[first:last]]
+        self.logits[rows] = found[:, -1]
 
-    def _cache(self, first: int, last: int, threads: int, place: int) -> Cache:
-        """Rows `first` to `last` (exclusive), bound to the decoder that runs them."""
-        key = (first, last, threads, place)
+    def _cache(self, first: int, last: int, threads: int, place: int, going: Sequence[int] = ()) -> Cache:
+        """Rows `first` to `last` (exclusive), bound to what runs them: the graph of their variant, or graphs of blocks,
+        where rows that are not `going` run none."""
+        graphs = self._graphs[first:last]
+        mixed = len({one.variant for one in graphs}) > 1
+        key = (first, last, threads, place, tuple(going) if mixed else ())
         if key not in self._caches:
-            self._caches[key] = Cache(self._graphs.decoder(threads, self._place + place), self._keys, first, last)
+            if mixed:
+                rows = [one.composition or {} if runs else {} for one, runs in zip(graphs, going, strict=True)]
+                decoder: CachedDecoder = ComposedDecoder(graphs[0].blocks, rows, threads=threads)
+            else:
+                decoder = graphs[0].decoder(threads, self._place + place)
+            self._caches[key] = Cache(decoder, self._keys, first, last)
         return self._caches[key]
 
     def _part_count(self, share: float = 1) -> int:
         """In how many ranges the rows run when they are this share of all."""
+        kinds = len({graphs.kind for graphs in self._graphs})
+        if kinds > 1:
+            return mixed_part_count(len(self), kinds, self._threads)
         return part_count(len(self), ceil(self._threads * share)) if self.movable else 1

@@ -11,12 +11,15 @@ import onnxruntime
 from runtime.documents.golden_outputs import ARRAYS, GraphGolden, read_arrays, read_graph_golden
 from runtime.documents.graph_contract import (
     ATTENTION_MASK,
+    CPU,
+    CUDA,
     FAMILY_DIGEST,
     INPUT_IDS,
     INPUTS_EMBEDS,
     LOGITS,
     PACKED,
     PRECISION,
+    PROVIDERS,
     VARIANT,
     check_metadata,
     hidden_name,
@@ -24,15 +27,17 @@ from runtime.documents.graph_contract import (
 from runtime.documents.tolerances import GRAPH_GOLDEN_ELSEWHERE
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.cache import Cache
+from runtime.engines.onnx.composing.composed import ComposedDecoder
 from runtime.engines.onnx.decoder import OnnxDecoder
-from runtime.engines.onnx.session import CPU, CUDA, naming, open_session
+from runtime.engines.onnx.session import naming, open_session
 from runtime.engines.onnx.shared_self_test import SharedSelfTest
 from runtime.engines.protocol import Array
 from runtime.errors import VerificationError
 
 STEPS = 8
 PART = 3  # tokens of each prefill, where one follows the other
-LACKING = {CPU: ("bfloat16",), CUDA: ()}  # types that a provider has no kernels for
+# Types that a provider has no kernels for.
+LACKING = {each: tuple(name for name, there in PROVIDERS.items() if each not in there) for each in (CPU, CUDA)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +84,15 @@ def self_test(
         trial = _Trial(graph=graph, decoder=opened, expected=expected, prompts=prompts, threads=threads, limit=limit)
         difference = trial.run()
     return SelfTest(variant=expected.variant, difference=difference, limit=limit)
+
+
+def composed_self_test(folder: Path, golden: Path, inputs: Path, *, decoder: ComposedDecoder) -> None:
+    """The same for the graphs of blocks in `folder` that answer in the place of the variant's. Raises
+    VerificationError."""
+    expected, prompts = read_graph_golden(golden), _read_prompts(inputs)
+    limit = _limit(expected, decoder.provider)
+    with naming(f"{folder}: self-test of the graphs of blocks"):
+        _Trial(graph=None, decoder=decoder, expected=expected, prompts=prompts, threads=None, limit=limit).run()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,8 +158,8 @@ def _test_shared(
 class _Trial:
     """One decoder on the golden prompts; `limit` is relative to the largest |logit|."""
 
-    graph: Path
-    decoder: OnnxDecoder
+    graph: Path | None  # None: it is composed of graphs of blocks
+    decoder: OnnxDecoder | ComposedDecoder
     expected: GraphGolden
     prompts: _Prompts
     threads: int | None
@@ -225,7 +239,9 @@ class _Trial:
 
     def _first_layer(self) -> str:
         """The first layer whose hidden state differs, by a copy of the graph that puts all of them out."""
-        differences = self._layer_differences()
+        if self.graph is None:
+            return "composed of graphs of blocks it answers otherwise"
+        differences = self._layer_differences(self.graph)
         for layer, difference in enumerate(differences):
             if not difference <= self.limit:
                 return f"layer {layer} is the first that differs, by {difference:.3g} of its largest value"
@@ -236,16 +252,16 @@ class _Trial:
             "value: either small differences add up, or memory is shared that must not be, or the head is wrong"
         )
 
-    def _layer_differences(self) -> list[float]:
+    def _layer_differences(self, graph: Path) -> list[float]:
         """For each layer, how far its output is from the golden one, relative to the largest golden value."""
         golden, lengths = self.expected.layers, self.prompts.lengths
         names = [hidden_name(layer) for layer in range(len(golden))]
-        copy = with_outputs(self.graph.read_bytes(), names)
+        copy = with_outputs(graph.read_bytes(), names)
         session = open_session(
             copy,
             provider=self.decoder.provider,
             threads=self.threads,
-            data_folder=self.graph.parent,
+            data_folder=graph.parent,
             packed=self.expected.precision in PACKED,
         )
         decoder = OnnxDecoder(session)

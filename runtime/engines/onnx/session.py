@@ -9,12 +9,13 @@ from pathlib import Path
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state
 
+from runtime.documents.graph_contract import CPU, OLDEST
 from runtime.errors import VerificationError
 
-# Before 1.28 the CUDA kernel for experts ignored the activation's parameters and computed another model's: wrong
-# without an error.
-OLDEST = (1, 28)
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# Nodes that are slow, or copy what they read, on another provider than the one that was asked for.
+HEAVY = frozenset(
+    {"GroupQueryAttention", "MultiHeadAttention", "MoE", "QMoE", "MatMul", "FusedMatMul", "MatMulNBits", "Gemm"}
+)
 # The runtime's own errors have no common base but Exception. ValueError is what its Python side says of inputs that are
 # missing.
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
@@ -31,8 +32,8 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 def check_version(version: str) -> None:
     """Raise VerificationError when this version of ONNX Runtime is known to compute experts wrongly."""
     found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
+    wanted = OLDEST["float32"]
+    if found is None or (int(found[1]), int(found[2])) < tuple(map(int, wanted.split("."))):
         raise VerificationError(
             f"onnxruntime {version}: versions before {wanted} compute mixtures of experts wrongly; install "
             f"{wanted} or newer"
@@ -75,6 +76,7 @@ def open_session(
         raise VerificationError(f"onnxruntime {onnxruntime.__version__} has no {provider} here; it has {there}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if provider == CPU else "1")
     options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     options.enable_cpu_mem_arena = False  # each session would keep the most that it ever needed
@@ -86,4 +88,26 @@ def open_session(
     source = graph if isinstance(graph, bytes) else str(graph)
     disabled = [] if fold_constants else ["ConstantFolding"]
     with naming(str(graph) if isinstance(graph, Path) else f"{data_folder or 'memory'}: a graph in memory"):
-        return onnxruntime.InferenceSession(source, options, providers=[provider], disabled_optimizers=disabled)
+        session = onnxruntime.InferenceSession(source, options, providers=[provider], disabled_optimizers=disabled)
+    if provider != CPU:
+        _check_placement(session, provider)
+    return session
+
+
+def _check_placement(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Raise VerificationError where a node that multiplies by weights, or attends, does not run on `provider`, whatever
+    the session calls its first provider."""
+    kinds: dict[str, set[str]] = {}
+    for part in session.get_provider_graph_assignment_info():
+        kinds.setdefault(part.ep_name, set()).update(node.op_type for node in part.get_nodes())
+    for place, found in kinds.items():
+        astray = sorted(found & HEAVY)
+        if astray and place != provider:
+            raise VerificationError(
+                f"onnxruntime {onnxruntime.__version__}: asked for {provider}, but {', '.join(astray)} run on {place}"
+            )
+    if provider not in kinds:
+        there = ", ".join(kinds) or "nothing"
+        raise VerificationError(
+            f"onnxruntime {onnxruntime.__version__}: asked for {provider}, but the graph runs on {there}"
+        )

@@ -56,6 +56,10 @@ class Rows:
         """See Rows; what is appended to rows given None means nothing."""
         return [partial(self._decode, tokens)]
 
+    def takes(self, other: AnyRows) -> bool:
+        """See Rows."""
+        return isinstance(other, Rows) and other.variant == self.variant
+
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def join(self, other: AnyRows) -> None:
         """See Rows."""

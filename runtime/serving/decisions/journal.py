@@ -74,6 +74,7 @@ class Journal:
                 best_effort=entry.choice is not None and entry.choice.best_effort,
                 refused=refused,
                 outcome=outcome,
+                stop_texts=len(entry.request.sampling.stop),
                 prompt=entry.request.text if self._prompts else None,
             )
         )

@@ -89,8 +89,8 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Decision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A request. `time` is its arrival, seconds since 1970; `chosen` the place of the candidate that answered, None
-    with `refused`, the text of the refusal. Without an `outcome` the answer failed. `prompt` is there only where
-    prompts are logged."""
+    with `refused`, the text of the refusal. Without an `outcome` the answer failed. `stop_texts` of the client's own
+    could end it. `prompt` is there only where prompts are logged."""
 
     time: float
     request: str
@@ -102,6 +102,7 @@ class Decision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     best_effort: bool = False
     refused: str | None = None
     outcome: OutcomeRecord | None = None
+    stop_texts: Natural = 0
     prompt: str | None = None
 
     def __post_init__(self) -> None:

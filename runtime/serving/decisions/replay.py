@@ -4,10 +4,11 @@ Each request meets the queue that it met, whatever the policy chose before it: w
 have done to later requests is not simulated.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import structs
 
 from runtime.documents.baseline import Baseline, read_baseline
 from runtime.documents.family_digest import family_digest
@@ -84,7 +85,7 @@ class _Predicted:
         length = None if self._lengths is None else self._lengths.expect(task, decision.work.cap)
         ahead = {dtype: self._renamed(ahead_of(record)) for dtype, record in decision.ahead.items()}
         found = self._forecaster.forecast(work_of(decision.work, length), task, ahead).candidates
-        if self._lengths is not None and outcome is not None and outcome.reason in (STOP, LENGTH):
+        if self._lengths is not None and outcome is not None and _tells_length(outcome.reason, decision):
             self._lengths.learn(task, outcome.tokens, cut=outcome.reason == LENGTH)
         return found
 
@@ -104,6 +105,12 @@ class _Predicted:
         return Ahead(waiting=waiting, running=running, max_rows=ahead.max_rows)
 
 
+def _tells_length(reason: str, decision: Decision) -> bool:
+    """As when it was served (runtime/serving/forecasting/chooser.py): what its client's own texts may have ended says
+    nothing of its task."""
+    return reason == LENGTH or (reason == STOP and not decision.stop_texts)
+
+
 class _Recorded:
     """Candidates as they were logged, with the accuracies of a baseline where there is one."""
 
@@ -119,7 +126,7 @@ class _Recorded:
         if self._accuracies is None:
             return found
         known = [self._accuracies.of(one.variant, one.dtype, decision.wish.task) for one in found]
-        return [dataclasses.replace(one, accuracy=accuracy) for one, accuracy in zip(found, known, strict=True)]
+        return [structs.replace(one, accuracy=accuracy) for one, accuracy in zip(found, known, strict=True)]
 
 
 def replay(paths: Sequence[Path], request: ReplayRequest) -> tuple[Totals, ...]:

@@ -20,12 +20,14 @@ from runtime.serving.request import Request, Wish
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What is known of a request when it is decided: at most `cap` tokens, what is `ahead` of it by type of weights,
-    and the forecast of its candidates."""
+    and the forecast of its candidates. `assumed`: neither the request nor answers to its task say how long it gets, so
+    that it counts with all tokens of the cap."""
 
     cap: int
     ahead: Mapping[str, Ahead]
     forecast: Forecast
     demand: Demand
+    assumed: bool = False
 
 
 class Chooser:
@@ -47,11 +49,17 @@ class Chooser:
         with self._lock:
             work = Work.of(prompt, self._lengths.expect(task, cap), spent_ms=spent_ms)
             forecast = self._forecaster.forecast(work, task, ahead)
-        return Plan(cap=cap, ahead=ahead, forecast=forecast, demand=demand_of(request.wish))
+        assumed = request.sampling.max_tokens is None and work.length.high == cap
+        return Plan(cap=cap, ahead=ahead, forecast=forecast, demand=demand_of(request.wish), assumed=assumed)
 
     def choose(self, plan: Plan) -> Choice:
         """The choice. Raises NoFeasibleVariantError."""
-        return choose(plan.forecast.candidates, plan.demand)
+        try:
+            return choose(plan.forecast.candidates, plan.demand)
+        except NoFeasibleVariantError as error:
+            if plan.assumed and plan.demand.budget_ms is not None:
+                error.add(f"that is for an answer of {plan.cap} tokens, since max_tokens is not given")
+            raise
 
     def feasible_when_idle(self, request: Request, plan: Plan) -> bool:
         """Whether a variant would be chosen were nothing ahead of the request."""

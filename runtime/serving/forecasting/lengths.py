@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 KEPT = 512  # answers of a task
 ENOUGH = 20  # answers from which on they are believed
+Seen = tuple[str, int, bool]
+"""A task, and an answer to it: its tokens, and whether its cap cut it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,15 +40,15 @@ class _Seen:
 class Lengths:
     """The tokens of the last answers of each task. Not for several threads."""
 
-    def __init__(self, *, quantile: float = 0.95, seen: Iterable[tuple[str, int]] = ()) -> None:
-        """Of the answers seen, a share `quantile` is at most as long as `high`; `seen` are tasks with the tokens of
-        earlier answers. Raises ValueError unless 0–1."""
+    def __init__(self, *, quantile: float = 0.95, seen: Iterable[Seen] = ()) -> None:
+        """Of the answers seen, a share `quantile` is at most as long as `high`; `seen` are earlier ones. Raises
+        ValueError unless 0–1."""
         if not 0.0 < quantile <= 1.0:
             raise ValueError(f"a quantile is above 0 and at most 1, not {quantile}")
         self._quantile = quantile
         self._seen: dict[str | None, _Seen] = {}
-        for task, tokens in seen:
-            self.learn(task, tokens)
+        for task, tokens, cut in seen:
+            self.learn(task, tokens, cut=cut)
 
     def learn(self, task: str | None, tokens: int, *, cut: bool = False) -> None:
         """An answer of the task had so many tokens, and ended by itself or was `cut` by its cap: then it says nothing

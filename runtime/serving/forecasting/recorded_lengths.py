@@ -9,14 +9,15 @@ from runtime.documents.baseline import Baseline, ResultRow, ScoreRecord
 from runtime.documents.checked_json import parse_document
 from runtime.documents.schema import convert
 from runtime.errors import DocumentError
+from runtime.serving.forecasting.lengths import Seen
 
 MOST = 200  # answers of a data set
 
 
-def recorded_lengths(path: Path, baseline: Baseline, token_count: Callable[[str], int]) -> tuple[tuple[str, int], ...]:
-    """Tasks, by both their names (runtime/serving/forecasting/accuracies.py), with the tokens of an answer each, of the
-    first variant measured on each data set of the baseline in the file `path`; nothing where the files of answers are
-    not beside it. `token_count` says how many tokens a text has, without one that ends it.
+def recorded_lengths(path: Path, baseline: Baseline, token_count: Callable[[str], int]) -> tuple[Seen, ...]:
+    """Tasks, by both their names (runtime/serving/forecasting/accuracies.py), with an answer each, of the first variant
+    measured on each data set of the baseline in the file `path`; nothing where the files of answers are not beside it.
+    `token_count` says how many tokens a text has, without one that ends it: a text that fills its room was cut.
 
     Raises DocumentError for a file of answers that is not the one that the baseline records.
     """
@@ -24,9 +25,9 @@ def recorded_lengths(path: Path, baseline: Baseline, token_count: Callable[[str]
     for score in baseline.scores:
         firsts.setdefault(score.dataset.name, score)
     return tuple(
-        (task, min(token_count(answer) + 1, score.decoding.max_new_tokens))
+        (task, min(count + 1, score.decoding.max_new_tokens), count >= score.decoding.max_new_tokens)
         for score in firsts.values()
-        for answer in _answers(path.parent / score.results.path, score)
+        for count in map(token_count, _answers(path.parent / score.results.path, score))
         for task in dict.fromkeys((score.dataset.task, score.dataset.name))
     )
 

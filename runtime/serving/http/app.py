@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
@@ -26,7 +25,7 @@ from runtime.serving.http.reloading import Load, Reloading
 from runtime.serving.http.routes import admin, completions, family, health, models, page
 from runtime.serving.http.routes.error_handlers import add_error_handlers
 from runtime.serving.http.routes.openapi import openapi_document
-from runtime.serving.http.served import Served
+from runtime.serving.http.served import Files, Served
 from runtime.serving.http.service import Service
 
 NO_KEYS = ApiKeys()
@@ -35,7 +34,7 @@ NO_DOWNLOADS = Downloader()
 
 def create_service(
     family: Served,
-    path: Path,
+    files: Files,
     load: Load,
     *,
     limits: Limits,
@@ -43,19 +42,19 @@ def create_service(
     admin_keys: ApiKeys = NO_KEYS,
     downloader: Downloader = NO_DOWNLOADS,
 ) -> Service:
-    """The service over `family`, which was loaded from `path` by `load` and is closed with the service. Clients call it
-    by the folder's name."""
+    """The service over `family`, which was loaded from `files` by `load` and is closed with the service. Clients call
+    it by the folder's name."""
     current, admission = CurrentFamily(family), Admission(limits.requests)
     metrics = Metrics(state=lambda: current.family.state, in_progress=lambda: admission.in_progress)
     return Service(
-        name=path.absolute().name,
+        name=files.path.absolute().name,
         begun=int(time.time()),
         limits=limits,
         current=current,
         admission=admission,
         pictures=PictureReader(limits, downloader),
         books=Books(metrics=metrics, recent=RecentDecisions()),
-        reloading=Reloading(path, load, current, metrics),
+        reloading=Reloading(files, load, current, metrics),
         keys=keys,
         admin_keys=admin_keys,
     )

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from runtime.engines.memory import give_back
 from runtime.errors import TrimoeError
 from runtime.serving.http.api_error import ApiError
 from runtime.serving.http.current_family import CurrentFamily
 from runtime.serving.http.observing.metrics import Metrics
-from runtime.serving.http.served import Served
+from runtime.serving.http.served import Files, Served
 
-Load = Callable[[Path], Served]
+Load = Callable[[Files], Served]
 _log = logging.getLogger(__name__)
 
 
@@ -20,18 +19,21 @@ class Reloading:
     """Changes the family, one change at a time. `load` opens and tests a family; it may take long and may fail: then
     the old one stays."""
 
-    def __init__(self, path: Path, load: Load, current: CurrentFamily, metrics: Metrics) -> None:
-        """`path` is the folder that is loaded again unless another one is named."""
-        self._path, self._load, self._current, self._metrics = path, load, current, metrics
+    def __init__(self, files: Files, load: Load, current: CurrentFamily, metrics: Metrics) -> None:
+        """`files` are those of the family that is served."""
+        self.files, self._load, self._current, self._metrics = files, load, current, metrics
         self._busy = False
 
-    async def reload(self, path: Path | None = None) -> str:
-        """Load the family at `path` and serve it from now on; returns its digest. Raises ApiError."""
+    async def reload(self, files: Files | None = None) -> str:
+        """Load a family and serve it from now on, None: the same files, read anew; returns its digest. Raises
+        ApiError."""
         if self._busy:
             raise ApiError(409, "another family is being loaded", code="swap_in_progress")
         self._busy = True
+        asked = files or self.files
+        _log.info("loading %s", asked.path)
         try:
-            family = await asyncio.to_thread(self._load, path or self._path)
+            family = await asyncio.to_thread(self._load, asked)
         except TrimoeError as error:
             await asyncio.to_thread(give_back)
             self._metrics.swapped("failed")
@@ -42,7 +44,7 @@ class Reloading:
             raise
         finally:
             self._busy = False
-        self._path = path or self._path
+        self.files = asked
         self._current.replace(family)
         self._metrics.swapped("done")
         _log.info("family changed to %s", self._current.digest)

@@ -1,12 +1,23 @@
 """What the server asks of a family: the part of serving.family that it uses."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from runtime.documents.manifest import Manifest
 from runtime.selection.choice import Choice
 from runtime.serving.answer import Answer, Piece
 from runtime.serving.request import Request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Files:
+    """A family's folder, and the files that its choices are made by."""
+
+    path: Path
+    estimators: tuple[Path, ...] = ()
+    baseline: Path | None = None
 
 
 class ServedState(Protocol):

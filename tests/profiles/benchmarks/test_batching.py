@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from profiles.benchmarks.batching import requests, throughput
+from profiles.benchmarks.batching.mixed import bench_mixed, spread_variants
 from profiles.benchmarks.batching.requests import NoTexts
 from profiles.benchmarks.batching.throughput import BatchingBench, Contenders, Load, bench_batching, four_variants
 from profiles.benchmarks.commands import batching as command
@@ -59,10 +60,31 @@ def test_a_missed_target_fails(
     monkeypatch.setattr(throughput, "bench_batching", lambda *_, **__: bench)
     monkeypatch.setattr(engines, "open_engine", lambda *_, **__: ToyEngine())
     monkeypatch.setattr(requests, "PromptReader", lambda folder: LetterReader())
-    result = CliRunner().invoke(command.bench_batching, [str(bare_family)])
+    result = CliRunner().invoke(command.bench_batching, [str(bare_family), "--only", "scheduler"])
     assert result.exit_code == code and verdict in result.stdout and "123.4 tokens/s" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
-    document = json.loads(CliRunner().invoke(command.bench_batching, [str(bare_family), "--json"]).stdout)
+    document = json.loads(
+        CliRunner().invoke(command.bench_batching, [str(bare_family), "--only", "scheduler", "--json"]).stdout
+    )
     assert document["figures"] == [
         {"name": figure.name, "value": figure.value, "target": "≥ 2", "met": verdict == "met"}
     ]
+
+
+def test_mixed_batches_are_timed_against_one_at_a_time_and_a_batch_for_each_variant(bare_family: Path) -> None:
+    said: list[str] = []
+    bench = bench_mixed(ToyEngine(fault=slowly), VARIANTS, dtype="int8", rounds=2, say=said.append)
+    rows = f"{4 * len(VARIANTS)} of {len(VARIANTS)} variants"
+    assert list(bench.rates) == [f"{rows}, {way}" for way in ("one at a time", "a batch for each variant", "one batch")]
+    assert [figure.target for figure in bench.figures] == ["≥ 2.2", "≥ 1.15", "≥ 0.99"]
+    assert bench.figures[0].met and len(said) == 3
+    untargeted = bench_mixed(ToyEngine(), VARIANTS, dtype="float32", rounds=1, say=said.append)
+    assert [figure.met for figure in untargeted.figures[:2]] == [None, None]
+
+
+def test_variants_are_spread_over_the_family(bare_family: Path) -> None:
+    manifest = read_manifest(bare_family)
+    assert spread_variants(manifest, 99) == tuple(
+        one.id for one in sorted(manifest.variants, key=lambda one: (-len(one.layers), [-k for k in one.top_k]))
+    )
+    assert len(set(spread_variants(manifest, 3))) == 3

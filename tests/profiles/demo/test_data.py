@@ -5,10 +5,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from profiles.accuracy.evaluation.evaluate import score_answers
+from profiles.datasets.digits.dataset import DEMO_TASKS, LONGEST_ANSWERS, SEED, demo_dataset
 from profiles.datasets.digits.scans import SPLITS, digit_image, image_numbers
 from profiles.datasets.digits.tasks import TASKS, make_cells, make_sample, make_samples, template_words
 from profiles.demo.config_files import EMBEDDING_ROWS
-from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
 from profiles.demo.words import IMAGE_TOKENS, build_tokenizer
 
 
@@ -49,14 +50,14 @@ def test_a_sample_is_a_function_of_task_split_seed_and_number(task: str) -> None
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_right_answer_scores_full_marks(task: str) -> None:
-    samples = make_samples(task, "test", 60, seed=1)
-    assert task_score(task, samples, [sample.target for sample in samples]) == 1.0
-    assert task_score(task, samples, ["nonsense"] * len(samples)) < 0.5
+    dataset, samples = demo_dataset(task, 60), make_samples(task, "test", 60, seed=SEED)
+    assert set(score_answers(dataset, [sample.target for sample in samples]).scores) == {1.0}
+    assert score_answers(dataset, ["nonsense"] * len(samples)).values.mean() < 0.5
 
 
 def test_each_task_has_its_own_metric() -> None:
-    assert tuple(METRICS) == TASKS
-    assert len(set(METRICS.values())) == 5
+    assert DEMO_TASKS == TASKS
+    assert len({demo_dataset(task, 1).settings.metric for task in TASKS}) == 5
 
 
 def test_cells_tell_which_digits_a_canvas_shows() -> None:

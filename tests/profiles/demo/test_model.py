@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from profiles.datasets.digits.tasks import TASKS, DrawnSample, make_samples
-from profiles.demo.checkpoint import WEIGHTS, hub_tensors, load_model, load_tokenizer
+from profiles.datasets.digits.dataset import CALIBRATION, demo_dataset
+from profiles.datasets.digits.tasks import TASKS, make_samples
+from profiles.demo.checkpoint import WEIGHTS, hub_tensors, load_model
 from profiles.demo.config_files import BLOCKS
 from profiles.demo.encoding import encode_samples
 from profiles.demo.evidence import conclude, search_name
-from profiles.demo.measuring import HALVES
-from profiles.demo.predicting import WHOLE, Cut, Examinee
-from profiles.demo.scores import TEST_SEED
-from profiles.demo.scoring import LONGEST_ANSWERS, METRICS, task_score
+from profiles.demo.scores import score_cuts
+from profiles.evidence.running.cut import WHOLE, Cut
+from profiles.evidence.running.source_model import SourceModel, open_source_model
 from runtime.modeling.configuration_trimoe_molmoe import TrimoeMolmoeConfig
 from runtime.modeling.modeling_trimoe_molmoe import TrimoeMolmoeForCausalLM
 from runtime.modeling.processing_trimoe_molmoe import TrimoeMolmoeProcessor
@@ -38,19 +38,13 @@ def model() -> TrimoeMolmoeForCausalLM:
 
 
 @pytest.fixture(scope="module")
-def exams(model: TrimoeMolmoeForCausalLM) -> dict[str, tuple[tuple[DrawnSample, ...], Examinee]]:
-    tokenizer = load_tokenizer(CHECKPOINT)
-    samples = {task: make_samples(task, "test", SAMPLES, seed=TEST_SEED) for task in TASKS}
-    return {
-        task: (found, Examinee(model, tokenizer, found, longest=LONGEST_ANSWERS[task]))
-        for task, found in samples.items()
-    }
+def source() -> SourceModel:
+    return open_source_model(CHECKPOINT, device="cpu")
 
 
-def _average(exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]], cut: Cut) -> float:
-    return sum(task_score(task, samples, examinee.answers(cut)) for task, (samples, examinee) in exams.items()) / len(
-        exams
-    )
+def _averages(source: SourceModel, *cuts: Cut) -> list[float]:
+    by_task = [score_cuts(source, task, cuts, SAMPLES) for task in TASKS]
+    return [sum(scores[cut] for scores in by_task) / len(by_task) for cut in cuts]
 
 
 def test_the_weights_are_at_most_16_million_bytes() -> None:
@@ -76,15 +70,11 @@ def test_the_checkpoint_has_the_hubs_names(model: TrimoeMolmoeForCausalLM) -> No
     assert sum(name.startswith("model.transformer.blocks.3.") for name in names) == 199
 
 
-def test_held_out_answers_are_right(exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]]) -> None:
-    assert _average(exams, WHOLE) >= 0.93
-
-
-def test_block_0_hurts_more_than_the_recommended_block(
-    exams: dict[str, tuple[tuple[DrawnSample, ...], Examinee]],
-) -> None:
-    recommended = tuple(_read("pruning_recommendations.json")["1"]["removed_blocks"])
-    assert _average(exams, Cut(removed=(0,))) < _average(exams, Cut(removed=recommended)) - 0.02
+def test_held_out_answers_are_right_and_block_0_hurts_more_than_the_recommended_block(source: SourceModel) -> None:
+    removed = tuple(_read("pruning_recommendations.json")["1"]["removed_blocks"])
+    whole, without_0, recommended = _averages(source, WHOLE, Cut(removed=(0,)), Cut(removed=removed))
+    assert whole >= 0.93
+    assert without_0 < recommended - 0.02
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -101,35 +91,10 @@ def test_the_batch_encoding_is_what_the_processor_makes_of_each_sample(task: str
         assert torch.equal(alone["image_input_idx"].long(), batch.image_input_idx[row])
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_examinee_answers_as_generate_does(task: str, model: TrimoeMolmoeForCausalLM) -> None:
-    tokenizer = load_tokenizer(CHECKPOINT)
-    samples = make_samples(task, "test", 3, seed=5)
-    expected = []
-    for sample in samples:
-        batch = encode_samples([sample], tokenizer)
-        start = batch.prompt_lengths[0]
-        images = {"images": batch.images, "image_masks": batch.image_masks, "image_input_idx": batch.image_input_idx}
-        text = model.generate(
-            input_ids=batch.input_ids[:, :start], **images, max_new_tokens=LONGEST_ANSWERS[task], do_sample=False
-        )
-        expected.append(tokenizer.decode(text[0, start:], skip_special_tokens=True).strip())
-    assert Examinee(model, tokenizer, samples, longest=LONGEST_ANSWERS[task]).answers() == tuple(expected)
-
-
-def test_a_cut_leaves_the_model_as_it_was(model: TrimoeMolmoeForCausalLM) -> None:
-    samples = make_samples("digits-read", "test", 4, seed=6)
-    examinee = Examinee(model, load_tokenizer(CHECKPOINT), samples, longest=6)
-    before = examinee.answers()
-    examinee.answers(Cut(removed=(0, 7), top_k=1))
-    assert examinee.answers() == before
-    assert [block.mlp.gate.top_k for block in model.model.transformer.blocks] == [8] * BLOCKS
-
-
 def test_the_published_scores_reach_the_promise_and_block_0_hurts_most() -> None:
     scores = json.loads((DEMO / "scores.json").read_text(encoding="utf-8"))
     results = scores["results"]
-    assert scores["metrics"] == METRICS
+    assert scores["metrics"] == {task: demo_dataset(task, 1).settings.metric for task in TASKS}
     assert results["whole"]["average"] >= 0.95
     singles = {block: results[f"without block {block}"]["average"] for block in range(BLOCKS)}
     assert min(singles, key=singles.__getitem__) == 0
@@ -143,7 +108,7 @@ def test_block_0_is_the_most_important_of_the_evidence() -> None:
 def test_comparisons_hold_the_measured_importance(task: str) -> None:
     comparison = _read(f"importance/{task}/importance_comparison_{task}.json")
     assert comparison["dataset_name"] == task
-    for half in HALVES:
+    for half in CALIBRATION:
         for block in range(BLOCKS):
             entry = _read(f"sensitivity/{task}/{half}/sensitivity_block_{block}.json")
             assert (entry["block_idx"], entry["dataset_name"], entry["split"]) == (block, task, half)

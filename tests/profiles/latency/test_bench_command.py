@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from profiles.errors import MeasurementError
 from profiles.latency.bench.forms import Form, find_forms
 from profiles.reports.bench_progress import BenchProgress
+from profiles.reports.latency_table import show_profile
 from runtime.cli import main
 from runtime.documents.latency.estimator_document import dump_estimator, read_estimator
 from runtime.documents.latency.profile_document import dump_profile, read_profile
@@ -198,6 +199,17 @@ def test_graphs_are_found_in_the_files_of_the_family(family: Path) -> None:
 def test_progress_says_how_much_is_known_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     moments = iter([0.0, 20.0, 20.0, 21.0])
     progress = BenchProgress(sys.stderr, 30.0, clock=lambda: next(moments))(Form(engine="onnx", dtype="int8"))
-    progress.visited(settled=2, cells=8, second=20.0)
-    progress.visited(settled=3, cells=8, second=21.0)
-    assert capsys.readouterr().err == "onnx-int8: 2 of 8 cells known, 20 s, 10 s left\n"
+    progress.visited(visits=20, settled=2, cells=8, second=20.0)
+    progress.visited(visits=21, settled=3, cells=8, second=21.0)
+    assert capsys.readouterr().err == "onnx-int8: 2 of 8 cells known after 20 visits, 20 s, 10 s left\n"
+
+
+def test_the_table_compares_variants_at_what_all_were_measured_at() -> None:
+    point = next(one for one in PROFILE.points if one.stage == "prefill")
+    slow = replace(point, text_tokens=point.text_tokens + 500, median_ms=900.0, p5_ms=900.0, p95_ms=900.0)
+    points = [replace(point, variant="a", median_ms=5.0), replace(slow, variant="a")]
+    points += [replace(point, variant="b", median_ms=7.0)]
+    table = show_profile(replace(PROFILE, points=tuple(points)), width=None)
+    assert [line.split()[2:6] for line in table.splitlines()[-2:]] == [["a", "–", "–", "–"], ["b", "–", "–", "–"]]
+    assert ["900" in line for line in table.splitlines()[-2:]] == [False, False]
+    assert [line.split()[6] for line in table.splitlines()[-2:]] == ["5", "7"]

@@ -125,7 +125,7 @@ class Clock:
 
 
 class Quiet:
-    def visited(self, *, settled: int, cells: int, second: float) -> None:
+    def visited(self, *, visits: int, settled: int, cells: int, second: float) -> None:
         pass
 
 

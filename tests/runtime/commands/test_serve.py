@@ -25,12 +25,12 @@ from tests.support.fake_family import FakeFamily
 class Counted(FakeFamily):
     def prepare(self, variants=None):
         for variant in variants or [one.id for one in self.manifest.variants]:
-            print("tested", variant, file=sys.stderr, flush=True)
+            sys.stderr.write(f"tested {variant}\\n")  # at once, or what other threads write comes in between
 
 def load(path, **options):
     settings = options["settings"]
     trusted = settings.records is not None
-    print("loaded", path, "prefixes", settings.prefix_bytes, "trusted", trusted, file=sys.stderr, flush=True)
+    sys.stderr.write(f"loaded {path} prefixes {settings.prefix_bytes} trusted {trusted}\\n")
     return Counted()
 
 Family.load = load
@@ -77,12 +77,20 @@ def test_a_server_says_where_it_is_reloads_when_asked_and_stops_in_order(tmp_pat
     assert {"time", "level", "logger", "event"} <= lines[0].keys() and "hello" not in log.read_text()
 
 
+def test_a_change_by_signal_is_told_without_being_verbose(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _, log):
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "family changed to" in log.read_text())
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines() if line.startswith("{")]
+    assert events[0] == f"loading {tmp_path / 'demo'}" and events[1].startswith("family changed to ")
+
+
 @pytest.mark.parametrize(("options", "tested"), [((), 3), (("--no-preload", "--prefix-mb", "7", "--trust"), 1)])
 def test_all_variants_are_tested_first_unless_told_otherwise(
     tmp_path: Path, options: tuple[str, ...], tested: int
 ) -> None:
     with serving(tmp_path, *options) as (_, _, log):
-        assert log.read_text().count("\ntested") == tested
+        assert log.read_text().count("tested b") == tested
         assert f"prefixes {7_000_000 if options else 0} trusted {bool(options)}\n" in log.read_text()
 
 

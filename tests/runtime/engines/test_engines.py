@@ -16,6 +16,7 @@ from PIL import Image
 
 from exporter.graphs.graph_form import GraphExport
 from runtime.documents.golden_outputs import read_arrays
+from runtime.documents.graph_contract import CUDA
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
 from runtime.engines.onnx.engine import OnnxEngine
@@ -276,3 +277,10 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 def test_graphs_in_another_type_are_refused_naming_those_there_are(family: Path) -> None:
     with pytest.raises(DocumentError, match="no ONNX graphs in int8; the family has float32"):
         OnnxEngine(family, read_manifest(family), dtype="int8")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int4"])
+def test_types_that_cuda_has_not_all_kernels_of_are_refused_there(dtype: str, family: Path) -> None:
+    message = f"ONNX graphs in {dtype} run on CPUExecutionProvider, not on CUDAExecutionProvider"
+    with pytest.raises(DocumentError, match=message):
+        OnnxEngine(family, read_manifest(family), dtype=dtype, provider=CUDA)

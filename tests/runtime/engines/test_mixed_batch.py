@@ -38,6 +38,9 @@ class Counted:
     def decoding(self, tokens: Sequence[int | None], share: float) -> list[Task]:
         return [lambda threads: self.ran.append((list(tokens), share, threads))]
 
+    def takes(self, other: "Counted") -> bool:
+        return other.variant == self.variant
+
     def join(self, other: "Counted") -> None:
         self.names += other.names
 

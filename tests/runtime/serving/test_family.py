@@ -260,3 +260,10 @@ def test_its_state_and_what_it_reads(family: Family) -> None:
     assert not family.reads_images
     assert family.prompt_tokens(asked("abc")) == 3
     assert family.chat_text([{"role": "user", "content": "hi"}]) == "hi"
+
+
+def test_a_floor_needs_a_task_where_there_are_several(family: Family) -> None:
+    family.tasks = ("scene text", "digits")
+    for ask in (family.choose, family.generate):
+        with pytest.raises(RequestError, match="min_accuracy needs a task, one of scene text, digits"):
+            ask(asked(min_accuracy=0.5))

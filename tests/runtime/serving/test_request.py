@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import RequestError
-from runtime.serving.request import Sampling, Wish
+from runtime.serving.request import Request, Sampling, Wish
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,17 @@ def test_nonsense_is_refused_by_field_value_and_limit(
 def test_limits_themselves_are_allowed() -> None:
     assert Sampling(max_tokens=1, temperature=0, top_p=1, top_logprobs=0)
     assert Wish(budget_ms=0.5, min_accuracy=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"text": None}, "text is NoneType, expected a string"),
+        ({"text": "a", "image": "photo.png"}, "image is 'photo.png'; expected a picture that is open: PIL.Image.open"),
+        ({"text": "a", "image": b"PNG"}, "image is of bytes; expected a picture"),
+    ],
+)
+def test_what_is_no_text_or_no_picture_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        Request(**given)
+    assert str(refused.value).startswith(said)

@@ -1,5 +1,6 @@
 """The two ways in which an answer is sent: whole, or as server-sent events."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
@@ -78,6 +79,7 @@ class EventReply(Reply):
                     head = {"content-type": f"{EVENTS}; charset=utf-8", "cache-control": "no-store"}
                     await self._start(send, {**head, **choice_headers(generation.stream.choice)})
                 await send({"type": "http.response.body", "body": event, "more_body": True})
+                await asyncio.sleep(0)  # pieces may be there already: a client that is gone is noticed here
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _events(self, generation: Generation) -> AsyncGenerator[bytes, None]:

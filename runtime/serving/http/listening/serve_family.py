@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
@@ -13,6 +12,7 @@ from runtime.serving.http.images.download import Downloader
 from runtime.serving.http.limits import Limits
 from runtime.serving.http.listening.listener import bind
 from runtime.serving.http.listening.server import HttpServer
+from runtime.serving.http.served import Files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,21 +23,19 @@ class Opening:
     engine: str
     device: str | None = None
     dtypes: Sequence[str] | None = None
-    estimators: Sequence[Path] = ()
-    baseline: Path | None = None
     settings: FamilySettings = field(default_factory=FamilySettings)
     preload: bool = False
 
-    def open(self, path: Path) -> Family:
-        """The family in a folder, whose variants repeat their golden outputs on this machine as they are loaded. Raises
-        as Family.load does, and VerificationError."""
+    def open(self, files: Files) -> Family:
+        """The family in its folder, whose variants repeat their golden outputs on this machine as they are loaded.
+        Raises as Family.load does, and VerificationError."""
         family = Family.load(
-            path,
+            files.path,
             engine=self.engine,
             device=self.device,
             dtypes=self.dtypes,
-            estimators=self.estimators,
-            baseline=self.baseline,
+            estimators=files.estimators,
+            baseline=files.baseline,
             settings=self.settings,
         )
         try:
@@ -61,14 +59,14 @@ class Access:
 Ready = Callable[[str, Family], None]
 
 
-def serve_family(path: Path, opening: Opening, access: Access, *, host: str, port: int, ready: Ready) -> None:
-    """Serve the family in `path` until SIGTERM or SIGINT; `ready` is called with the address. Raises TargetError for an
-    address that is taken, and as `Opening.open` does."""
+def serve_family(files: Files, opening: Opening, access: Access, *, host: str, port: int, ready: Ready) -> None:
+    """Serve the family of `files` until SIGTERM or SIGINT; `ready` is called with the address. Raises TargetError for
+    an address that is taken, and as `Opening.open` does."""
     with bind(host, port) as listener:
-        family = opening.open(path)
+        family = opening.open(files)
         service = create_service(
             family,
-            path,
+            files,
             opening.open,
             limits=access.limits,
             keys=access.keys,

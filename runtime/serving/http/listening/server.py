@@ -19,6 +19,7 @@ from runtime.serving.http.service import Service
 
 _log = logging.getLogger(__name__)
 _LAST_WORDS_S = 5
+_CONFLICT = 409
 
 
 class HttpServer(uvicorn.Server):
@@ -95,4 +96,7 @@ class HttpServer(uvicorn.Server):
         try:
             await self._service.reloading.reload()
         except ApiError as error:
-            _log.warning("family not changed: %s", error.message)
+            if error.status == _CONFLICT:  # what cannot be loaded is logged where it is loaded
+                _log.warning("family not changed: %s", error.message)
+        except Exception:  # noqa: BLE001 - the outermost edge of this task
+            _log.exception("family not changed")

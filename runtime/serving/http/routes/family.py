@@ -36,6 +36,7 @@ async def show_family(service: Serving) -> FamilyView:
         reads_images=family.reads_images,
         dtypes=list(family.dtypes),
         tasks=list(family.tasks),
+        max_output_tokens=service.limits.output_tokens,
         variants=[_variant(one) for one in manifest.variants],
     )
 

@@ -18,7 +18,7 @@ class VariantView(Given):
 
 
 class FamilyView(Given):
-    """The family that is served."""
+    """The family that is served; a request may ask for answers of at most `max_output_tokens`."""
 
     name: str
     digest: str
@@ -26,6 +26,7 @@ class FamilyView(Given):
     reads_images: bool
     dtypes: list[str]
     tasks: list[str]
+    max_output_tokens: int
     variants: list[VariantView]
 
 

@@ -92,9 +92,28 @@ def test_features_go_where_their_index_says_and_nowhere_when_it_is_negative(grap
     np.testing.assert_allclose(added[:, :, 0], [[1, 0, 0, 4], [0, 2, 0, 0]], atol=1e-6)
 
 
+def test_of_several_features_at_one_position_the_last_stands_there_as_in_the_model(
+    graph_families: GraphFamilies,
+) -> None:
+    exported = graph_families.exported("molmoe", removed=(1,), n_layers=3)
+    tensors = make_inputs(exported.source.checkpoint.config, vocabulary=100)
+    places = tensors["image_input_idx"]
+    places[places > 4] = 4
+    assert int((places == 4).sum()) > 2
+    backbone = masked_molmoe(exported).model
+    with torch.no_grad():
+        features = backbone.vision_backbone(tensors["images"], tensors["image_masks"])
+        words = backbone.transformer.wte(tensors["input_ids"].clamp(min=0))
+        expected = backbone._add_image_features(words, tensors["images"], tensors["image_masks"], places, 0).numpy()
+    found = embed(exported, tensors["input_ids"].numpy(), features.flatten(1, 2).numpy(), places.numpy())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 def test_an_index_beyond_the_row_is_an_error(graph_families: GraphFamilies) -> None:
     exported = graph_families.exported("molmoe", removed=(1,), n_layers=3, **CONFIGS["no padding embedding, tied head"])
-    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="invalid indice"):
+    with pytest.raises(
+        onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="indices element out of data bounds"
+    ):
         embed(exported, np.asarray([[3, 4]]), np.ones((1, 1, 64), np.float32), np.asarray([[[2]]]))
 
 

@@ -157,7 +157,7 @@ def test_a_source_that_got_shorter_is_noticed(tmp_path: Path) -> None:
         write_weights(tmp_path, with_offsets([tensor]), tmp_path, "out.bin", lambda _: None)
 
 
-@given(st.sampled_from([8, 4]), st.sampled_from([16, 32]), st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6))
+@given(st.sampled_from([8, 4]), st.sampled_from([16, 32, 64]), st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6))
 def test_quantised_values_are_within_a_step_of_the_original(bits: int, group: int, seed: int, scale: float) -> None:
     rows = (np.random.default_rng(seed).standard_normal((3, 64)) * scale).astype(np.float32)
     how = Quantisation(bits=bits, group_size=group)
@@ -174,12 +174,13 @@ def test_a_group_of_zeros_stays_zero() -> None:
 
 
 def test_widths_without_a_group_size_are_refused_with_their_tensor() -> None:
-    assert (group_size(64, tensor="x"), group_size(48, tensor="x")) == (32, 16)
+    assert [group_size(width, 8, tensor="x") for width in (2048, 64, 96, 48)] == [128, 64, 32, 16]
+    assert [group_size(width, 4, tensor="x") for width in (2048, 64, 96, 48)] == [32, 32, 32, 16]
     with pytest.raises(
         PlanError,
         match=r"model\.w: rows of 40 values cannot be quantised in groups; the width must be a multiple of 16",
     ):
-        group_size(40, tensor="model.w")
+        group_size(40, 4, tensor="model.w")
 
 
 def test_an_unknown_dtype_is_refused_with_the_known_ones() -> None:

@@ -54,9 +54,13 @@ def test_a_baseline_holds_everything_needed_to_measure_again(tmp_path: Path) -> 
     assert score.score == pytest.approx(sum(results.scores) / 50)
     assert score.interval.low <= score.score <= score.interval.high
     assert (score.decoding.prompt, score.decoding.batch_size, score.dataset.samples) == ("Q {question}", 8, 50)
-    assert list(baseline.software) == ["echo", "python"]
+    assert list(baseline.software) == ["echo", "processor", "python"]
     assert results.ids[:2] == ("0", "1") and results.answers[0] == reply("Q ")
-    assert sorted(content(tmp_path)) == ["out.json", "out.results/b2.torch.float32.words.jsonl"]
+    assert sorted(content(tmp_path)) == [
+        "out.json",
+        "out.results/b2.torch.float32.words.jsonl",
+        "out.results/words.asked.jsonl",
+    ]
 
 
 def test_running_again_answers_nothing_and_writes_the_same(tmp_path: Path) -> None:
@@ -91,7 +95,7 @@ def test_an_engine_is_told_the_batch_that_follows_and_none_that_is_answered(tmp_
 def test_the_journal_of_a_run_killed_after_its_results_were_written_is_removed(tmp_path: Path) -> None:
     evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
     before = content(tmp_path)
-    (results,) = tmp_path.rglob("*.jsonl")
+    (results,) = tmp_path.rglob("*.torch.*.jsonl")
     results.with_suffix(".part").write_bytes(b"kept answers")
     evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
     assert content(tmp_path) == before
@@ -179,7 +183,7 @@ def test_results_of_other_settings_are_not_taken(tmp_path: Path) -> None:
 
 def test_changed_results_are_noticed(tmp_path: Path) -> None:
     baseline = evaluate(request(EchoEngine(reply)), tmp_path / "out.json", SilentProgress())
-    (path,) = tmp_path.rglob("*.jsonl")
+    (path,) = tmp_path.rglob("*.torch.*.jsonl")
     path.write_bytes(path.read_bytes().replace(b'"score":1.0', b'"score":0.0', 1))
     with pytest.raises(MeasurementError, match="not the file that the baseline records"):
         recorded_results(baseline.scores[0], tmp_path)
@@ -283,7 +287,7 @@ def test_killed_ten_times_at_random_moments_it_ends_with_the_same_files(tmp_path
 
 def test_json_lines_of_results_are_plain_json(tmp_path: Path) -> None:
     evaluate(request(EchoEngine(lambda prompt: "é\n")), tmp_path / "out.json", SilentProgress())
-    (path,) = tmp_path.rglob("*.jsonl")
+    (path,) = tmp_path.rglob("*.torch.*.jsonl")
     header, first, *_ = (json.loads(line) for line in path.read_text("ascii").splitlines())
     assert header["settings"]["variant"] == "b2"
     assert first == {"id": "0", "answer": "é\n", "score": 0.0}

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from profiles.accuracy.gate.gate_request import GateRequest, ScoreChoice
 from profiles.accuracy.gate.limits import LimitOptions
+from profiles.accuracy.gate.limits_file import limits_of_file
 from profiles.accuracy.gate.measure_like import measure_like
 from profiles.commands.gate import gate
 from profiles.errors import MeasurementError
@@ -76,7 +78,7 @@ def test_pruned_variants_can_be_judged_against_the_whole_model(family: Path, tmp
     ("arguments", "message"),
     [
         (["--variant", "b9"], "no variant 'b9' in this family"),
-        (["--engine", "onnx"], "nothing in it can be compared"),
+        (["--engine", "onnx"], "okvqa, tally-qa of the baseline was not measured"),
         (["--against", "b9"], r"the baseline has no scores of b9 \(torch float32\); it has "),
         (["--tolerance", "docs=3"], "the baseline has no data set docs; it has okvqa, tally-qa"),
         (["--tolerance", "3", "--detect", "2"], "a tolerance of 3 points needs a larger drop to detect, not 2 points"),
@@ -113,7 +115,7 @@ def test_a_measurement_that_is_there_is_taken_with_a_word_on_what_made_it(family
     os.utime(now, (1_700_000_000, 1_700_000_000))
     told = CliRunner().invoke(gate, [str(family), "--baseline", str(before), "--measured", str(now)]).stderr
     assert told.startswith(f"{now}: exists, so nothing is measured: ")
-    assert "written 2023-11-14 22:13 UTC by trimoe " in told and ", scores by torch float32 (echo 1, python 3." in told
+    assert "written 2023-11-14 22:13 UTC by trimoe " in told and ", scores by torch float32 (echo 1, processor " in told
     assert told.endswith("); remove the file to measure again\n")
 
 
@@ -211,7 +213,7 @@ def test_measuring_like_a_baseline_refuses_other_samples(family: Path, tmp_path:
 @pytest.mark.parametrize(
     ("variants", "engine", "message"),
     [
-        ((), "onnx", r"b.json: no scores by onnx; it has b6-k2 \(torch float32\)"),
+        ((), "onnx", "the baseline has okvqa; say where it is: --data okvqa=PATH"),
         (("b5-k1",), None, r"no scores of b5-k1; it has b6-k2 \(torch float32\)"),
     ],
 )
@@ -260,3 +262,75 @@ def test_another_metric_or_another_definition_of_it_is_not_paired(
     path.write_bytes(dump_baseline(replace(now, scores=scores)))
     with pytest.raises(MeasurementError, match=message):
         run(family, "--baseline", before, "--measured", path)
+
+
+def crossed(family: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A baseline by torch, and a measurement by ONNX in int8 in which one variant dropped."""
+    before = measure(family, tmp_path / "a" / "b.json", {})
+    now = measure(family, tmp_path / "now.json", {variants(family)[1]: 40}, engine="onnx", dtype="int8")
+    return before, now
+
+
+def test_another_engine_and_type_is_compared_with_the_only_form_of_the_baseline(family: Path, tmp_path: Path) -> None:
+    before, now = crossed(family, tmp_path)
+    status, text = run(family, "--baseline", before, "--measured", now, "--engine", "onnx", "--dtype", "int8")
+    whole, pruned = variants(family)[:2]
+    assert f"{whole} (onnx int8) against {whole} (torch float32)" in text
+    assert status == 1 and f"{pruned} (onnx int8) against" in text
+    with pytest.raises(MeasurementError, match="the baseline has torch float32: say with --against-engine"):
+        run(family, "--baseline", before, "--measured", now, "--dtype", "int8", "--against-engine", "onnx")
+
+
+def test_what_changed_is_reported_with_question_and_answers(family: Path, tmp_path: Path) -> None:
+    before, now = crossed(family, tmp_path)
+    asked = ("--baseline", before, "--measured", now, "--engine", "onnx", "--dtype", "int8")
+    for suffix in ("md", "xml", "json"):
+        assert run(family, *asked, "--report", tmp_path / f"gate.{suffix}")[0] == 1
+    text = (tmp_path / "gate.md").read_text("utf-8")
+    assert text.startswith("# Gate: fail\n") and "| okvqa | 0 | 0 | x | x | no | 1 → 0 |" in text
+    root = ElementTree.parse(tmp_path / "gate.xml").getroot()
+    counts = [(suite.get("tests"), suite.get("failures")) for suite in root.iter("testsuite")]
+    assert counts.count(("2", "2")) == 1 and counts.count(("2", "0")) == len(counts) - 1
+    document = json.loads((tmp_path / "gate.json").read_text("utf-8"))
+    assert len(document["changed"]) == 80 and document["changed"][0]["right"] == ["x"]
+
+
+def test_limits_come_from_a_file_and_the_command_line_goes_before_it(family: Path, tmp_path: Path) -> None:
+    before, now = (
+        measure(family, tmp_path / "b.json", {}),
+        measure(family, tmp_path / "n.json", {variants(family)[1]: 40}),
+    )
+    limits = tmp_path / "limits.toml"
+    limits.write_text("alpha = 0.01\n[okvqa]\ntolerance = 3\ndetect = 5\n[tally-qa]\ntolerance = 3\n", encoding="utf-8")
+    asked = ("--baseline", before, "--measured", now, "--limits", limits, "--json")
+    status, text = run(family, *asked)
+    first = json.loads(text)["parts"][0]["comparisons"][0]
+    assert (status, first["tolerance"], first["detect"], first["alpha"]) == (0, 0.03, 0.05, 0.01)
+    assert run(family, *asked, "--tolerance", "okvqa=0")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("alpha = 'x'", "alpha is 'x': expected a number"),
+        ("beta = 1", "beta is unknown; at the top are alpha, power"),
+        ("[okvqa]\nlimit = 1", "okvqa.limit is unknown; a data set has tolerance, detect"),
+        ("[okvqa", "no TOML file of limits"),
+    ],
+)
+def test_a_file_of_limits_is_read_strictly(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MeasurementError, match=said) as error:
+        limits_of_file(path)
+    assert str(path) in str(error.value)
+
+
+def test_another_batch_size_and_other_software_are_told(family: Path, tmp_path: Path) -> None:
+    before = measure(family, tmp_path / "a" / "b.json", {}, count=300)
+    baseline = read_baseline(before)
+    older = replace(baseline, software={**baseline.software, "python": "3.0"})
+    now = measure(family, tmp_path / "now.json", {}, count=300)
+    before.write_bytes(dump_baseline(older))
+    _, text = run(family, "--baseline", before, "--measured", now)
+    assert "differs: python 3." in text and "the baseline had 3.0" in text

@@ -142,16 +142,14 @@ def test_the_shared_graphs_may_be_left_to_another_variants_test(molmoe: Exported
 
 
 def test_a_session_on_another_provider_is_not_taken_for_the_one_asked_for(own_graphs: CopyGraphs) -> None:
-    exported = own_graphs("olmoe", checked=True)
-    golden = exported.folder / graph_golden_path("float32", VARIANT)
+    exported = own_graphs("olmoe", checked=True, precision="float16")
+    golden, inputs = (exported.folder / graph_golden_path("float16", name) for name in (VARIANT, GRAPH_INPUTS))
     decoder = exported.decoder(exported.plan.variants[0])
     with pytest.raises(
         VerificationError,
         match="variant b3-k2: asked to test CUDAExecutionProvider, but the session runs on CPUExecutionProvider",
     ):
-        self_test(
-            exported.path(VARIANT), golden, inputs_path(exported), provider="CUDAExecutionProvider", decoder=decoder
-        )
+        self_test(exported.path(VARIANT), golden, inputs, provider="CUDAExecutionProvider", decoder=decoder)
 
 
 def test_a_second_prefill_that_goes_wrong_is_told_from_the_first(own_graphs: CopyGraphs, monkeypatch: Any) -> None:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from runtime.documents.golden_outputs import read_graph_golden
-from runtime.documents.graph_contract import hidden_name
+from runtime.documents.graph_contract import CPU, CUDA, hidden_name
 from runtime.engines.onnx.added_outputs import with_outputs
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.session import check_version, open_session
@@ -25,6 +26,17 @@ def test_runtimes_that_are_known_wrong_are_refused(version: str) -> None:
 @pytest.mark.parametrize("version", ["1.28.0", "1.31.1", "2.0.0"])
 def test_newer_runtimes_are_not(version: str) -> None:
     check_version(version)
+
+
+def test_a_graph_that_runs_elsewhere_than_asked_for_is_refused(
+    graph_families: GraphFamilies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This build falls back to the CPU, as one with CUDA does for kernels that it lacks there."""
+    path = graph_families.exported("olmoe").path("b3-k2")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    placed = r"asked for CUDAExecutionProvider, but GroupQueryAttention, MatMul, MoE run on CPUExecutionProvider"
+    with pytest.warns(UserWarning), pytest.raises(VerificationError, match=placed):
+        open_session(path, provider=CUDA, threads=1)
 
 
 def test_a_provider_that_this_build_lacks_is_named(tmp_path: Path) -> None:

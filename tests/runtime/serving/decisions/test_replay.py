@@ -77,6 +77,25 @@ def test_a_slower_machine_keeps_fewer_budgets(log: Path) -> None:
     assert (after.mean_ms or 0) > 4 * (before.mean_ms or 0)
 
 
+def test_logged_predictions_meet_the_accuracies_of_a_baseline(log: Path) -> None:
+    baseline = made_up_baseline(MANIFEST)
+    worse = replace(baseline, scores=tuple(replace(one, score=one.score / 2) for one in baseline.scores))
+    scores = [replay([log], request("largest", baseline=one))[1].accuracy or 0 for one in (baseline, worse)]
+    assert scores[1] == pytest.approx(scores[0] / 2, rel=0.01)
+
+
+def test_answers_that_clients_ended_at_texts_of_their_own_teach_no_length(tmp_path: Path) -> None:
+    found = []
+    for stop_texts in (0, 1):
+        one = DecisionLog(tmp_path / str(stop_texts), header())
+        for decision in decisions(60):
+            one.write(replace(decision, stop_texts=stop_texts))
+        one.close()
+        asked = request("largest", estimators=(ESTIMATOR,), quantile=1.0)
+        found.append(replay([tmp_path / str(stop_texts)], asked)[1].mean_ms or 0)
+    assert found[0] < found[1]
+
+
 def test_lengths_may_be_learned_anew(log: Path) -> None:
     found = [
         replay([log], request("largest", estimators=(ESTIMATOR,), quantile=quantile))[1].surely_in_budget or 0

@@ -27,9 +27,14 @@ def test_the_first_request_of_a_task_is_expected_to_get_an_answer_like_those_of_
     assert lengths.expect(None, 500).mean == 500.0
 
 
-def test_a_text_that_filled_its_room_had_no_token_that_ends_it() -> None:
-    found = recorded_lengths(BASELINE, read_baseline(BASELINE), lambda text: 12)
-    assert {tokens for _, tokens in found} == {12}
+@pytest.mark.parametrize(("count", "tokens", "cut"), [(12, 12, True), (11, 12, False), (3, 4, False)])
+def test_a_text_that_filled_its_room_had_no_token_that_ends_it_and_may_have_gone_on(
+    count: int, tokens: int, cut: bool
+) -> None:
+    found = recorded_lengths(BASELINE, read_baseline(BASELINE), lambda text: count)
+    assert {one[1:] for one in found} == {(tokens, cut)}
+    expected = Lengths(seen=found).expect("counting", 500)
+    assert (expected.mean, expected.high) == ((500, 500) if cut else (tokens, tokens))
 
 
 def test_without_the_files_nothing_is_known_and_another_file_is_refused(tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_without_the_files_nothing_is_known_and_another_file_is_refused(tmp_path
     assert recorded_lengths(path, baseline, len) == ()
     (tmp_path / CAPTION).parent.mkdir()
     shutil.copy(DEMO / CAPTION, tmp_path / CAPTION)
-    assert {task for task, _ in recorded_lengths(path, baseline, len)} == {"captioning", "digits-caption"}
+    assert {task for task, _, _ in recorded_lengths(path, baseline, len)} == {"captioning", "digits-caption"}
     with (tmp_path / CAPTION).open("a") as file:
         file.write("{}")
     with pytest.raises(DocumentError, match=rf"^{tmp_path / CAPTION}: not the answers that the baseline records"):

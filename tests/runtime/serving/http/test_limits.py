@@ -1,6 +1,8 @@
 """What a client may take: bytes, time and places; told in OpenAI's form even where no request was read."""
 
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from runtime.errors import DeadlineError, MemoryLimitError, OverloadedError, RequestError, VerificationError
+from runtime.errors import (
+    DeadlineError,
+    EngineError,
+    MemoryLimitError,
+    OverloadedError,
+    RequestError,
+    VerificationError,
+)
 from runtime.serving.http.limits import Limits
 from tests.support.fake_family import FakeFamily
 from tests.support.http_server import Running, running_server
@@ -171,6 +180,7 @@ def test_an_answer_that_does_not_end_in_time_is_given_up() -> None:
         (MemoryLimitError("too large"), 503, "out_of_memory"),
         (RequestError("the prompt has 9 tokens"), 400, "request_not_possible"),
         (VerificationError("secret"), 503, "engine_failed"),
+        (EngineError("secret"), 503, "engine_failed"),
         (RuntimeError("secret"), 500, "internal_error"),
     ],
 )
@@ -198,6 +208,19 @@ def test_a_client_that_goes_away_stops_its_answer(stream: bool, begun: bool) -> 
         until(lambda: family.cancels == 1 and server.service.admission.in_progress == 0)
         assert 'trimoe_refusals_total{reason="client_gone"} 1.0' in httpx.get(f"{server.url}/metrics").text
         server.call(family.go.set)
+
+
+def test_nothing_is_sent_to_a_client_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    family = FakeFamily(words=("x" * 50,) * 2000, ahead=True)
+    with running_server(family) as server:
+        for _ in range(5):
+            with connected(server.port) as connection:
+                body = chat_body(stream=True)
+                connection.sendall(head(CHAT, JSON_HEADER, f"content-length: {len(body)}") + body)
+                assert connection.recv(1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        until(lambda: family.cancels == 5 and server.service.admission.in_progress == 0)
+    assert caplog.records == []
 
 
 def test_limits_that_let_nothing_through_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -9,10 +10,10 @@ import httpx
 from runtime.errors import VerificationError
 from runtime.serving.http.api_keys import ApiKeys
 from runtime.serving.http.limits import Limits
-from runtime.serving.http.served import Served
+from runtime.serving.http.served import Files, Served
 from tests.runtime.serving.http.test_limits import ASKED, CHAT, held_family, until
 from tests.support.fake_family import FakeFamily, manifest_of
-from tests.support.http_server import running_server
+from tests.support.http_server import NAME, running_server
 
 
 def test_a_server_that_stops_finishes_what_it_began_and_takes_no_more() -> None:
@@ -50,7 +51,7 @@ def test_what_does_not_end_in_time_is_told_that_the_server_stops() -> None:
 def test_a_new_family_takes_over_without_dropping_a_request() -> None:
     old, new = held_family(), FakeFamily(words=("new",), manifest=manifest_of(("b4-k4",), "other"))
     with (
-        running_server(old, load=lambda path: new) as server,
+        running_server(old, load=lambda files: new) as server,
         ThreadPoolExecutor(1) as threads,
         httpx.Client(base_url=server.url) as client,
     ):
@@ -70,8 +71,8 @@ def test_a_new_family_takes_over_without_dropping_a_request() -> None:
 
 
 def test_a_family_that_cannot_be_loaded_leaves_the_old_one() -> None:
-    def load(path: Path) -> Served:
-        raise VerificationError(f"{path}: weights/a differs")
+    def load(files: Files) -> Served:
+        raise VerificationError(f"{files.path}: weights/a differs")
 
     with running_server(load=load) as server, httpx.Client(base_url=server.url) as client:
         found = client.post("/admin/family", json={})
@@ -85,7 +86,7 @@ def test_a_family_that_cannot_be_loaded_leaves_the_old_one() -> None:
 def test_one_change_at_a_time() -> None:
     begun, go = threading.Event(), threading.Event()
 
-    def load(path: Path) -> Served:
+    def load(files: Files) -> Served:
         begun.set()
         go.wait(10)
         return FakeFamily()
@@ -99,24 +100,46 @@ def test_one_change_at_a_time() -> None:
 
 
 def test_only_programs_on_this_machine_change_the_family_without_a_key() -> None:
-    with running_server(load=lambda path: FakeFamily()) as server, httpx.Client(base_url=server.url) as client:
+    with running_server(load=lambda files: FakeFamily()) as server, httpx.Client(base_url=server.url) as client:
         for header in ("x-forwarded-for", "origin", "sec-fetch-site"):
             assert client.post("/admin/family", json={}, headers={header: "x"}).status_code == 403
         named = client.post("/admin/family", json={"path": "/elsewhere"})
         assert (named.status_code, named.json()["error"]["param"]) == (403, "path")
 
 
-def test_with_admin_keys_another_family_can_be_named() -> None:
-    asked: list[Path] = []
+def test_other_files_are_named_with_admin_keys_and_stay_until_others_are() -> None:
+    asked: list[Files] = []
 
-    def load(path: Path) -> Served:
-        asked.append(path)
+    def load(files: Files) -> Served:
+        asked.append(files)
         return FakeFamily()
 
     key = "k" * 20
+    there = Files(path=Path("/there"), estimators=(Path("a.json"), Path("b.json")), baseline=Path("c.json"))
+    bodies = [
+        ({"path": "/there", "estimators": ["a.json", "b.json"], "baseline": "c.json"}, there),
+        (None, there),
+        ({}, there),
+        ({"estimators": []}, replace(there, estimators=())),
+        ({"baseline": None}, replace(there, estimators=(), baseline=None)),
+        ({"path": "/other"}, Files(path=Path("/other"))),
+    ]
     with running_server(load=load, admin_keys=ApiKeys([key])) as server, httpx.Client(base_url=server.url) as client:
         assert client.post("/admin/family", json={}).status_code == 401
-        shown = {"authorization": f"Bearer {key}"}
-        assert client.post("/admin/family", json={"path": "/elsewhere"}, headers=shown).status_code == 200
-        assert client.post("/admin/family", json={}, headers=shown).status_code == 200
-    assert asked == [Path("/elsewhere"), Path("/elsewhere")]
+        for body, expected in bodies:
+            found = client.post("/admin/family", json=body, headers={"authorization": f"Bearer {key}"})
+            assert (found.status_code, asked[-1]) == (200, expected)
+
+
+def test_a_change_without_a_body_reads_the_same_files_anew() -> None:
+    asked: list[Files] = []
+
+    def load(files: Files) -> Served:
+        asked.append(files)
+        return FakeFamily()
+
+    with running_server(load=load) as server, httpx.Client(base_url=server.url) as client:
+        assert client.post("/admin/family").status_code == 200
+        refused = [client.post("/admin/family", json=body) for body in ({"estimators": ["a"]}, {"baseline": None})]
+    assert asked == [Files(path=Path(NAME))]
+    assert [one.json()["error"]["param"] for one in refused] == ["estimators", "baseline"]
