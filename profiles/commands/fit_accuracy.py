@@ -1,7 +1,6 @@
 """`trimoe fit-accuracy`: from measured settings to an accuracy model that predicts those of others."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -9,26 +8,15 @@ import click
 from profiles.commands.dataset_options import change_options, evidence_data_option
 from profiles.commands.model_options import ModelOptions, model_options
 from profiles.datasets.changes import Changes
+from profiles.evidence.accuracy_model.settings import Design
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
 from runtime.documents.atomic_file import write_atomically
 from runtime.text.terminal import terminal_width
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DesignOptions:
-    """How many settings to measure and to try the model on, and what they may take from the model."""
-
-    count: int
-    held_out: int
-    most_removed: int
-    top_ks: tuple[int, ...]
-    seed: int
-
-
 _design_options = option_group(
     "design",
-    DesignOptions,
+    Design,
     click.option(
         "--settings",
         "count",
@@ -84,7 +72,7 @@ _design_options = option_group(
 def fit_accuracy(
     model: Path,
     data: tuple[str, ...],
-    design: DesignOptions,
+    design: Design,
     running: ModelOptions,
     changes: Changes,
     work: Path,
@@ -104,16 +92,13 @@ def fit_accuracy(
         from profiles.evidence.measuring.open_exams import open_exams
         from profiles.evidence.running.source_model import open_source_model
         from profiles.reports.accuracy_model_table import show_accuracy_model
-        from profiles.reports.run_progress import RunProgress
+        from profiles.reports.evidence.run_progress import RunProgress
         from runtime.documents.accuracy.accuracy_model import dump_accuracy_model
 
     splits = joined(load_splits(data, changes))
     source = open_source_model(model, device=running.device, threads=running.threads)
     with open_exams(source, splits, work, batch_size=running.batch_size) as exams:
-        request = request_of(
-            source, exams, design.top_ks, most_removed=design.most_removed, count=design.count,
-            held_out=design.held_out, seed=design.seed,
-        )  # fmt: skip
+        request = request_of(source, exams, design)
         fitted = build_model(request, scores_by(exams, source.dimensions, RunProgress(sys.stderr)))
     write_atomically(out, dump_accuracy_model(fitted))
     click.echo(show_accuracy_model(fitted, width=terminal_width(sys.stdout)), nl=False)

@@ -14,8 +14,7 @@ COLUMNS = (
 
 
 def show_accuracy_model(model: AccuracyModel, *, width: int | None) -> str:
-    """A row a task and trial, scores and mean absolute errors in points; lines of at most `width` columns (None: nothing
-    is wrapped)."""
+    """A row a task and trial, scores and mean absolute errors in points; at most `width` columns (None: any)."""
     rows = [_row(task.task, task.scores[0].score, one) for task in model.tasks for one in task.held_out]
     head = f"{len(model.settings)} settings measured, intervals at {100 * model.level:g} %"
     return f"{head}\n{show_table(COLUMNS, rows, width=width)}\n"

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -167,11 +168,44 @@ class ElasticVariants:
         self.variants = tuple(one for one in found if one.id not in known)
         self.accuracies = EstimatedAccuracies(predictor, self.variants)
 
-    @property
-    def ids(self) -> frozenset[str]:
-        """Their ids."""
-        return frozenset(one.id for one in self.variants)
 
-    def beside(self, manifest: Manifest) -> Manifest:
-        """The manifest with them behind its own variants."""
-        return msgspec.structs.replace(manifest, variants=(*manifest.variants, *self.variants))
+@runtime_checkable
+class Composer(Protocol):
+    """An engine that runs variants which were never exported."""
+
+    def compose(self, variant: str, *, layers: Sequence[int], top_k: Sequence[int] | None) -> None:
+        """Let prompts name a variant by its source blocks and their experts per token."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedVariants:
+    """The variants of a manifest, and elastic ones behind them."""
+
+    exported: Manifest
+    elastic: ElasticVariants | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest with all of them."""
+        added = () if self.elastic is None else self.elastic.variants
+        return msgspec.structs.replace(self.exported, variants=(*self.exported.variants, *added))
+
+    @property
+    def accuracies(self) -> EstimatedAccuracies | None:
+        """What answers of the elastic ones are worth."""
+        return None if self.elastic is None else self.elastic.accuracies
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The ids of the elastic ones."""
+        return frozenset() if self.elastic is None else frozenset(one.id for one in self.elastic.variants)
+
+    def compose(self, engine: object) -> None:
+        """Tell the engine of the elastic ones. Raises DocumentError for one that runs only what was exported, and for a
+        family without graphs of blocks."""
+        if self.elastic is None:
+            return
+        if not isinstance(engine, Composer):
+            raise DocumentError("elastic variants are made of graphs of blocks: they need the onnx engine")
+        for one in self.elastic.variants:
+            engine.compose(one.id, layers=one.layers, top_k=one.top_k)

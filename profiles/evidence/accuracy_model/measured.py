@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from exporter.architectures.dimensions import ModelDimensions
 from profiles.errors import MeasurementError
 from profiles.evidence.accuracy_model.build import Measure, Request, Task
+from profiles.evidence.accuracy_model.settings import Design
 from profiles.evidence.measuring.exam import Exam, Progress
 from profiles.evidence.measuring.texts import LOG_LIKELIHOOD
 from profiles.evidence.running.cut import Cut
@@ -13,41 +14,31 @@ from runtime.accuracy.frontier import Allowed
 from runtime.documents.accuracy.accuracy_model import Setting
 
 
-def request_of(
-    source: SourceModel,
-    exams: Sequence[Exam],
-    top_ks: Sequence[int],
-    *,
-    most_removed: int,
-    count: int,
-    held_out: int,
-    seed: int,
-) -> Request:
-    """What to build for the exams of a source; `top_ks` are experts per token that blocks behind the first may use
-    beside the source's (none: a half and a quarter of it). Raises MeasurementError for a source without experts, for
-    numbers that it has not, and for a text, whose likelihood is no share."""
+def request_of(source: SourceModel, exams: Sequence[Exam], design: Design) -> Request:
+    """What to build for the exams of a source. Raises MeasurementError for a source without experts, for numbers that
+    it has not, and for a text, whose likelihood is no share."""
     dimensions = source.dimensions
     if dimensions.top_k is None:
         raise MeasurementError(
             "the model has no experts: its settings would differ in blocks alone; see `trimoe search`"
         )
-    if wrong := [k for k in top_ks if k > dimensions.top_k]:
+    if wrong := [k for k in design.top_ks if k > dimensions.top_k]:
         raise MeasurementError(f"{wrong[0]} experts per token: the source has {dimensions.top_k}")
-    if not 0 <= most_removed < source.blocks:
-        raise MeasurementError(f"cannot remove {most_removed} blocks: the model has {source.blocks}")
+    if not 0 <= design.most_removed < source.blocks:
+        raise MeasurementError(f"cannot remove {design.most_removed} blocks: the model has {source.blocks}")
     if texts := [exam.name for exam in exams if exam.metric == LOG_LIKELIHOOD]:
         raise MeasurementError(f"{texts[0]}: the likelihood of a text is no score between 0 and 1; give questions")
     return Request(
         source_digest=source.digest,
         allowed=Allowed(
-            top_k=_experts(dimensions, top_ks),
+            top_k=_experts(dimensions, design.top_ks),
             removable=frozenset(range(1, source.blocks)),
-            most_removed=most_removed,
+            most_removed=design.most_removed,
         ),
         tasks=tuple(Task(name=exam.name, metric=exam.metric, samples=exam.count) for exam in exams),
-        count=count,
-        held_out=held_out,
-        seed=seed,
+        count=design.count,
+        held_out=design.held_out,
+        seed=design.seed,
     )
 
 
