@@ -195,11 +195,6 @@ class ServedVariants:
         """What answers of the elastic ones are worth."""
         return None if self.elastic is None else self.elastic.accuracies
 
-    @property
-    def added(self) -> frozenset[str]:
-        """The ids of the elastic ones."""
-        return frozenset() if self.elastic is None else frozenset(one.id for one in self.elastic.variants)
-
     def compose(self, engine: object) -> None:
         """Tell the engine of the elastic ones. Raises DocumentError for one that runs only what was exported, and for a
         family without graphs of blocks."""

@@ -118,9 +118,7 @@ class Family:
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
             seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
-            chooser = open_chooser(
-                manifest, accuracies, read, settings, engine=engine, dtypes=types, seen=seen, elastic=variants.added
-            )
+            chooser = open_chooser(manifest, accuracies, read, settings, engine=engine, dtypes=types, seen=seen)
             journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)

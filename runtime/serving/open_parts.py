@@ -1,7 +1,7 @@
 """The parts of a family that answers, opened from its folder."""
 
 import importlib.metadata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -109,12 +109,10 @@ def open_chooser(
     engine: str,
     dtypes: Sequence[str],
     seen: Iterable[Seen] = (),
-    elastic: Collection[str] = (),
 ) -> Chooser:
-    """`seen` are earlier answers; variants of the ids `elastic` were never exported. Raises
+    """`seen` are earlier answers. Raises
     DocumentError for estimators that are not of this engine and these types."""
-    widen = settings.widen
-    forecaster = Forecaster(manifest, dtypes, accuracies, estimators, engine=engine, elastic=elastic, widen=widen)
+    forecaster = Forecaster(manifest, dtypes, accuracies, estimators, engine=engine, widen=settings.widen)
     lengths = Lengths(quantile=settings.quantile, seen=seen)
     return Chooser(forecaster, lengths, default_tokens=settings.limits.default_tokens)
 

@@ -57,6 +57,10 @@ class Accuracies:
         datasets = (name for names in self._tasks.values() for name in names)
         return tuple(dict.fromkeys((*self._tasks, *datasets)))
 
+    def exported(self, variant: str) -> bool:
+        """Whether the variant is of the manifest."""
+        return variant in self._variants
+
     def of(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
         """The accuracy of a variant on a task, None where nothing is known. Raises RequestError as `check` does."""
         kept = self._kept.get(task)

@@ -2,7 +2,7 @@
 outcomes correct it, and what its answers are worth."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,11 +53,10 @@ class Forecaster:
         estimators: Sequence[Estimator] = (),
         *,
         engine: str,
-        elastic: Collection[str] = (),
         widen: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """One estimator a type of weights, perhaps none; variants of the ids `elastic` were never exported. Outside
+        """One estimator a type of weights, perhaps none. Outside
         what an estimator was fitted on, its upper bounds are widened, or nothing is predicted where `widen` is false.
         By `clock`, in seconds, what was learned fades.
 
@@ -70,7 +69,6 @@ class Forecaster:
             accuracies,
             widen,
         )
-        self._elastic = frozenset(elastic)
         self._places = {variant.id: place for place, variant in enumerate(manifest.variants)}
         layers = {variant.id: layers_of(variant, manifest) for variant in manifest.variants}
         checked = _by_dtype(estimators, self._dtypes, engine, manifest)
@@ -174,7 +172,7 @@ class Forecaster:
             unpredicted=unpredicted,
             widened=widened,
             active_parameters=variant.active_parameters,
-            elastic=variant.id in self._elastic,
+            elastic=not self._accuracies.exported(variant.id),
         )
 
 
