@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 # transformers copies remote code into this folder and remembers it for the life of the process: one for the run, away
 # from the user's own. It is read when transformers is imported, so it has to be set before any test module is.
@@ -11,5 +12,11 @@ _MODULES = tempfile.mkdtemp(prefix="trimoe-tests-")
 os.environ["HF_MODULES_CACHE"] = _MODULES
 os.environ["HF_HUB_OFFLINE"] = "1"
 atexit.register(shutil.rmtree, _MODULES, ignore_errors=True)
+
+# Engines keep packed weights among the user's caches: one folder for the run. matplotlib finds its fonts where it did.
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("MPLCONFIGDIR", str(_CACHES / "matplotlib"))
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="trimoe-tests-caches-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 pytest_plugins = ("tests.support.fixtures",)

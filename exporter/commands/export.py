@@ -11,7 +11,6 @@ import click
 
 from exporter.commands.format_options import format_options, graph_types
 from exporter.commands.options import PlanOptions, plan_options, read_request
-from exporter.commands.progress_bar import ProgressBar
 from exporter.export.job import ExportResult
 from exporter.export.protocols import BuildCheck, GraphForm, LogitCheck
 from exporter.export.transaction import export_family
@@ -23,6 +22,7 @@ from exporter.rendering.plan_table import plan_document, show_plan
 from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
 from runtime.errors import PlanError
+from runtime.text.progress_bar import ProgressBar
 from runtime.text.sizes import show_bytes
 from runtime.text.terminal import terminal_width
 

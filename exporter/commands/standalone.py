@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from exporter.commands.format_options import format_options, graph_types
-from exporter.commands.progress_bar import ProgressBar
 from exporter.family.standalone import copy_variant
 from exporter.rendering.export_report import show_path
 from runtime.documents.checked_json import dump_document
 from runtime.documents.manifest import read_manifest
+from runtime.text.progress_bar import ProgressBar
 from runtime.text.sizes import show_bytes
 
 FOLDER = click.Path(path_type=Path)

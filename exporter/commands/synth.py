@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from exporter.commands.byte_size import byte_size
-from exporter.commands.progress_bar import ProgressBar
 from exporter.synth.layouts import LAYOUTS, Sizes, find_layout
 from runtime.commands.option_group import option_group
 from runtime.text.one_line import one_line
+from runtime.text.progress_bar import ProgressBar
 from runtime.text.sizes import show_bytes, show_count
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from exporter.checkpoint.checkpoint import Checkpoint, open_checkpoint
-from exporter.commands.progress_bar import ProgressBar
 from exporter.verify.family import GraphCheck, verify_family
 from exporter.verify.report import Report, report_document, show_report
 from exporter.verify.standalone import GraphTest, verify_standalone
@@ -15,6 +14,7 @@ from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
 from runtime.documents.family_files import is_standalone
 from runtime.errors import MissingPackageError
+from runtime.text.progress_bar import ProgressBar
 from runtime.text.terminal import terminal_width
 
 FOLDER = click.Path(path_type=Path)

@@ -30,21 +30,25 @@ MEMORY_SHARE = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadTarget:
-    """A variant folder to load, the golden outputs it must give, and the bytes of its weights."""
+    """A variant folder to load, the golden outputs it must give, the bytes of its weights, and the source block that
+    became each of its layers."""
 
     folder: Path
     golden: Golden
     bytes: int
+    layers: tuple[int, ...]
 
 
-def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, Check]:
+def check_loads(family: Path, targets: Sequence[LoadTarget], *, blocks_at: str) -> dict[str, Check]:
     """Load variants of the family at `family` one after the other, in a process of its own; returns a record by variant
-    id.
+    id. `blocks_at` is where their models hold their blocks, e.g. `model.layers`.
 
     A variant passes when AutoModelForCausalLM loads its folder with no key missing or unexpected and its logits are the
     golden ones: bit by bit on the machine the golden file names, within tolerance elsewhere. Generation must end at the
     tokens that the folder's files say. One that does not fit in half of the free memory is skipped. The folders' own
-    code is run: check that it is the package's first. Raises VerificationError.
+    code is run: check that it is the package's first. That the files hold the same weights of a block in each variant
+    is checked elsewhere: here they are read once for all variants of a model type whose blocks are among those of a
+    deeper one. Raises VerificationError.
     """
     free = available_bytes()
     fitting = [target for target in targets if MEMORY_SHARE * target.bytes <= free]
@@ -64,7 +68,8 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, Check]
             "threads": torch.get_num_threads(),
             "inputs": str((family / GOLDEN_INPUTS).resolve()),
             "results": scratch,
-            "variants": [_request(target) for target in fitting],
+            "blocks_at": blocks_at,
+            "variants": _requests(fitting),
         }
         said = _run_probe(request, Path(scratch))
         for target in fitting:
@@ -75,15 +80,27 @@ def check_loads(family: Path, targets: Sequence[LoadTarget]) -> dict[str, Check]
     return results
 
 
-def _request(target: LoadTarget) -> dict[str, Any]:
-    remote_code = read_document(target.folder / CONFIG).get("auto_map") is not None
-    positions = target.golden.positions.tolist()
-    return {
-        "id": target.golden.variant,
-        "folder": str(target.folder.resolve()),
-        "remote_code": remote_code,
-        "positions": positions,
-    }
+def _requests(targets: Sequence[LoadTarget]) -> list[dict[str, Any]]:
+    """What to load, one model type after the other, the deepest variant of each first."""
+    configs = {target.folder: read_document(target.folder / CONFIG) for target in targets}
+    kinds = {folder: str(config.require("model_type").value) for folder, config in configs.items()}
+    held: tuple[str, frozenset[int]] = ("", frozenset())
+    requests = []
+    for target in sorted(targets, key=lambda target: (kinds[target.folder], -len(target.layers))):
+        kind, blocks = kinds[target.folder], frozenset(target.layers)
+        shares = kind == held[0] and blocks <= held[1]
+        held = held if shares else (kind, blocks)
+        requests.append(
+            {
+                "id": target.golden.variant,
+                "folder": str(target.folder.resolve()),
+                "remote_code": configs[target.folder].get("auto_map") is not None,
+                "positions": target.golden.positions.tolist(),
+                "layers": target.layers,
+                "shares": shares,
+            }
+        )
+    return requests
 
 
 def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[str, Any]]:
@@ -94,6 +111,7 @@ def _run_probe(request: Mapping[str, Any], scratch: Path) -> dict[str, Mapping[s
         "HF_MODULES_CACHE": str(scratch / "modules"),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DEACTIVATE_ASYNC_LOAD": "1",  # tensors are read when they are placed, not all of them ahead
     }
     done = subprocess.run(
         [sys.executable, "-I", "-B", str(load_probe.__file__)],

@@ -10,7 +10,7 @@ from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.plan.plan import Plan, PlannedVariant
 from exporter.reference.block_model import BlockModel, Tensors
 from exporter.reference.equivalence import Outputs, RunVariant, run_variants
-from exporter.reference.golden import make_golden, write_golden, write_inputs
+from exporter.reference.golden import Golden, make_golden, write_golden, write_inputs
 from exporter.reference.golden_inputs import make_inputs, vocabulary
 from exporter.reference.load_check import LoadTarget, check_loads
 from exporter.reference.model_files import ModelFiles, source_files, variant_files
@@ -41,6 +41,10 @@ class VariantFolder:
     top_k: tuple[int, ...] | None
     bytes: int
 
+    def load_target(self, golden: Golden) -> LoadTarget:
+        """The folder to be loaded, and to answer as the golden outputs say."""
+        return LoadTarget(folder=self.folder, golden=golden, bytes=self.bytes, layers=self.layers)
+
 
 def check_logits(
     *, checkpoint: Checkpoint, plan: Plan, folder: Path, progress: Callable[[int], None]
@@ -62,7 +66,9 @@ def check_logits(
         golden = {shape.id: make_golden(shape.id, outputs[shape.id], inputs) for shape in shapes}
         paths = {variant: write_golden(folder, value) for variant, value in golden.items()}
         loads = check_loads(
-            folder, [LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes) for shape in shapes]
+            folder,
+            [shape.load_target(golden[shape.id]) for shape in shapes],
+            blocks_at=plan.architecture.tensors.layers_attribute,
         )
     return {
         shape.id: LogitResult(golden=paths[shape.id], checks=(*_passed(outputs[shape.id]), loads[shape.id]))

@@ -50,7 +50,10 @@ def verify_answers(
             outputs = _run(manifest, shapes, checkpoint, inputs, progress)
             checks = _with_source(shapes, outputs) if checkpoint is not None else []
             checks += [_with_golden(shape.id, golden.get(shape.id), outputs[shape.id], inputs) for shape in shapes]
-            return (*checks, *(_loads(folder, _targets(shapes, golden, checks)) if run_code else ()))
+            if not run_code:
+                return tuple(checks)
+            blocks_at = manifest_architecture(manifest).tensors.layers_attribute
+            return (*checks, *_loads(folder, _targets(shapes, golden, checks), blocks_at))
     except TrimoeError as error:
         return (Check(name="logits", outcome=FAILED, detail=str(error)),)
 
@@ -68,11 +71,7 @@ def _targets(
     """The variants that passed every check and have golden outputs to be compared with."""
     failed = {check.variant for check in checks if check.outcome == FAILED}
     passed = {check.variant for check in checks if check.outcome == PASSED} - failed
-    return tuple(
-        LoadTarget(folder=shape.folder, golden=golden[shape.id], bytes=shape.bytes)
-        for shape in shapes
-        if shape.id in passed and shape.id in golden
-    )
+    return tuple(shape.load_target(golden[shape.id]) for shape in shapes if shape.id in passed and shape.id in golden)
 
 
 def _read(folder: Path, variant: VariantRecord) -> Golden:
@@ -124,9 +123,9 @@ def _with_golden(variant: str, golden: Golden | None, outputs: Outputs, inputs: 
         return Check(name="logits", variant=variant, outcome=FAILED, detail=str(error))
 
 
-def _loads(folder: Path, targets: Sequence[LoadTarget]) -> list[Check]:
+def _loads(folder: Path, targets: Sequence[LoadTarget], blocks_at: str) -> list[Check]:
     try:
-        records = check_loads(folder, targets)
+        records = check_loads(folder, targets, blocks_at=blocks_at)
     except VerificationError as error:
         return [Check(name="loads", outcome=FAILED, detail=str(error))]
     return [

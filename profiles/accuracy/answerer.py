@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,9 +10,10 @@ from profiles.sample import Sample
 from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import DEFAULTS, EngineSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,15 +91,17 @@ class EngineAnswerer:
 
 
 def open_answerers(
-    names: Sequence[str], folder: Path, manifest: Manifest, *, dtypes: Sequence[str], threads: int | None = None
+    names: Sequence[str],
+    folder: Path,
+    manifest: Manifest,
+    *,
+    dtypes: Sequence[str],
+    settings: EngineSettings = DEFAULTS,
 ) -> tuple[tuple[str, AnswererOpener], ...]:
     """How to open variants of the family in `folder`, for each engine by name, the ONNX engine once for each of
-    `dtypes`. Raises what `open_engine` raises."""
+    `dtypes`; all else is as in `settings`. Raises what `open_engine` raises."""
     wanted = [(name, dtype) for name in names for dtype in (dtypes if name == ONNX else ("",))]
-    engines = [
-        (name, open_engine(name, folder, manifest, EngineSettings(dtype=dtype, threads=threads)))
-        for name, dtype in wanted
-    ]
+    engines = [(name, open_engine(name, folder, manifest, replace(settings, dtype=dtype))) for name, dtype in wanted]
     return tuple((name, _opener(engine, folder, manifest)) for name, engine in engines)
 
 

@@ -16,6 +16,8 @@ from profiles.benchmarks.commands.recommendations import bench_recommendations
 from profiles.benchmarks.commands.search import bench_search
 from profiles.benchmarks.commands.serving import bench_serving
 from profiles.benchmarks.commands.soak import bench_soak
+from profiles.benchmarks.faults.command import bench_faults
+from profiles.benchmarks.prepared.command import bench_prepared
 from runtime.cli import Commands
 
 PROGRAM = "python -m profiles.benchmarks"
@@ -40,12 +42,14 @@ class _Benchmarks(Commands):
         "estimators": bench_estimators,
         "choice": bench_choice,
         "memory": bench_memory,
+        "prepared": bench_prepared,
         "batching": bench_batching,
         "recalibration": bench_recalibration,
         "recommendations": bench_recommendations,
         "search": bench_search,
         "serving": bench_serving,
         "soak": bench_soak,
+        "faults": bench_faults,
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -25,6 +25,11 @@ class EngineWithCalls:
         """See Engine."""
         return self._engine.software
 
+    @property
+    def shares_weights(self) -> bool:
+        """See Engine."""
+        return self._engine.shares_weights
+
     def load(self, variant: str) -> str:
         """See Engine."""
         return self._engine.load(variant)

@@ -16,8 +16,9 @@ from profiles.latency.bench.samples import Visit
 from profiles.latency.bench.visit import COLD, WINDOW, WINDOWS, CellRunner
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.protocol import NO_CLOCK, Engine
+from runtime.engines.settings import EngineSettings
 from runtime.engines.stages import DECODE, SAMPLING
 
 TOKENS, TEXT_TOKENS, BATCHES, VARIANTS = 128, 64, (1, 4), 3

@@ -9,11 +9,13 @@ import click
 from profiles.latency.bench.presets import PRESETS
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.commands.prepared_option import prepared_option
 from runtime.documents.atomic_file import write_atomically
 from runtime.documents.baseline import ENGINES
 from runtime.documents.checked_json import dump_document
 from runtime.documents.latency.profile_document import dump_profile, read_profile
 from runtime.documents.manifest import read_manifest
+from runtime.engines.prepared.forms import PreparedForms
 from runtime.text.terminal import terminal_width
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -23,12 +25,13 @@ ALL = "all"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineOptions:
     """What runs the variants: a device, an engine or ALL, dtypes of ONNX graphs (none: all), threads (None: one for
-    each processor)."""
+    each processor), where packed weights are (None: nowhere)."""
 
     device: str
     engine: str
     dtypes: tuple[str, ...]
     threads: int | None
+    prepared: PreparedForms | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +80,7 @@ _engine_options = option_group(
     click.option(
         "--threads", type=click.IntRange(min=1, max=4096), help="Threads of the engine  [default: one a processor]"
     ),
+    prepared_option,
 )
 
 _effort_options = option_group(
@@ -179,6 +183,7 @@ def _measure(family: Path, out: Path, engine: EngineOptions, effort: EffortOptio
         variants=chosen or tuple(variant.id for variant in manifest.variants),
         device=engine.device,
         threads=engine.threads or len(processors()),
+        prepared=engine.prepared,
         grid=effort.grid,
         limits=limits,
         form_budget_s=None if effort.budget_minutes is None else 60 * effort.budget_minutes / len(forms),

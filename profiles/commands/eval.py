@@ -11,8 +11,11 @@ from profiles.commands.dataset_options import change_options, dataset_option
 from profiles.datasets.changes import Changes
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.commands.prepared_option import prepared_option
 from runtime.documents.baseline import ENGINES, dump_baseline
 from runtime.documents.manifest import read_manifest
+from runtime.engines.prepared.forms import PreparedForms
+from runtime.engines.settings import EngineSettings
 from runtime.text.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineOptions:
-    """What runs the variants: engines by name, dtypes of ONNX graphs, threads (None: the engine's own choice)."""
+    """What runs the variants: engines by name, dtypes of ONNX graphs, threads (None: the engine's own choice), where
+    packed weights are (None: nowhere)."""
 
     engines: tuple[str, ...]
     dtypes: tuple[str, ...]
     threads: int | None
+    prepared: PreparedForms | None
 
 
 _engine_options = option_group(
@@ -52,6 +57,7 @@ _engine_options = option_group(
     click.option(
         "--threads", type=click.IntRange(min=1), help="Threads of the engine on the CPU  [default: its own choice]"
     ),
+    prepared_option,
 )
 
 
@@ -128,10 +134,11 @@ def evaluate(
     progress = SampleProgress(sys.stderr)
     datasets, asking = _read(family / manifest.variant(chosen[0]).folder, load_named(data, changes), asked, skip_bad)
     names, dtypes = tuple(dict.fromkeys(engine.engines)), tuple(dict.fromkeys(engine.dtypes))
+    settings = EngineSettings(threads=engine.threads, prepared=engine.prepared)
     request = EvalRequest(
         family=family_record(manifest),
         variants=chosen,
-        engines=open_answerers(names, family, manifest, dtypes=dtypes, threads=engine.threads),
+        engines=open_answerers(names, family, manifest, dtypes=dtypes, settings=settings),
         datasets=datasets,
         batch_size=batch_size,
         asking=asking,

@@ -5,7 +5,9 @@ parquet files those that `push_to_hub` gives (`train-00000-of-00002.parquet`).
 """
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,12 @@ def is_saved_folder(folder: Path) -> bool:
     return _is_saved(folder) or any(folder.rglob("*.parquet"))
 
 
-def load_hugging_face(name: str, folder: Path, columns: Mapping[str, str], split: str | None) -> Dataset:
+def load_hugging_face(
+    name: str, folder: Path, columns: Mapping[str, str], split: str | None, *, limit: int | None = None
+) -> Dataset:
     """The data set in `folder`; `columns` maps fields of a sample to column names, fields left out have the column
-    of their own name.
+    of their own name. With a `limit`, as many samples as `Dataset.limited` takes, the same ones: of parquet files only
+    the row groups with these are read.
 
     Raises MissingToolError without the package `datasets`; DatasetError for unknown fields, columns and splits, for
     several splits of which none is named, and for wrong values.
@@ -33,7 +38,7 @@ def load_hugging_face(name: str, folder: Path, columns: Mapping[str, str], split
     for field in columns:
         if field not in FIELDS:
             raise DatasetError(f"{name}: no field {field!r} to map a column to; the fields are {', '.join(FIELDS)}")
-    rows = _read(name, folder, split)
+    rows, numbers = _read(name, folder, split, limit)
     present = set(rows.column_names)
     for field, column in columns.items():
         if column not in present:
@@ -54,12 +59,15 @@ def load_hugging_face(name: str, folder: Path, columns: Mapping[str, str], split
         if (found := _label_names(rows.features[column])) and field != "answer_index"
     }
     rows = _undecoded(rows.select_columns(list(dict.fromkeys(mapping.values()))))
-    samples = tuple(read_row(f"{name}: row {number}", row, mapping, labels, number) for number, row in enumerate(rows))
+    samples = tuple(
+        read_row(f"{name}: row {number}", row, mapping, labels, number)
+        for number, row in zip(numbers, rows, strict=True)
+    )
     return Dataset(name=name, samples=samples, settings=guess_settings(samples))
 
 
-def _read(name: str, folder: Path, split: str | None) -> Any:
-    """The rows of a split as a `datasets.Dataset`."""
+def _read(name: str, folder: Path, split: str | None, limit: int | None) -> tuple[Any, Sequence[int]]:
+    """The rows of a split as a `datasets.Dataset`, with their numbers in it."""
     try:
         import datasets
         import pyarrow
@@ -71,18 +79,52 @@ def _read(name: str, folder: Path, split: str | None) -> Any:
         if not _is_saved(folder):
             # The package's own reader would copy every file into a cache in the home directory.
             files = _chosen(name, folder, parquet_splits(folder), split)
-            tables = [pyarrow.parquet.read_table(path, partitioning=None) for path in files]
-            return datasets.Dataset(datasets.table.InMemoryTable(pyarrow.concat_tables(tables)))
+            with ExitStack() as stack:
+                opened = [stack.enter_context(pyarrow.parquet.ParquetFile(path)) for path in files]
+                numbers = _numbers(sum(one.metadata.num_rows for one in opened), limit)
+                tables = [table for one, places in _per_file(opened, numbers) for table in _tables(one, places)]
+            return datasets.Dataset(datasets.table.InMemoryTable(pyarrow.concat_tables(tables))), numbers
         found = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, TypeError, LookupError, pyarrow.ArrowException) as error:
         raise DatasetError(f"{name}: {folder} cannot be read: {str(error).strip().partition(chr(10))[0]}") from error
     if isinstance(found, dict):
-        return _chosen(name, folder, found, split)
-    if split not in (None, str(found.split)):
+        found, split = _chosen(name, folder, found, split), None
+    elif split not in (None, str(found.split)):
         raise DatasetError(
             f"{name}: {folder} is one saved data set and no split {split!r} of it is marked: name it without a split"
         )
-    return found
+    numbers = _numbers(len(found), limit)
+    return (found if len(numbers) == len(found) else found.select(numbers)), numbers
+
+
+def _numbers(count: int, limit: int | None) -> Sequence[int]:
+    """The numbers of the rows that `Dataset.limited` takes of `count`."""
+    if limit is None or limit >= count:
+        return range(count)
+    return [place * count // limit for place in range(limit)]
+
+
+def _per_file(files: Sequence[Any], numbers: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Each parquet file with the places of its rows among `numbers`, which ascend; none of one without."""
+    first = 0
+    for file in files:
+        after = first + file.metadata.num_rows
+        places = [number - first for number in numbers[bisect_left(numbers, first) : bisect_left(numbers, after)]]
+        if places:
+            yield file, places
+        first = after
+
+
+def _tables(file: Any, places: Sequence[int]) -> Iterator[Any]:
+    """The rows at ascending places, from the row groups that have some."""
+    first = 0
+    for group in range(file.metadata.num_row_groups):
+        after = first + file.metadata.row_group(group).num_rows
+        inside = [place - first for place in places[bisect_left(places, first) : bisect_left(places, after)]]
+        if inside:
+            table = file.read_row_group(group)
+            yield table if len(inside) == len(table) else table.take(inside)
+        first = after
 
 
 def _is_saved(folder: Path) -> bool:

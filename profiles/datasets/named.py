@@ -86,13 +86,18 @@ def load_one(text: str, changes: Changes) -> Dataset:
     if not path.is_dir():
         raise DatasetError(f"--data {text}: {path} is neither a file nor a folder")
     if name in changes.columns or (name not in LAYOUTS and is_saved_folder(path)):
-        return _as_known(load_hugging_face(name, path, columns(changes.columns.get(name, "")), chosen))
+        return _as_known(_hugging_face(label, path, changes))
     if name not in LAYOUTS:
         raise DatasetError(
             f"--data {text}: {path} holds no folder of Hugging Face datasets, and {name!r} is none of the known "
             f"data sets {', '.join(LAYOUTS)}"
         )
     return load_layout(LAYOUTS[name], path, chosen)
+
+
+def _hugging_face(label: Label, path: Path, changes: Changes) -> Dataset:
+    named = columns(changes.columns.get(label.name, ""))
+    return load_hugging_face(label.name, path, named, label.split, limit=changes.limit)
 
 
 def _as_known(dataset: Dataset) -> Dataset:

@@ -6,7 +6,8 @@ from pathlib import Path
 from profiles.errors import MeasurementError
 from profiles.reports.latency.inputs import Subject
 from profiles.reports.page.page import Section, make_page
-from profiles.reports.pictures.charts import charts, draw
+from profiles.reports.pictures.charts import charts
+from profiles.reports.pictures.drawn import draw
 from runtime.documents.atomic_file import write_atomically
 
 PAGE = "report.html"

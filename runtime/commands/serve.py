@@ -11,7 +11,9 @@ import click
 
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.commands.prepared_option import prepared_option
 from runtime.documents.baseline import ENGINES, ONNX
+from runtime.engines.prepared.forms import PreparedForms
 from runtime.serving.http.limits import Limits
 from runtime.text.counted import counted
 
@@ -44,6 +46,7 @@ class OpeningOptions:
     elastic: Path | None
     preload: bool
     trust: bool
+    prepared: PreparedForms | None
     decision_log: Path | None
     log_prompts: bool
 
@@ -105,6 +108,7 @@ opening_options = option_group(
         is_flag=True,
         help="Skip checks of variants that passed on this machine before; records are among the user's caches.",
     ),
+    prepared_option,
     click.option(
         "--decision-log", type=click.Path(path_type=Path), help="Write decisions to this file, for `trimoe replay`."
     ),
@@ -221,6 +225,7 @@ def _opening(options: OpeningOptions) -> "Opening":
             records=CheckRecords() if options.trust else None,
             prefix_bytes=options.prefix_mb * 1_000_000,
             elastic=None if options.elastic is None else Elastic(model=options.elastic),
+            prepared=options.prepared,
             log=None if options.decision_log is None else LogFile(options.decision_log),
             log_prompts=options.log_prompts,
         ),

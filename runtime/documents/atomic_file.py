@@ -14,7 +14,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     file take turns.
     """
     temporary = path.with_name(f".{path.name}.part")
-    with _open_alone(temporary) as stream:
+    with open_alone(temporary) as stream:
         try:
             stream.truncate(0)
             stream.write(data)
@@ -29,8 +29,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _open_alone(path: Path) -> BinaryIO:
-    """The file at `path`, made when missing, which no other process holds."""
+def open_alone(path: Path) -> BinaryIO:
+    """The file at `path`, made when missing, to append to, which nobody else has until it is closed: waits for that.
+    Raises OSError."""
     while True:
         stream = path.open("ab")
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -18,6 +18,12 @@ def processors() -> tuple[str, ...]:
     return tuple(one for one in all_of_them if one)
 
 
+def features() -> tuple[str, ...]:
+    """The instruction sets and other features of the processor, as the system names them; none where it does not."""
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", _text(_PROCESSORS), re.MULTILINE)
+    return tuple(sorted(found[1].split())) if found else ()
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace")

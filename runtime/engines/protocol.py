@@ -88,6 +88,10 @@ class Engine(Protocol):
     def software(self) -> Mapping[str, str]:
         """Names and versions of what the answers may depend on."""
 
+    @property
+    def shares_weights(self) -> bool:
+        """Whether variants that are loaded together hold what they have in common once."""
+
     def load(self, variant: str) -> str:
         """Load a variant and compare it with its golden outputs, once; returns the data type of its weights, e.g.
         `float32`. Raises DocumentError for an unknown variant, VerificationError for one that answers otherwise."""

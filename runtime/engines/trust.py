@@ -62,10 +62,11 @@ class Checks:
         self._verified: set[tuple[object, ...]] = set()
         self._verifying = Lock()
 
-    def run(self, paths: Sequence[str], test: Callable[[], None]) -> None:
+    def run(self, paths: Sequence[str], test: Callable[[], None], *, form: str = "") -> None:
         """Compare those of the files at `paths`, relative to the family, that the manifest lists with their digests,
-        and call `test`; neither where a record says that both passed with the same files (by digest, size, time and
-        inode), software and processor. Raises VerificationError for a file that is missing or differs, and what `test`
+        and call `test`; neither where a record says that both passed with the same files (by digest, size, times and
+        inode), software and processor, in the same `form`. A file whose record says that it is what its digest says is
+        not read again for another test. Raises VerificationError for a file that is missing or differs, and what `test`
         raises."""
         files = [self._files[path] for path in paths if path in self._files]
         what = json.dumps([str(self._folder.resolve()), *paths])
@@ -73,6 +74,7 @@ class Checks:
             "files": [(record.sha256, *self._stand(record)) for record in files],
             "software": dict(self._software),
             "processors": processors(),
+            "form": form,
         }
         if self._records is not None and self._records.holds(what, state):
             return
@@ -82,19 +84,21 @@ class Checks:
         if self._records is not None:
             self._records.write(what, state)
 
-    def _stand(self, record: FileRecord) -> tuple[int, int, int]:
-        """Size, time and inode of a file."""
+    def _stand(self, record: FileRecord) -> tuple[int, int, int, int]:
+        """Size, times and inode of a file: who writes to it can set back the time of the last write, but not that of
+        the last change."""
         try:
             stat = self._place(record.path).stat()
         except OSError as error:
             raise VerificationError(f"{self._place(record.path)}: {error.strerror}") from error
-        return stat.st_size, stat.st_mtime_ns, stat.st_ino
+        return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
     def _verify(self, record: FileRecord) -> None:
         """Read a file, once under all its names, and compare it with its digest."""
         path, content = self._place(record.path), (record.sha256, *self._stand(record))
+        what, state = str(path.resolve()), {"file": content}
         with self._verifying:
-            if content in self._verified:
+            if content in self._verified or (self._records is not None and self._records.holds(what, state)):
                 return
             try:
                 with path.open("rb") as stream:
@@ -104,3 +108,5 @@ class Checks:
             if found != record.sha256:
                 raise VerificationError(f"{path}: its sha256 is {found}, the manifest has {record.sha256}")
             self._verified.add(content)
+            if self._records is not None:
+                self._records.write(what, state)

@@ -10,8 +10,9 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.family_layout import GRAPHS
 from runtime.documents.latency.estimator_document import read_estimator
 from runtime.documents.manifest import Manifest
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.protocol import Engine
+from runtime.engines.settings import EngineSettings
 from runtime.errors import DocumentError
 from runtime.latency.estimator import Estimator
 from runtime.serving.batching.answering.transcript import Reader
@@ -56,12 +57,13 @@ def open_engines(
                     threads=settings.threads,
                     records=settings.records,
                     prefix_bytes=settings.prefix_bytes,
+                    prepared=settings.prepared,
                 ),
             )
             undo.callback(running.close)
             variants.compose(running)
             dtype = asked if engine == ONNX else running.load(variants.exported.variants[0].id)
-            sizes = variant_sizes(folder, variants.manifest, engine=engine, dtype=dtype)
+            sizes = variant_sizes(folder, variants.manifest, engine=engine, dtype=dtype, shared=running.shares_weights)
             pool = Pool(running, sizes, most_bytes=settings.most_bytes)
             opened[dtype] = serve_engine(running, reader, settings, pool)
             undo.callback(opened[dtype].scheduler.close, drain=False)

@@ -15,8 +15,9 @@ from runtime.engines.prompts import context_tokens
 # A session's own memory over its graph file's bytes: the file has no weights, and what is made of it grows with it.
 # Each of twelve sessions on graphs of 82 kB took 4.8 MB, of 60 kB 3.5 MB.
 SESSION_BYTES = 64
-# Sessions of quantised types pack weights into memory of their own: one runs with all threads, one with a single one.
-PACKED_COPIES = 2
+# Quantised types run on packed weights, which take up to so much of the stored ones. Without a prepared form two
+# sessions of each variant have their own: one runs with all threads, one with a single one.
+PACKED_SCALE, PACKED_COPIES = 1.2, 2
 _WIDTHS = {"bfloat16": 2, "float16": 2}  # bytes of a key's or value's number; in all other types they are float32
 
 
@@ -37,16 +38,20 @@ def union_bytes(sizes: Iterable[VariantSize]) -> int:
     return sum({name: count for size in sizes for name, count in size.parts.items()}.values())
 
 
-def variant_sizes(folder: Path, manifest: Manifest, *, engine: str, dtype: str) -> dict[str, VariantSize]:
-    """The sizes of all variants of the family in `folder`, by id, when that engine runs them in that type. Raises
-    DocumentError for a config without the sizes of attention."""
+def variant_sizes(
+    folder: Path, manifest: Manifest, *, engine: str, dtype: str, shared: bool = True
+) -> dict[str, VariantSize]:
+    """The sizes of all variants of the family in `folder`, by id, when that engine runs them in that type; `shared`:
+    variants hold the weights that they have in common once. Raises DocumentError for a config without the sizes of
+    attention."""
     files, place = {file.path: file.size for file in manifest.files}, FamilyFiles(folder).place
     configs = {one.id: read_document(place(one.folder) / CONFIG) for one in manifest.variants}
     scale = _graph_scale(manifest, files, dtype) if engine == ONNX else 1.0
+    scale *= PACKED_SCALE if engine == ONNX and dtype in PACKED else 1.0
     found = {}
     for one in manifest.variants:
         parts = {name: round(scale * count) for name, count in _weights(one, files).items()}
-        if engine == ONNX and dtype in PACKED:
+        if not shared:
             parts = {f"{one.id} packed": PACKED_COPIES * sum(parts.values())}
         if engine == ONNX:
             parts[one.id] = SESSION_BYTES * files.get(graph_path(dtype, one.id), 0)

@@ -9,6 +9,7 @@ from exporter.graphs.graph_form import GraphExport
 from runtime.documents.manifest import read_manifest
 from runtime.engines.onnx.engine import OnnxEngine
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import EngineSettings
 from runtime.engines.torch.engine import TorchEngine
 from tests.support.families import export_verified, plan_family
 from tests.support.graph_families import write_graph_source
@@ -30,7 +31,7 @@ def open_engine(name: str, family: Path, **options: Any) -> Engine:
     manifest = read_manifest(family)
     if name == "torch":
         return TorchEngine(family, manifest, device="cpu")
-    return OnnxEngine(family, manifest, dtype="float32", threads=2 if "parts" in name else 1, **options)
+    return OnnxEngine(family, manifest, EngineSettings(threads=2 if "parts" in name else 1, **options))
 
 
 def random_prompt(rng: np.random.Generator, *, tokens: int, crops: int = 0, variant: str = VARIANTS[0]) -> Prompt:

@@ -24,6 +24,7 @@ from tests.support.families import (
 )
 from tests.support.graph_families import CopyGraphs, Exported, GraphFamilies, copy_exported
 from tests.support.paths import DEMO, ROOT
+from tests.support.prepared_families import export_quantised_family
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,12 @@ def model_family(tmp_path_factory: pytest.TempPathFactory) -> ModelFamilies:
         return plan, folder / "family"
 
     return exported
+
+
+@pytest.fixture(scope="session")
+def quantised_family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graphs in int8 of prepared_families.WHOLE, OTHER and the two between, with golden outputs."""
+    return export_quantised_family(tmp_path_factory.mktemp("quantised"))
 
 
 @pytest.fixture(scope="session")

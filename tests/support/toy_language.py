@@ -89,6 +89,10 @@ class ToyEngine:
     loaded: list[str] = field(default_factory=list)
     software: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shares_weights(self) -> bool:
+        return True
+
     def load(self, variant: str) -> str:
         if variant not in VARIANTS:
             raise DocumentError(f"no variant {variant!r}")

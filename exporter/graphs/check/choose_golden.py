@@ -61,7 +61,7 @@ def graph_golden(
         logits=answer.logits[np.arange(rows)[:, None], positions],
         positions=positions,
         greedy=np.concatenate([last[:, None], answer.decoded], 1)[:, : 1 + STEPS].argmax(-1),
-        continuation=prompts.followed()[:, :STEPS],
+        continuation=prompts.shortened(STEPS).followed(),
         layers=inside.hidden,
     )
 

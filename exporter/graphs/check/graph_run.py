@@ -51,7 +51,9 @@ class Prompts:
 
     def followed(self) -> Array:
         """The tokens that follow as a decoder takes them: [rows, tokens, …]."""
-        return self.following if self.embed is None else self.embed(self.following)
+        if self.embed is None:
+            return self.following
+        return self.embed(self.following) if self.following.size else self.values[:, :0]
 
     def continued(self) -> Array:
         """Each prompt with what follows it, padded on the right: [rows, n + tokens, …]."""
@@ -132,7 +134,8 @@ def run_decoder(decoder: OnnxDecoder, prompts: Prompts) -> Answer:
     cache = decoder.start(batch=rows, capacity=width + followed.shape[1])
     logits = cache.run(prompts.values, counts=prompts.lengths)[LOGITS]
     steps = (followed[:, step : step + 1] for step in range(followed.shape[1]))
-    return Answer(logits=logits, decoded=np.stack([cache.run(step)[LOGITS][:, 0] for step in steps], 1))
+    decoded = [cache.run(step)[LOGITS] for step in steps]
+    return Answer(logits=logits, decoded=np.concatenate([logits[:, :0], *decoded], 1))
 
 
 def look_inside(open_decoder: Callable[..., Any], prompts: Prompts, *, sparse: tuple[bool, ...]) -> Inside:

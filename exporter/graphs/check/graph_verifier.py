@@ -26,6 +26,7 @@ from exporter.graphs.check.graph_run import (
 from exporter.graphs.check.inspect import check_decoder, check_model, metadata
 from exporter.graphs.check.reference import Expected, Tensors
 from exporter.graphs.check.same_graph import check_same_graph
+from exporter.graphs.weights.precision import Precision
 from runtime.documents.check import PASSED, SKIPPED, Check
 from runtime.documents.family_layout import EMBEDDINGS, GRAPH_INPUTS, VISION, graph_golden_path
 from runtime.documents.graph_contract import ATTENTION_MASK, CPU, FAMILY_DIGEST, INPUT_IDS, PACKED, check_metadata
@@ -35,6 +36,7 @@ from runtime.engines.onnx.self_test import LACKING, STEPS, self_test
 from runtime.engines.onnx.session import naming, open_session
 from runtime.errors import VerificationError
 
+DEEP_STEPS, PACKED_STEPS = 128, 32
 Array = npt.NDArray[Any]
 
 
@@ -116,12 +118,13 @@ class GraphVerifier:
     def expectations(
         self, variants: Sequence[str], *, deep: str, progress: Callable[[int], None]
     ) -> Iterator[tuple[str, "Question"]]:
-        """What transformers answers for each of the variants: to the prompts and all tokens behind them for the one
-        called `deep`, for others to as many as a self-test decodes. `progress` is told bytes of weights, once those of
-        the variants' blocks in all."""
+        """What transformers answers for each of the variants: to the prompts and many tokens behind them for the one
+        called `deep`; for others to as many as a self-test decodes, of quantised types to the prompts alone. `progress`
+        is told bytes of weights, once those of the variants' blocks in all."""
         assert self.prompts is not None, "ask first"
-        short = self.prompts.shortened(STEPS)
-        whole = short if self._expected.precision.half else self.prompts  # each step would upcast all weights once more
+        precision = self._expected.precision
+        short = self.prompts.shortened(0 if precision.name in PACKED else STEPS)
+        whole = self.prompts.shortened(_deep_steps(precision))
         continued = {id(one): _continue(self._inputs, one.following) for one in (whole, short)}
         asked = {variant: whole if variant == deep else short for variant in variants}
         inputs = {variant: continued[id(prompts)] for variant, prompts in asked.items()}
@@ -141,6 +144,7 @@ class GraphVerifier:
         Quantised types are compared as their weights have it, without rounding of activations; what they answer as they
         are served is compared with that, and is what golden outputs hold.
         """
+        assert self.prompts is not None, "ask first"
         precision, decoder, prompts = self._expected.precision, self._expected.decoder(variant), question.prompts
         graph = decoder.graph.path
         opened = partial(open_graph, graph, precision, threads=self._threads)
@@ -153,10 +157,10 @@ class GraphVerifier:
         if precision.name in PACKED:
             with naming(str(graph)):
                 session, exact = OnnxDecoder(opened(served=True)), answer
-                answer = run_decoder(session, prompts.shortened(STEPS))
+                answer = run_decoder(session, self.prompts.shortened(STEPS))
             checks = (*checks, compare_served(variant, precision.name, exact, answer, prompts.lengths))
         if keep is not None:
-            keep(prompts, answer, inside)
+            keep(self.prompts, answer, inside)
         return (*checks, self.self_test(variant, None if precision.half else session))
 
     def _compare(self, variant: str, answer: Answer, inside: Inside, question: "Question") -> tuple[Check, ...]:
@@ -202,6 +206,12 @@ class GraphVerifier:
         repeated = f"golden outputs repeated within {test.difference:.2g} of the largest logit"
         detail = f"{repeated}, allowed {test.limit:.2g} ({found})"
         return Check(name=name, variant=variant, outcome=PASSED, detail=detail)
+
+
+def _deep_steps(precision: Precision) -> int:
+    """How many tokens of the deepest variant are decoded one by one: fewer where each step costs more, because it
+    upcasts all weights once more, or makes them of codes."""
+    return STEPS if precision.half else PACKED_STEPS if precision.name in PACKED else DEEP_STEPS
 
 
 def _continue(inputs: Mapping[str, torch.Tensor], following: Array) -> dict[str, torch.Tensor]:

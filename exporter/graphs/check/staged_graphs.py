@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from exporter.graphs.check.choose_golden import graph_golden, write_prompts
 from exporter.graphs.check.expected_graphs import ExpectedDecoder, ExpectedGraph
 from exporter.graphs.check.graph_run import Answer, Inside, Prompts
-from exporter.graphs.check.graph_verifier import GraphVerifier
+from exporter.graphs.check.graph_verifier import DEEP_STEPS, GraphVerifier
 from exporter.graphs.check.inspect import metadata, read_model
 from exporter.graphs.check.reference import Expected, Reference, ReferenceRun, Tensors, run_side_by_side
 from exporter.graphs.graph_set import (
@@ -34,8 +34,6 @@ from runtime.documents.golden_outputs import write_graph_golden
 from runtime.documents.graph_contract import FAMILY_DIGEST, PRECISION
 from runtime.documents.tensor_digests import ShardDigests
 from runtime.errors import VerificationError
-
-FOLLOWING = 128  # tokens behind each golden prompt
 
 
 class PlannedGraphs:
@@ -138,7 +136,7 @@ def check_graphs(
         return {variant: (*_recorded(found), skipped) for variant, found in checks.items()}
     with using_threads(threads_for(weights)):
         inputs = make_inputs(source.checkpoint.config, vocabulary=vocabulary(source.checkpoint))
-        following = make_following(FOLLOWING, vocabulary=vocabulary(source.checkpoint))
+        following = make_following(DEEP_STEPS, vocabulary=vocabulary(source.checkpoint))
         prompts = verifier.ask(inputs, following, variant=plan.variants[0].id)
         write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
         variants = {variant.id: variant for variant in plan.variants}

@@ -47,7 +47,8 @@ def bench_batching(
     manifest = read_manifest(family)
     with needed_packages("this benchmark", extras="profiles,cpu"):
         from profiles.benchmarks.batching.throughput import four_variants
-        from runtime.engines.open import EngineSettings, open_engine
+        from runtime.engines.open import open_engine
+        from runtime.engines.settings import EngineSettings
 
     opened = open_engine(engine, family, manifest, EngineSettings(dtype=dtype, threads=threads))
     variants, say = four_variants(manifest), partial(click.echo, err=True)

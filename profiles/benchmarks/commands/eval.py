@@ -106,9 +106,12 @@ def bench_eval(
         from profiles.benchmarks.evaluation import TARGET, whole_rate
         from profiles.benchmarks.evaluation import bench_eval as measure
         from profiles.datasets.named import DEMO, load_named
+        from runtime.engines.settings import EngineSettings
 
     datasets = load_named(data or (DEMO,), Changes(limit=size.limit))
-    ((_, opener),) = open_answerers((engine.engine,), family, manifest, dtypes=(engine.dtype,), threads=engine.threads)
+    ((_, opener),) = open_answerers(
+        (engine.engine,), family, manifest, dtypes=(engine.dtype,), settings=EngineSettings(threads=engine.threads)
+    )
     opened = opener(chosen)
     settings: dict[str, Any] = {"variant": chosen, "engine": engine.engine, "dtype": opened.dtype}
     settings |= {"batch_size": size.batch_size, "rounds": size.rounds, "software": dict(opened.software)}

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from profiles.benchmarks.batching.requests import random_prompt
 from profiles.benchmarks.memory.process import numbers_of, pss_bytes
+from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest, read_manifest
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import EngineSettings
 
 LONG_TOKENS, LONG_PROMPTS, SHORT_TOKENS, NEW_TOKENS = 512, 6, 16, 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resident:
-    """By how many bytes a process grew with one variant, and with all of them."""
+    """By how many bytes a process grew with one variant, and with all of them; `form` is an engine, for ONNX with the
+    type of weights."""
 
-    engine: str
+    form: str
     variants: int
     one_bytes: int
     all_bytes: int
@@ -37,7 +40,8 @@ def resident(family: Path, engine: str, *, dtype: str, threads: int, tokens: int
     answers a short one. Raises CalledProcessError when the process fails.
     """
     one, every, count = numbers_of(__name__, [str(family), engine, dtype, str(threads), str(tokens)])
-    return Resident(engine=engine, variants=count, one_bytes=one, all_bytes=every)
+    form = f"{engine} {dtype}" if engine == ONNX else engine
+    return Resident(form=form, variants=count, one_bytes=one, all_bytes=every)
 
 
 def print_growth(arguments: Sequence[str]) -> None:

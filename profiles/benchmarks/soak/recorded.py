@@ -11,9 +11,10 @@ from profiles.datasets.dataset import Dataset, fill_prompt
 from runtime.documents.baseline import ONNX
 from runtime.documents.manifest import Manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine
+from runtime.engines.settings import EngineSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

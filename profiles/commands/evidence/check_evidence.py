@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from profiles.commands.study_options import RESULTS, StudyOptions, study_options
+from profiles.commands.evidence.study_options import RESULTS, StudyOptions, study_options
 from runtime.commands.needed_packages import needed_packages
 from runtime.documents.checked_json import dump_document
 from runtime.text.terminal import terminal_width

@@ -12,6 +12,7 @@ from profiles.commands.model_options import ModelOptions, model_options
 from profiles.datasets.changes import Changes
 from runtime.commands.needed_packages import needed_packages
 from runtime.commands.option_group import option_group
+from runtime.documents.atomic_file import write_atomically
 from runtime.text.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ _joint_options = option_group(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder of the evidence: DATASET/SPLIT/exp3_accuracy_sensitivity_v2_results.json, or joint_search.json.",
+    help="Folder of the evidence: DATASET/SPLIT/exp3_accuracy_sensitivity_v2_results.json, or joint_search.json and "
+    "its picture.",
 )
 def search(
     model: Path,
@@ -161,7 +163,9 @@ def _joint(
     from profiles.evidence.searching.costs import costs_of
     from profiles.evidence.searching.search_jointly import search_jointly
     from profiles.reports.evidence.joint_table import show_joint_search
+    from profiles.reports.evidence.pictures.joint import joint_chart
     from profiles.reports.evidence.run_progress import RunProgress
+    from profiles.reports.pictures.drawn import draw
 
     costs = costs_of(source, exams, options.top_ks, estimator=options.estimator)
     found = search_jointly(
@@ -173,4 +177,7 @@ def _joint(
         rounds=options.rounds,
         each=options.each,
     )
+    picture = draw(joint_chart(found))
+    write_atomically(out / f"{picture.chart.name}.svg", picture.wide)
+    write_atomically(out / f"{picture.chart.name}.png", picture.png)
     return show_joint_search(found, width=terminal_width(sys.stdout))

@@ -30,6 +30,8 @@ _SCORED = {
     "digits-caption": (CAPTIONING, CAPTION_MATCH),
 }
 DEMO_TASKS = tuple(_SCORED)
+DEMO_TYPES = {name: kind for name, (kind, _) in _SCORED.items()}
+"""The type of each task."""
 
 CALIBRATION = {"train": "calibration-a", "validation": "calibration-b"}
 """A pruning study compares two splits: here they are two halves of the calibration images, neither of which made

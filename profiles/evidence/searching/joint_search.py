@@ -36,13 +36,15 @@ class Tried:
 
 
 def joint_search(drops: Drops, costs: Costs, *, most_removed: int, rounds: int, each: int) -> tuple[Tried, ...]:
-    """Every cut that was measured, in order: single changes, all blocks after block 0 with one number of experts, then
-    in each round at most `each` new candidates, spread over the costs. At most `most_removed` blocks are removed;
-    block 0 is as in the source."""
+    """Every cut that was measured, in order: single changes; all blocks after block 0 with one number of experts; those
+    removed that lose least alone, two and more; then in each round at most `each` new candidates, spread over the
+    costs. At most `most_removed` blocks are removed; block 0 is as in the source."""
     singles = [(block, k) for block in range(len(costs.blocks)) if block != PROTECTED for k in _changes(costs, block)]
     first = [_cut([one]) for one in singles] + [_cut(uniform) for uniform in _uniform(singles)]
     tried = dict(zip(first, drops(first), strict=True))
     losses = {one: max(0.0, tried[_cut([one])]) for one in singles}
+    chain = [cut for cut in _removals(losses, most_removed) if cut not in tried]
+    tried |= dict(zip(chain, drops(chain), strict=True))
     for _ in range(rounds):
         wanted = [cut for cut in candidates(losses, costs, most_removed) if cut not in tried and cut != WHOLE]
         chosen = _spread(sorted(wanted, key=costs.of), each)
@@ -122,6 +124,12 @@ def _changes(costs: Costs, block: int) -> tuple[int, ...]:
 
 def _cost(costs: Costs, one: Choice) -> float:
     return 0.0 if one[1] == REMOVED else costs.blocks[one[0]][one[1]]
+
+
+def _removals(losses: Mapping[Choice, float], most_removed: int) -> list[Cut]:
+    """The blocks that lose least alone, from two of them on."""
+    least = sorted((one for one in losses if one[1] == REMOVED), key=lambda one: (losses[one], one))
+    return [_cut(least[:count]) for count in range(2, min(most_removed, len(least)) + 1)]
 
 
 def _uniform(singles: Sequence[Choice]) -> list[list[Choice]]:

@@ -26,7 +26,9 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.family_layout import CONFIG
 from runtime.documents.latency.profile_document import Device, LatencyProfile
 from runtime.documents.manifest import Manifest, VariantRecord
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
+from runtime.engines.prepared.forms import PreparedForms
+from runtime.engines.settings import EngineSettings
 from runtime.latency.workload import Layers
 
 POSITIONS = "max_position_embeddings"
@@ -43,6 +45,7 @@ class BenchRequest:
     variants: tuple[str, ...]
     device: str
     threads: int
+    prepared: PreparedForms | None
     grid: str
     limits: Limits
     form_budget_s: float | None
@@ -79,7 +82,7 @@ class _Bench:
         """The visits of one form, those that its journal has and the others."""
         request = self.request
         options: dict[str, Any] = {} if form.dtype is None else {"dtype": form.dtype}
-        settings = EngineSettings(**options, device=request.device, threads=request.threads)
+        settings = EngineSettings(**options, device=request.device, threads=request.threads, prepared=request.prepared)
         engine = open_engine(form.engine, request.family, request.manifest, settings)
         try:
             software = {**engine.software, **self.reader.software}

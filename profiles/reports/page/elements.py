@@ -4,9 +4,9 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
-from profiles.reports.page.style_sheet import NARROW_BELOW_PX
+from profiles.reports.page.style_sheet import NARROW_BELOW_PX, STYLE_SHEET
 from profiles.reports.pictures.chart import Table
-from profiles.reports.pictures.charts import Picture
+from profiles.reports.pictures.drawn import Picture
 from runtime.text.counted import counted
 from runtime.text.one_line import one_line
 from runtime.text.tables import Column
@@ -15,6 +15,17 @@ from runtime.text.tables import Column
 def text(value: str) -> str:
     """Text as HTML, control characters escaped as in messages."""
     return escape(one_line(value))
+
+
+def document(title: str, body: str) -> bytes:
+    """A whole page, which needs nothing outside itself; `body` is HTML."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f"<title>{text(title)}</title><style>{STYLE_SHEET}</style></head>\n"
+        f"<body><main><h1>{text(title)}</h1>\n{body}</main></body></html>\n"
+    ).encode()
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiles.reports.latency.inputs import Subject
-from profiles.reports.page.elements import facts, figure, table, text
+from profiles.reports.page.elements import document, facts, figure, table, text
 from profiles.reports.page.facts import footprint_table, held_out_table, profile_facts
-from profiles.reports.page.style_sheet import STYLE_SHEET
-from profiles.reports.pictures.charts import Picture
+from profiles.reports.pictures.drawn import Picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +21,7 @@ def make_page(sections: Sequence[Section]) -> bytes:
     """The HTML of the page; the same sections give the same bytes."""
     title = _title(sections)
     body = "".join(_section(section, alone=len(sections) == 1) for section in sections)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{text(title)}</title><style>{STYLE_SHEET}</style></head>\n"
-        f"<body><main><h1>{text(title)}</h1>\n{body}</main></body></html>\n"
-    ).encode()
+    return document(title, body)
 
 
 def _title(sections: Sequence[Section]) -> str:

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from profiles.reports.latency.inputs import Subject
 from profiles.reports.latency.predictions import add_answers, predict_points
 from profiles.reports.latency.series import Series, reference_load
-from profiles.reports.pictures.canvas import NARROW, WIDE, Canvas, save, settings, write_source
 from profiles.reports.pictures.chart import Chart
 from profiles.reports.pictures.depth import depth_chart
 from profiles.reports.pictures.drift import drift_chart
@@ -15,16 +14,6 @@ from profiles.reports.pictures.frontier import frontier_chart
 from profiles.reports.pictures.predicted import predicted_chart
 from profiles.reports.pictures.residuals import residuals_chart
 from profiles.reports.pictures.roofline import roofline_chart
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """A chart drawn: wide and narrow as SVG, wide as PNG too."""
-
-    chart: Chart
-    wide: bytes
-    narrow: bytes
-    png: bytes
 
 
 def charts(subject: Subject, *, prefix: str) -> tuple[Chart, ...]:
@@ -59,20 +48,3 @@ def _of(series: Series, every: Sequence[Series], chart: Chart | None) -> Chart |
     name = "-".join(series.form)
     plain = re.sub(r"[^A-Za-z0-9-]+", "_", name)
     return replace(chart, name=f"{chart.name}-{plain}{'' if plain == name else every.index(series)}")
-
-
-def draw(chart: Chart) -> Picture:
-    """Draw all forms of a chart."""
-    return Picture(
-        chart=chart,
-        wide=_drawn(chart, WIDE, "svg"),
-        narrow=_drawn(chart, NARROW, "svg"),
-        png=_drawn(chart, WIDE, "png"),
-    )
-
-
-def _drawn(chart: Chart, canvas: Canvas, form: str) -> bytes:
-    with settings(canvas):
-        figure = chart.draw(canvas)
-        write_source(figure, chart.source)
-    return save(figure, canvas, name=chart.name, form=form)

@@ -22,7 +22,7 @@ from runtime.documents.family_layout import (
     graph_golden_path,
     graph_path,
 )
-from runtime.documents.graph_contract import CPU, INPUT_IDS, PACKED, PROVIDERS
+from runtime.documents.graph_contract import CPU, CUDA, INPUT_IDS, PACKED, PROVIDERS
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.composing.arrangement import bounds
@@ -30,6 +30,7 @@ from runtime.engines.onnx.composing.block_graphs import BlockGraphs, Composition
 from runtime.engines.onnx.composing.composed import ComposedDecoder
 from runtime.engines.onnx.decoder import OnnxDecoder
 from runtime.engines.onnx.key_values import KeyValues
+from runtime.engines.onnx.packing.prepare import open_prepared
 from runtime.engines.onnx.rows import Rows, part_count
 from runtime.engines.onnx.self_test import composed_self_test, self_test
 from runtime.engines.onnx.session import open_session
@@ -37,9 +38,11 @@ from runtime.engines.onnx.variant_graphs import Member, SharedSessions, VariantG
 from runtime.engines.onnx.workers import Workers
 from runtime.engines.padding import group_by_variant
 from runtime.engines.prefixes import Prefixes
+from runtime.engines.prepared.prepared import Prepared
 from runtime.engines.protocol import NO_CLOCK, Prompt, StageClock
-from runtime.engines.trust import CheckRecords, Checks
-from runtime.errors import DocumentError
+from runtime.engines.settings import DEFAULTS, EngineSettings
+from runtime.engines.trust import Checks
+from runtime.errors import DocumentError, VerificationError
 
 _log = logging.getLogger(__name__)
 
@@ -57,26 +60,20 @@ class OnnxEngine:
         self,
         folder: Path,
         manifest: Manifest,
-        *,
-        dtype: str,
-        provider: str = CPU,
-        threads: int | None = None,
-        prefix_bytes: int = 0,
-        records: CheckRecords | None = None,
+        settings: EngineSettings = DEFAULTS,
     ) -> None:
-        """`threads` None means one for each core. On the CPU `prefix_bytes` of keys and values are kept for prompts
-        that begin as others did. `records` of checks that passed spare repeating them. Raises DocumentError when the
+        """Load no variant yet; packed weights are made where they are wanted and missing. Raises DocumentError when the
         family has no graphs in that type, naming those it has, and for a type that does not run on the provider."""
-        self._folder, self._manifest, self._dtype, self._provider = folder, manifest, dtype, provider
-        if provider not in PROVIDERS.get(dtype, (provider,)):
-            there = " and ".join(PROVIDERS[dtype])
-            raise DocumentError(f"{folder}: ONNX graphs in {dtype} run on {there}, not on {provider}")
+        self._folder, self._manifest, self._dtype = folder, manifest, settings.dtype
+        self._provider = CUDA if (settings.device or "").startswith("cuda") else CPU
+        if self._provider not in PROVIDERS.get(self._dtype, (self._provider,)):
+            there = " and ".join(PROVIDERS[self._dtype])
+            raise DocumentError(f"{folder}: ONNX graphs in {self._dtype} run on {there}, not on {self._provider}")
         self._place = FamilyFiles(folder).place
-        self._threads = threads or os.cpu_count() or 1
-        self._prefixes = Prefixes(prefix_bytes) if prefix_bytes and provider == CPU else None
-        self._shared = SharedSessions(self._place(graph_folder(dtype)), provider=provider)
-        self._open_graph = partial(_open_graph, provider=provider, packed=dtype in PACKED)
-        self._blocks = BlockGraphs(self._place(graph_folder(dtype)), self._open_graph)
+        self._threads = settings.threads or os.cpu_count() or 1
+        self._prefixes = Prefixes(settings.prefix_bytes) if settings.prefix_bytes and self._provider == CPU else None
+        self._shared = SharedSessions(self._place(graph_folder(self._dtype)), provider=self._provider)
+        self._blocks = BlockGraphs(self._place(graph_folder(self._dtype)), self._open_graph)
         self._members = {one.id: self._exported(one) for one in manifest.variants}
         self._compositions: dict[str, Composition] = {}  # of variants that were never exported
         self._composing = Lock()
@@ -84,22 +81,32 @@ class OnnxEngine:
         self._loading: dict[str, Lock] = {}
         self._workers = Workers(self._threads)
         self._shared_tested = False
-        self._checks = Checks(folder, manifest, software=self.software, records=records)
-        if not self._place(graph_folder(dtype)).is_dir():
+        if not self._place(graph_folder(self._dtype)).is_dir():
             found = sorted(path.name for path in self._place(GRAPHS).glob("*") if path.is_dir())
             raise DocumentError(
-                f"{folder}: no ONNX graphs in {dtype}; the family has "
+                f"{folder}: no ONNX graphs in {self._dtype}; the family has "
                 f"{', '.join(found) or 'none: export with --format safetensors,onnx'}"
             )
+        forms = settings.prepared if self._provider == CPU else None
+        self._prepared: Prepared | None = open_prepared(forms, folder, manifest, self._dtype, settings.records)
+        self._checks = Checks(folder, manifest, software=self.software, records=settings.records)
 
     @property
     def software(self) -> Mapping[str, str]:
-        """The version of ONNX Runtime, the provider and its threads."""
+        """The version of ONNX Runtime, the provider and its threads, and whose packed weights it runs on, where the
+        type needs them."""
+        packer = "each session" if self._prepared is None else "the prepared form"
         return {
             "onnxruntime": onnxruntime.__version__,
             "onnxruntime provider": self._provider,
             "onnxruntime threads": str(self._threads),
+            **({"onnxruntime weights packed by": packer} if self._dtype in PACKED else {}),
         }
+
+    @property
+    def shares_weights(self) -> bool:
+        """See Engine."""
+        return self._prepared is not None or self._dtype not in PACKED
 
     def load(self, variant: str) -> str:
         """See Engine. Variants exported without golden outputs run untested, with a warning. Others run, and load,
@@ -178,14 +185,53 @@ class OnnxEngine:
         return Member(variant=variant.id, layers=variant.layers, graph=graph)
 
     def _opened(self, member: Member) -> VariantGraphs:
-        """The variant's graphs, when their files and they themselves have passed what `records` do not say."""
+        """The variant's graphs, when their files and they themselves have passed what `records` do not say: on prepared
+        weights, or without where these fail."""
+        form = self._form
+        try:
+            return self._opened_on(form, member)
+        except VerificationError as error:
+            if not form:
+                raise
+            self._drop_prepared(member.variant, error)
+            return self._opened_on(self._form, member)
+
+    def _opened_on(self, form: str, member: Member) -> VariantGraphs:
         run = partial(VariantGraphs, member, self._shared, self._blocks, open_graph=self._open_graph)
         composition = self._compositions.get(member.variant)
         opened = cache(partial(run, threads=self._threads, movable=self._provider == CPU, composition=composition))
+
+        def test(graph: Path) -> None:
+            self._self_test(graph, opened())
+            if form != self._form:
+                raise VerificationError("not all of its sessions are on the prepared form")
+
         if member.graph is not None:
-            graph = member.graph
-            self._checks.run(graph_files(self._dtype, member.variant), lambda: self._self_test(graph, opened()))
+            self._checks.run(graph_files(self._dtype, member.variant), partial(test, member.graph), form=form)
         return opened()
+
+    @property
+    def _form(self) -> str:
+        """What tells the weights that sessions open on from others."""
+        return "" if self._prepared is None else self._prepared.document.weights.sha256
+
+    def _open_graph(self, path: Path, threads: int) -> onnxruntime.InferenceSession:
+        """A session on a graph, on prepared weights or where these cannot be opened without. Raises
+        VerificationError."""
+        # Sessions take turns: idle threads of one that burn time would take it from the next.
+        run = partial(open_session, provider=self._provider, threads=threads, spinning=False)
+        packed, prepared = self._dtype in PACKED, self._prepared
+        if prepared is not None:
+            try:
+                return run(prepared.graph(path), data_folder=prepared.folder, packed=packed)
+            except VerificationError as error:
+                self._drop_prepared(path.stem, error)
+        return run(path, packed=packed)
+
+    def _drop_prepared(self, name: str, error: VerificationError) -> None:
+        """Go on without: sessions that are open on it stay."""
+        _log.warning("%s: %s and what is opened later run without its prepared form: %s", self._folder, name, error)
+        self._prepared = None
 
     def _compose_loaded(self) -> None:
         """Let the loaded variants run together, where there are several: each is composed of graphs of blocks besides,
@@ -207,7 +253,7 @@ class OnnxEngine:
                 decoder = ComposedDecoder(self._blocks, [composition], threads=1)
                 composed_self_test(self._blocks.folder, golden, inputs, decoder=decoder)
 
-        self._checks.run(composed_files(self._dtype, variant.id, composition.values()), test)
+        self._checks.run(composed_files(self._dtype, variant.id, composition.values()), test, form=self._form)
         return composition
 
     def _self_test(self, graph: Path, graphs: VariantGraphs) -> None:
@@ -229,11 +275,6 @@ class OnnxEngine:
             shared=first,
         )
         self._shared_tested = True
-
-
-def _open_graph(path: Path, threads: int, *, provider: str, packed: bool) -> onnxruntime.InferenceSession:
-    # Sessions take turns: idle threads of one that burn time would take it from the next.
-    return open_session(path, provider=provider, threads=threads, packed=packed, spinning=False)
 
 
 def _apart(

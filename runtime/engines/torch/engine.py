@@ -66,6 +66,11 @@ class TorchEngine:
             "torch threads": str(torch.get_num_threads()),
         }
 
+    @property
+    def shares_weights(self) -> bool:
+        """See Engine."""
+        return True
+
     def load(self, variant: str) -> str:
         """See Engine. Raises VerificationError also for a file that is not the recorded one and for a config that its
         classes do not read. Variants exported without golden outputs run untested, with a warning."""

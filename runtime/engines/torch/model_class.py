@@ -9,7 +9,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from runtime.documents.family_layout import CONFIG
-from runtime.engines.modeling_classes import find_modeling_class
+from runtime.engines.torch.modeling_classes import find_modeling_class
 from runtime.errors import TrimoeError
 
 # What the config and model classes of transformers raise for values they cannot take.

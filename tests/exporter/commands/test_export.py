@@ -188,7 +188,7 @@ def test_a_missing_package_is_named_before_anything_is_written(
 def test_progress_is_drawn_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from exporter.commands.progress_bar import ProgressBar
+    from runtime.text.progress_bar import ProgressBar
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     bar = ProgressBar()

@@ -92,7 +92,8 @@ def load(plan: Plan, folder: Path, variant: PlannedVariant, result: dict[str, An
     for name in variant.modeling_files:
         (place / name).write_bytes((MODELING / name).read_bytes())
     golden = make_golden(variant.id, result[variant.id], inputs)
-    return check_loads(folder, [LoadTarget(folder=place, golden=golden, bytes=variant.bytes)])[variant.id]
+    target = LoadTarget(folder=place, golden=golden, bytes=variant.bytes, layers=variant.layers)
+    return check_loads(folder, [target], blocks_at=plan.architecture.tensors.layers_attribute)[variant.id]
 
 
 def edit_config(folder: Path, **changes: Any) -> None:
@@ -255,7 +256,11 @@ def test_a_folder_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path,
         VerificationError,
         match=r"variant b3-k1: AutoModelForCausalLM cannot load the folder: OSError: .*per_layer_top_k.py",
     ):
-        check_loads(folder, [LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)])
+        check_loads(
+            folder,
+            [LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes, layers=(0, 2, 4))],
+            blocks_at="model.layers",
+        )
 
 
 def test_a_model_that_would_not_stop_where_its_files_say_is_named(
@@ -264,17 +269,17 @@ def test_a_model_that_would_not_stop_where_its_files_say_is_named(
     plan, folder = copied_olmoe(model_family, tmp_path)
     place = folder / "variants" / "b3-k1"
     golden = read_golden(folder / "golden" / "b3-k1.safetensors")
-    target = LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes)
+    target = LoadTarget(folder=place, golden=golden, bytes=plan.variants[0].bytes, layers=(0, 2, 4))
     (place / "generation_config.json").write_bytes(b'{"eos_token_id": 2')
     with pytest.raises(DocumentError, match=r"b3-k1/generation_config.json: line 1 column 19: Expecting ',' delimiter"):
-        check_loads(folder, [target])
+        check_loads(folder, [target], blocks_at="model.layers")
     (place / "generation_config.json").write_bytes(b'{"eos_token_id": [5, 7]}')
     monkeypatch.setattr(load_check, "_run_probe", lambda _request, _scratch: {"b3-k1": {"eos": None}})
     with pytest.raises(
         VerificationError,
         match=r"variant b3-k1: generation ends at None, but generation_config.json says eos_token_id \[5, 7\]",
     ):
-        check_loads(folder, [target])
+        check_loads(folder, [target], blocks_at="model.layers")
 
 
 def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(
@@ -282,7 +287,8 @@ def test_a_variant_larger_than_half_of_the_free_memory_is_not_loaded(
 ) -> None:
     _, folder = model_family("llama")
     golden = read_golden(folder / "golden" / "b4.safetensors")
-    found = check_loads(folder, [LoadTarget(folder=folder / "variants" / "b4", golden=golden, bytes=10**18)])
+    target = LoadTarget(folder=folder / "variants" / "b4", golden=golden, bytes=10**18, layers=(0, 1, 3, 4))
+    found = check_loads(folder, [target], blocks_at="model.layers")
     assert found["b4"].outcome == "skipped"
     assert found["b4"].detail.startswith("1000000000000000000 bytes of weights, ")
 

@@ -16,6 +16,7 @@ from profiles.commands.gate import gate
 from profiles.sample import Sample
 from runtime.documents.baseline import read_baseline
 from runtime.documents.manifest import read_manifest
+from runtime.engines.settings import EngineSettings
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import TrimoeError
 from tests.support.families import export_plan, model_source, plan_family
@@ -187,7 +188,11 @@ def test_both_engines_give_the_same_answers(tmp_path: Path) -> None:
     manifest = read_manifest(family)
     questions = [*samples(7), SampleQuestion(prompt="No image", sample=Sample(id="7", question=""))]
     openers = {
-        threads: dict(open_answerers(("torch", "onnx"), family, manifest, dtypes=("float32",), threads=threads))
+        threads: dict(
+            open_answerers(
+                ("torch", "onnx"), family, manifest, dtypes=("float32",), settings=EngineSettings(threads=threads)
+            )
+        )
         for threads in (1, 2)
     }
     for variant in manifest.variants:

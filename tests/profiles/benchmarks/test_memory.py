@@ -45,11 +45,13 @@ def test_a_missed_target_fails(bare_family: Path, monkeypatch: pytest.MonkeyPatc
         variants,
         "resident",
         lambda family, engine, **_: Resident(
-            engine=engine, variants=6, one_bytes=1_000_000_000, all_bytes=every * 1_000_000
+            form="onnx int8", variants=6, one_bytes=1_000_000_000, all_bytes=every * 1_000_000
         ),
     )
     result = CliRunner().invoke(command.bench_memory, [str(bare_family), "--engine", "onnx"])
     assert result.exit_code == code
-    assert result.stdout == (f"onnx: one variant 1,000 MB, all 6 {every:,} MB: {every / 1000:.3f} (target ≤ 1.15)\n")
+    assert result.stdout == (
+        f"onnx int8: one variant 1,000 MB, all 6 {every:,} MB: {every / 1000:.3f} (target ≤ 1.15)\n"
+    )
     document = json.loads(CliRunner().invoke(command.bench_memory, [str(bare_family), "--json"]).stdout)
     assert [one["all_bytes"] for one in document["engines"]] == [every * 1_000_000] * 2

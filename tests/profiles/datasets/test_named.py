@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -199,6 +200,25 @@ class Rows(list):
         return self
 
 
+class OneRowFile(nullcontext[None]):
+    """Stands in for an open parquet file."""
+
+    num_rows = num_row_groups = 1
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.metadata = self
+
+    def __enter__(self) -> "OneRowFile":
+        return self
+
+    def row_group(self, group: int) -> "OneRowFile":
+        return self
+
+    def read_row_group(self, group: int) -> list[None]:
+        return [None]
+
+
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("datasets")
@@ -220,7 +240,7 @@ def package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     arrow.ArrowException = type("ArrowException", (Exception,), {})  # type: ignore[attr-defined]
     arrow.concat_tables = list  # type: ignore[attr-defined]
     arrow.parquet = ModuleType("pyarrow.parquet")  # type: ignore[attr-defined]
-    arrow.parquet.read_table = lambda path, partitioning: path
+    arrow.parquet.ParquetFile = OneRowFile  # type: ignore[attr-defined]
     for name, one in (("datasets", module), ("pyarrow", arrow), ("pyarrow.parquet", arrow.parquet)):
         monkeypatch.setitem(sys.modules, name, one)
     return module

@@ -16,13 +16,13 @@ from PIL import Image
 
 from exporter.graphs.graph_form import GraphExport
 from runtime.documents.golden_outputs import read_arrays
-from runtime.documents.graph_contract import CUDA
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
 from runtime.engines.onnx.engine import OnnxEngine
 from runtime.engines.onnx.rows import part_count
 from runtime.engines.prompts import PromptReader, Question
 from runtime.engines.protocol import Engine, Prompt
+from runtime.engines.settings import EngineSettings
 from runtime.engines.torch.engine import TorchEngine
 from runtime.errors import DocumentError, VerificationError
 from tests.support.families import export_verified, plan_family
@@ -50,7 +50,7 @@ def open_engine(name: str, family: Path) -> Engine:
     manifest = read_manifest(family)
     if name == "torch":
         return TorchEngine(family, manifest, device="cpu")
-    return OnnxEngine(family, manifest, dtype="float32", threads=2 if "parts" in name else 1)
+    return OnnxEngine(family, manifest, EngineSettings(threads=2 if "parts" in name else 1))
 
 
 def requests(count: int) -> list[Question]:
@@ -276,11 +276,11 @@ def test_a_batch_runs_in_a_part_for_each_thread_but_none_too_small(rows: int, th
 
 def test_graphs_in_another_type_are_refused_naming_those_there_are(family: Path) -> None:
     with pytest.raises(DocumentError, match="no ONNX graphs in int8; the family has float32"):
-        OnnxEngine(family, read_manifest(family), dtype="int8")
+        OnnxEngine(family, read_manifest(family), EngineSettings(dtype="int8"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "int4"])
 def test_types_that_cuda_has_not_all_kernels_of_are_refused_there(dtype: str, family: Path) -> None:
     message = f"ONNX graphs in {dtype} run on CPUExecutionProvider, not on CUDAExecutionProvider"
     with pytest.raises(DocumentError, match=message):
-        OnnxEngine(family, read_manifest(family), dtype=dtype, provider=CUDA)
+        OnnxEngine(family, read_manifest(family), EngineSettings(dtype=dtype, device="cuda:0"))

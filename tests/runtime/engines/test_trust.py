@@ -84,8 +84,8 @@ def _moved(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _damaged_record(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    (record,) = trial.cache.glob("checks/*.json") if trial.cache else ()
-    record.write_bytes(record.read_bytes()[:-2])
+    for record in trial.cache.glob("checks/*.json") if trial.cache else ():
+        record.write_bytes(record.read_bytes()[:-2])
 
 
 @pytest.mark.parametrize("change", [_touched, _replaced, _upgraded, _moved, _damaged_record])
@@ -109,6 +109,28 @@ def test_a_file_that_differs_from_its_digest_is_refused_before_the_test(trial: T
     with pytest.raises(VerificationError, match=rf"{path}: No such file"):
         trial.run()
     assert trial.tests == 1
+
+
+def test_a_byte_that_was_flipped_is_found_though_size_and_time_say_nothing(trial: Trial) -> None:
+    trial.run()
+    path = trial.family / trial.file.path
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)[0]
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(VerificationError, match=rf"{path}: its sha256 is \w+, the manifest has {trial.file.sha256}"):
+        trial.run()
+
+
+def test_a_file_is_read_once_for_all_tests_that_depend_on_it(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial.run()
+    monkeypatch.setattr(trust.hashlib, "file_digest", None)
+    checks = Checks(trial.family, trial.manifest, software={}, records=CheckRecords(trial.cache))
+    checks.run([trial.file.path], trial._count)
+    assert trial.tests == 2
 
 
 def test_a_check_that_fails_leaves_no_record(trial: Trial) -> None:

@@ -23,9 +23,11 @@ def test_what_variants_share_is_counted_once(bare_family: Path) -> None:
     assert sizes[whole.id].token_bytes * len(small.layers) == sizes[small.id].token_bytes * len(whole.layers)
 
 
-def test_sessions_of_quantised_types_share_no_weights(bare_family: Path) -> None:
+def test_sessions_that_pack_for_themselves_share_no_weights(bare_family: Path) -> None:
     manifest = read_manifest(bare_family)
-    shared, packed = (variant_sizes(bare_family, manifest, engine="onnx", dtype=dtype) for dtype in ("float32", "int8"))
+    shared, packed = (
+        variant_sizes(bare_family, manifest, engine="onnx", dtype="int8", shared=one) for one in (True, False)
+    )
     names = [set(size.parts) for size in packed.values()]
     assert not set.intersection(*names) and set.intersection(*(set(size.parts) for size in shared.values()))
 

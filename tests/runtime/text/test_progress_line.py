@@ -8,8 +8,8 @@ import termios
 
 import pytest
 
-from exporter.commands.progress_bar import ProgressBar
 from profiles.reports.sample_progress import SampleProgress
+from runtime.text.progress_bar import ProgressBar
 from runtime.text.progress_line import ProgressLine
 
 

@@ -13,6 +13,7 @@ from profiles.evidence.searching.costs import Costs, active_parameters, estimate
 from profiles.evidence.searching.joint_document import read_joint_search
 from profiles.evidence.searching.joint_search import Tried, frontier, joint_search
 from profiles.latency.fit.profile_points import OUTPUT_TOKENS
+from profiles.reports.evidence.pictures.joint import cut_families
 from runtime.documents.latency.estimator_document import read_estimator
 from runtime.latency.estimator import Estimator
 from runtime.latency.workload import Layers, Workload
@@ -98,7 +99,15 @@ def test_the_command_writes_every_cut_and_shows_the_frontier(tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     found = read_joint_search(tmp_path / "joint_search.json")
     assert found.cost_unit == "million active parameters"
-    assert len(found.cuts) <= 1 + 15 * 2 + 1 + 2
+    assert len(found.cuts) <= 1 + 15 * 2 + 1 + 1 + 2
+    blocks_only = [cut for cut in found.cuts if not cut.top_k]
+    assert sorted(len(cut.removed) for cut in blocks_only) == [0, *[1] * 15, 2]
+    families = {family.name: family.cuts for family in cut_families(found)}
+    assert [len(cut.removed) for cut in families["blocks only"]] == [2, 1, 0]
+    assert [len(cut.top_k) for cut in families["experts only"]] == [15, 0]
+    assert all(cut.on_frontier for cut in families["blocks and experts"])
+    assert (tmp_path / "joint_search.png").read_bytes().startswith(b"\x89PNG")
+    assert b"blocks and experts" in (tmp_path / "joint_search.svg").read_bytes()
     assert found.cuts[0].removed == () == found.cuts[0].top_k
     assert f"{len(found.cuts)} cuts measured on digits-mc" in result.output
     refused = trimoe("search", DEMO / "checkpoint", *options[:2], "--top-k", "x", "--out", tmp_path)

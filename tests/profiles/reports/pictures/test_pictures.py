@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from profiles.reports.pictures.canvas import NARROW, WIDE, Canvas, settings
 from profiles.reports.pictures.chart import Chart, Table
-from profiles.reports.pictures.charts import draw
+from profiles.reports.pictures.drawn import draw
 from profiles.reports.pictures.labels import place_labels
 from profiles.reports.pictures.numbers import digits, percent, quantile, spread_out
 from profiles.reports.pictures.palette import DARK, STYLES

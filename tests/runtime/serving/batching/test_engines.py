@@ -9,8 +9,9 @@ import pytest
 from exporter.graphs.graph_form import GraphExport
 from runtime.documents.manifest import read_manifest
 from runtime.engines.greedy import generate
-from runtime.engines.open import EngineSettings, open_engine
+from runtime.engines.open import open_engine
 from runtime.engines.protocol import Prompt
+from runtime.engines.settings import EngineSettings
 from runtime.serving.batching.limits import Limits
 from runtime.serving.batching.scheduler import Scheduler
 from runtime.serving.pool import Pool

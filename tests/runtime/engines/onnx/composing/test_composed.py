@@ -13,6 +13,7 @@ from runtime.documents.manifest import read_manifest
 from runtime.engines.onnx.composing.composed import Span, spans
 from runtime.engines.onnx.engine import OnnxEngine
 from runtime.engines.protocol import Prompt
+from runtime.engines.settings import EngineSettings
 from runtime.errors import DocumentError, VerificationError
 from tests.support.families import export_verified, plan_family
 from tests.support.graph_edits import attribute, edit_graph
@@ -34,7 +35,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 
 def opened(family: Path, threads: int = 1) -> OnnxEngine:
-    return OnnxEngine(family, read_manifest(family), dtype="float32", threads=threads)
+    return OnnxEngine(family, read_manifest(family), EngineSettings(threads=threads))
 
 
 def check_never_exported(family: Path, model: Any, count: int) -> None:

@@ -4,17 +4,17 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
 
-from profiles.benchmarks.contenders import Contender
+from profiles.benchmarks.onnx.contender import Array, Contender
 
 PREFILL_TOKENS, PROMPT_TOKENS, DECODED_TOKENS = 512, 64, 32
 READ_BYTES = 1 << 30
 
-Key = TypeVar("Key")
+Key = tuple[str, int]
+"""A contender's name and its experts per token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +27,27 @@ class Timing:
     read_s: float
 
 
+Timings = Mapping[Key, Sequence[Timing]]
+"""Those of one round at the same place."""
+
+
+def prompts() -> tuple[Array, Array]:
+    """Random tokens [1, n]: those to prefill, and those in front of decoded ones."""
+    generator = np.random.default_rng(0)
+    long, short = (generator.integers(3, 1000, (1, count)) for count in (PREFILL_TOKENS, PROMPT_TOKENS))
+    return long, short
+
+
 def time_contenders(
     contenders: Mapping[Key, Contender], *, rounds: int, say: Callable[[str], None]
 ) -> dict[Key, list[Timing]]:
     """The timings of each contender, one a round, after a round that warms up: a prefill of 512 random tokens, and 32
     tokens decoded behind 64."""
-    generator = np.random.default_rng(0)
-    long, short = (generator.integers(3, 1000, (1, count)) for count in (PREFILL_TOKENS, PROMPT_TOKENS))
+    long, short = prompts()
     large = torch.ones(READ_BYTES // 4)
     found: dict[Key, list[Timing]] = {key: [] for key in contenders}
+    begin = time.perf_counter()
     for number in range(rounds + 1):
-        say(f"round {number} of {rounds}")
         for key, contender in contenders.items():
             timing = Timing(
                 prefill_ms=contender.prefill(long),
@@ -46,6 +56,8 @@ def time_contenders(
             )
             if number:
                 found[key].append(timing)
+        left = (time.perf_counter() - begin) / (number + 1) * (rounds - number)
+        say(f"round {number} of {rounds}, {left:.0f} s left")
     return found
 
 
