@@ -13,7 +13,7 @@ import numpy as np
 from runtime.accuracy.frontier import Allowed, frontier
 from runtime.accuracy.predictor import Predictor
 from runtime.documents.accuracy.accuracy_model import Setting, read_accuracy_model
-from runtime.documents.latency.estimator_document import POSITION, PROMPT_TOKENS, VISION_TOKENS
+from runtime.documents.latency.estimator_document import PROMPT_TOKENS, VISION_TOKENS
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import DocumentError, RequestError
 from runtime.latency.estimator import Estimator
@@ -56,7 +56,7 @@ def elastic_variants(
 ) -> tuple[VariantRecord, ...]:
     """Records of variants that no exported one equals, the largest first: for each task, and for all together, at most
     `most` that beat all others found in predicted accuracy and time."""
-    allowed, cost_ms = allowed_settings(manifest, predictor), _CostMs(estimator, experts=manifest.source.experts or 0)
+    allowed, cost_ms = allowed_settings(manifest, predictor), UsualCost(estimator, experts=manifest.source.experts or 0)
     scores = {task: _Scores(predictor, (task,)) for task in predictor.tasks}
     every = [*scores.values(), _Scores(predictor, predictor.tasks)] if len(scores) > 1 else list(scores.values())
     found = [point for one in every for point in frontier(allowed, one, cost_ms, most=most)]
@@ -86,17 +86,18 @@ def allowed_settings(manifest: Manifest, predictor: Predictor) -> Allowed:
     )
 
 
-class _CostMs:
+class UsualCost:
     """Milliseconds of an answer of usual size."""
 
     def __init__(self, estimator: Estimator, *, experts: int) -> None:
-        ranges = {one.name: one for one in estimator.document.domain}
-        prompt = ranges[PROMPT_TOKENS].high if PROMPT_TOKENS in ranges else ranges[POSITION].high
-        vision = int(ranges[VISION_TOKENS].high) if VISION_TOKENS in ranges else 0
-        load = Workload(vision_tokens=vision, text_tokens=max(int(prompt) - vision, 1))
+        """With the longest prompt that the estimator was fitted on, and OUTPUT_TOKENS of an answer."""
+        highest = {one.name: int(one.high) for one in estimator.document.domain}
+        vision = highest.get(VISION_TOKENS, 0)
+        load = Workload(vision_tokens=vision, text_tokens=max(highest.get(PROMPT_TOKENS, 0) - vision, 1))
         self._costs, self._experts = estimator.request(load, output_tokens=OUTPUT_TOKENS, widen=True), experts
 
     def __call__(self, setting: Setting) -> float:
+        """Predicted milliseconds of the setting."""
         return self._costs.predict(Layers.of(setting.top_k, experts=self._experts)).total_ms
 
 
