@@ -75,7 +75,7 @@ class GraphExport:
         VerificationError."""
         checks: dict[str, tuple[Check, ...]] = {variant.id: () for variant in self._plan.variants}
         for precision, written in zip(self._tensors, data, strict=True):
-            progress.begin(f"checking onnx {precision.name}", self._plan_bytes())
+            progress.begin(f"checking onnx {precision.name}", 2 * self._plan_bytes())
             results = check_graphs(
                 self._source,
                 self._plan,

@@ -102,7 +102,7 @@ def _check_graphs(run: Verification, graphs: Callable[[], GraphCheck | str], *, 
         run.skip("onnx", check)
         return
     weights = sum(variant.bytes for variant in run.variants)
-    run.progress.begin("running onnx", weights * len(graph_types(run.manifest)))
+    run.progress.begin("running onnx", 2 * weights * len(graph_types(run.manifest)))
     run.checks += check(
         folder=run.folder,
         manifest=run.manifest,

@@ -91,7 +91,11 @@ class _Verification:
         by_id, deepest = {v.id: v for v in variants}, max(variants, key=lambda variant: len(variant.layers))
         try:
             self._verifier.ask(*self._read_inputs(), variant=variants[0].id)
-            for variant, question in self._verifier.expectations(tuple(by_id), deep=deepest.id, progress=progress):
+            total = sum(variant.bytes for variant in variants)
+            told = self._verifier.expectations(
+                tuple(by_id), deep=deepest.id, progress=lambda share: progress(round(share * total))
+            )
+            for variant, question in told:
                 yield from self._answers(variant, question)
                 progress(by_id[variant].bytes)
         except TrimoeError as error:

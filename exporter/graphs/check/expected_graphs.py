@@ -62,6 +62,8 @@ class ExpectedGraphs(Protocol):
     def embeddings(self, variant: str, inputs: Tensors) -> torch.Tensor:
         """What transformers feeds to the variant's first block, image features included: [rows, length, hidden]."""
 
-    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+    def answers(
+        self, inputs: Mapping[str, Tensors], progress: Callable[[float], None]
+    ) -> Iterator[tuple[str, Expected]]:
         """What transformers computes for the variants of these ids, each of its inputs, once all have run side by side.
-        `progress` is told bytes of weights, once the variants' blocks in all."""
+        `progress` is told which share of that is done, 1 in all."""

@@ -116,11 +116,11 @@ class GraphVerifier:
                 )
 
     def expectations(
-        self, variants: Sequence[str], *, deep: str, progress: Callable[[int], None]
+        self, variants: Sequence[str], *, deep: str, progress: Callable[[float], None]
     ) -> Iterator[tuple[str, "Question"]]:
         """What transformers answers for each of the variants: to the prompts and many tokens behind them for the one
         called `deep`; for others to as many as a self-test decodes, of quantised types to the prompts alone. `progress`
-        is told bytes of weights, once those of the variants' blocks in all."""
+        is told which share of the work of transformers is done, 1 in all."""
         assert self.prompts is not None, "ask first"
         precision = self._expected.precision
         short = self.prompts.shortened(0 if precision.name in PACKED else STEPS)

@@ -155,7 +155,9 @@ class RebuiltGraphs:
         """What the variant of that id, run from its own folder, feeds to its first block. Raises VerificationError."""
         return self._reference(variant).embed(inputs)
 
-    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+    def answers(
+        self, inputs: Mapping[str, Tensors], progress: Callable[[float], None]
+    ) -> Iterator[tuple[str, Expected]]:
         """What each of the variants answers, run by its own folder's config. Raises VerificationError."""
         runs = {}
         for variant, asked in inputs.items():

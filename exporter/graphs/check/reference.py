@@ -102,18 +102,19 @@ class ReferenceRun:
 
 
 def run_side_by_side(
-    variants: Mapping[str, ReferenceRun], progress: Callable[[int], None]
+    variants: Mapping[str, ReferenceRun], progress: Callable[[float], None]
 ) -> Iterator[tuple[str, Expected]]:
     """What each of the variants computes, by its name.
 
     All go source block by source block in ascending order, so that the weights of a block, equal in all of them, are
     read once, the next while one is run; what two have in common at their beginning is run once. `progress` is told
-    the bytes of weights each time a block has run.
+    which share of the blocks has run, each time one has.
     """
     models = {id(run.model): run for run in variants.values()}
     starts = {model: run.model.embed(run.inputs) for model, run in models.items()}
     now = {name: Advance(hidden=starts[id(run.model)], experts=None) for name, run in variants.items()}
     experts: dict[str, list[torch.Tensor | None]] = {name: [] for name in variants}
+    blocks = len({block for run in variants.values() for block in run.blocks})
     for block, weights in _ahead(variants.values()):
         done: dict[object, Advance] = {}
         for name, run in variants.items():
@@ -123,7 +124,7 @@ def run_side_by_side(
                     done[path] = run.advance(block, now[name].hidden, weights)
                 now[name] = done[path]
                 experts[name].append(now[name].experts)
-        progress(sum(tensor.nbytes for tensor in weights.values()))
+        progress(1 / blocks)
     for name, run in variants.items():
         yield name, Expected(logits=run.model.finish(now[name].hidden, run.inputs), experts=tuple(experts[name]))
 

@@ -87,7 +87,9 @@ class PlannedGraphs:
         """What the source feeds to its first block, which every variant keeps. Raises CheckpointError."""
         return self._open().embed(inputs)
 
-    def answers(self, inputs: Mapping[str, Tensors], progress: Callable[[int], None]) -> Iterator[tuple[str, Expected]]:
+    def answers(
+        self, inputs: Mapping[str, Tensors], progress: Callable[[float], None]
+    ) -> Iterator[tuple[str, Expected]]:
         """What the source answers with the blocks and experts of each of the variants. Raises CheckpointError."""
         models = {id(asked): Reference(self._files, self.precision, like=self._open()) for asked in inputs.values()}
         runs = {}
@@ -123,7 +125,7 @@ def check_graphs(
 
     The data file's digest and the structure of the graphs always; with `answers` also logits, greedy tokens and
     experts, which are compared with transformers in float32, and golden files are written and self-tested. `progress`
-    is told bytes of weights, once the plan's in all. Raises VerificationError naming what differs, CheckpointError.
+    is told bytes of weights, twice the plan's in all. Raises VerificationError naming what differs, CheckpointError.
     """
     if not same_digest(folder / data.path, data):
         raise VerificationError(f"{folder / data.path}: the file on disk is not what was written")
@@ -141,7 +143,11 @@ def check_graphs(
         write_prompts(folder / graph_golden_path(precision.name, GRAPH_INPUTS), prompts)
         variants = {variant.id: variant for variant in plan.variants}
         deepest = max(plan.variants, key=lambda variant: len(variant.layers)).id
-        for name, question in verifier.expectations(tuple(variants), deep=deepest, progress=progress):
+        total = sum(variant.bytes for variant in plan.variants)
+        told = verifier.expectations(
+            tuple(variants), deep=deepest, progress=lambda share: progress(round(share * total))
+        )
+        for name, question in told:
             checks[name] += verifier.answers(name, question, keep=partial(_keep, folder, precision, variants[name]))
             progress(variants[name].bytes)
     return {variant: _recorded(found) for variant, found in checks.items()}

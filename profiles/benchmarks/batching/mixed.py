@@ -15,7 +15,7 @@ from runtime.documents.manifest import Manifest
 from runtime.engines.protocol import Engine
 
 ROWS_EACH = 4  # sequences of each variant
-PROMPT_TOKENS, STEPS = 32, 24
+PROMPT_TOKENS, STEPS = 16, 16
 OVER_ALONE, OVER_BY_VARIANT = {"int8": 2.2}, {"int8": 1.15}  # least ratios, by type of weights
 ALONE, BY_VARIANT, MIXED = "one at a time", "a batch for each variant", "one batch"
 

@@ -32,12 +32,14 @@ from runtime.text.progress import NoProgress, Progress
 # What messages say, in the order in which they are looked for, and the check that says it.
 CHECKS = (
     (r"sha256|on disk is not what was written", "digest"),
+    (r"bytes, \d+ recorded", "size"),
     (r"self-test", "self-test"),
     (r"metadata", "metadata"),
     (r"planned (is|are)|is planned|ONNX's checker|its data is|plain file|No such file|cannot be read", "structure"),
     (r"block ", "block"),
     (r"goes to experts", "experts"),
     (r"logits", "logits"),
+    (r"onnxruntime", "runtime"),
 )
 NOTHING = "–"
 

@@ -24,6 +24,7 @@ from runtime.documents.family_layout import (
 )
 from runtime.documents.graph_contract import CPU, CUDA, INPUT_IDS, PACKED, PROVIDERS
 from runtime.documents.manifest import Manifest, VariantRecord
+from runtime.engines.memory import give_back
 from runtime.engines.mixed_batch import MixedBatch, run_in_turn
 from runtime.engines.onnx.composing.arrangement import bounds
 from runtime.engines.onnx.composing.block_graphs import BlockGraphs, Composition
@@ -174,6 +175,7 @@ class OnnxEngine:
                 found = self._graphs.get(variant) or self._opened(known)
                 self._graphs[variant] = found
             self._compose_loaded()
+            give_back()  # what sessions packed and dropped, where the prepared form had it
         return found
 
     def _member(self, variant: str) -> Member:
