@@ -43,6 +43,7 @@ class OpeningOptions:
     prefix_mb: int
     estimators: tuple[Path, ...]
     baseline: Path | None
+    elastic: Path | None
     preload: bool
     trust: bool
     prepared: PreparedForms | None
@@ -91,6 +92,11 @@ opening_options = option_group(
         help="From `trimoe fit`, one a type of weights. Repeatable.",
     ),
     click.option("--baseline", type=FILE, help="From `trimoe eval`.  [default: accuracies of the evidence]"),
+    click.option(
+        "--elastic",
+        type=FILE,
+        help="From `trimoe fit-accuracy`: variants of the family's blocks that were never exported may answer too.",
+    ),
     click.option(
         "--preload/--no-preload",
         default=True,
@@ -205,6 +211,7 @@ def serve(family: Path, host: str, port: int, verbose: bool, opening: OpeningOpt
 def _opening(options: OpeningOptions) -> "Opening":
     from runtime.engines.trust import CheckRecords
     from runtime.serving.decisions.log_file import LogFile
+    from runtime.serving.elastic import Elastic
     from runtime.serving.family_settings import FamilySettings
     from runtime.serving.http.listening.serve_family import Opening
 
@@ -217,6 +224,7 @@ def _opening(options: OpeningOptions) -> "Opening":
             threads=options.threads,
             records=CheckRecords() if options.trust else None,
             prefix_bytes=options.prefix_mb * 1_000_000,
+            elastic=None if options.elastic is None else Elastic(model=options.elastic),
             prepared=options.prepared,
             log=None if options.decision_log is None else LogFile(options.decision_log),
             log_prompts=options.log_prompts,

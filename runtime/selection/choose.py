@@ -21,7 +21,7 @@ def choose(candidates: Sequence[Candidate], demand: Demand) -> Choice:
     """Choose as the head of this module says. Raises NoFeasibleVariantError; by best effort only where no candidate has
     the name that is asked for."""
     feasible = [one for one in candidates if demand.keeps_budget(one) and demand.keeps_floor(one)]
-    if demand.variant is not None or demand.dtype is not None:
+    if demand.variant is not None or demand.dtype is not None or not demand.elastic:
         feasible = [one for one in feasible if demand.asks_for(one)]
     if feasible:
         best = min(feasible, key=key)

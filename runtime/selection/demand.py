@@ -8,16 +8,20 @@ from runtime.selection.candidate import Candidate
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
     """Milliseconds until the answer is whole, the least accuracy (a share), the variant and the type of weights that
-    are asked for; None: any. With `best_effort` the nearest is taken where nothing keeps to it."""
+    are asked for; None: any. Without `elastic` only variants that were exported may answer. With `best_effort` the
+    nearest is taken where nothing keeps to it."""
 
     budget_ms: float | None = None
     min_accuracy: float | None = None
     variant: str | None = None
     dtype: str | None = None
     best_effort: bool = False
+    elastic: bool = True
 
     def asks_for(self, candidate: Candidate) -> bool:
         """Whether it is of the variant and the type that are asked for."""
+        if candidate.elastic and not self.elastic:
+            return False
         return self.variant in (None, candidate.variant) and self.dtype in (None, candidate.dtype)
 
     def keeps_budget(self, candidate: Candidate) -> bool:

@@ -8,6 +8,7 @@ from runtime.selection.choice import Reason
 from runtime.selection.demand import Demand
 
 NOT_PINNED = "not_pinned"  # the request names another variant or type
+NOT_EXPORTED = "not_exported"  # the request wants a variant that was exported
 UNPREDICTED = "unpredicted"  # there is a budget, and what it would take is not known
 OVER_BUDGET = "over_budget"
 NO_ACCURACY = "no_accuracy"  # of this task, while there is a floor or the chosen one has one
@@ -20,6 +21,7 @@ MORE_MEMORY = "more_memory"  # as accurate and as fast
 LATER_NAME = "later_name"  # alike in everything
 KINDS = (
     NOT_PINNED,
+    NOT_EXPORTED,
     UNPREDICTED,
     OVER_BUDGET,
     NO_ACCURACY,
@@ -75,7 +77,7 @@ class Reasons(Sequence[Reason]):
 def _kind(one: Candidate, chosen: Candidate | None, demand: Demand) -> str:
     """Demand that it does not keep come first, then what the chosen one has over it."""
     if not demand.asks_for(one):
-        return NOT_PINNED
+        return NOT_EXPORTED if one.elastic and not demand.elastic else NOT_PINNED
     if not demand.keeps_budget(one):
         return UNPREDICTED if one.upper_ms is None else OVER_BUDGET
     if not demand.keeps_floor(one):
@@ -101,13 +103,15 @@ def _worse_by(one: Candidate, chosen: Candidate) -> str:
 
 
 def _text(kind: str, one: Candidate, chosen: Candidate | None, demand: Demand) -> str:
-    if kind in (NOT_PINNED, UNPREDICTED, OVER_BUDGET, NO_ACCURACY, BELOW_FLOOR) or chosen is None:
+    if kind in (NOT_PINNED, NOT_EXPORTED, UNPREDICTED, OVER_BUDGET, NO_ACCURACY, BELOW_FLOOR) or chosen is None:
         return _broken(kind, one, demand)
     return _compared(kind, one, chosen)
 
 
 def _broken(kind: str, one: Candidate, demand: Demand) -> str:
     match kind:
+        case "not_exported":
+            return "it was never exported, and the request wants a variant that was"
         case "not_pinned":
             asked = " in ".join(name for name in (demand.variant, demand.dtype) if name is not None)
             return f"the request asks for {asked}"

@@ -26,13 +26,14 @@ from runtime.serving.answer import Answer
 from runtime.serving.batching.listener import Finish
 from runtime.serving.batching.scheduler import Ticket
 from runtime.serving.decisions.journal import Entry, Journal
+from runtime.serving.elastic import ServedVariants
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.chooser import Chooser, Plan
 from runtime.serving.forecasting.recorded_lengths import recorded_lengths
 from runtime.serving.forecasting.work import Ahead
 from runtime.serving.going import GoingRequest
-from runtime.serving.open_parts import open_chooser, open_engines, open_journal
+from runtime.serving.open_parts import open_chooser, open_elastic, open_engines, open_estimators, open_journal
 from runtime.serving.request import Request
 from runtime.serving.served_engine import ServedEngine
 from runtime.serving.stream import AsyncStream, Event, Sink, Stream, Whole
@@ -103,20 +104,21 @@ class Family:
         TargetError for a decision log that cannot be written.
         """
         folder, settings = Path(path), settings or FamilySettings()
-        given = (estimators,) if isinstance(estimators, str | Path) else estimators
         files = FamilyFiles(folder)
         whole = files.manifest()
-        manifest = _served(whole, settings)
         measured = None if baseline is None else read_baseline(Path(baseline))
-        accuracies = Accuracies(whole, measured, engine=engine)
+        read = open_estimators((estimators,) if isinstance(estimators, str | Path) else estimators)
+        variants = ServedVariants(exported=_served(whole, settings), elastic=open_elastic(settings, whole, read))
+        manifest = variants.manifest
+        accuracies = Accuracies(whole, measured, engine=engine, estimated=variants.accuracies)
         reader = PromptReader(files.place(manifest.variants[0].folder))
         with ExitStack() as undo:
-            opened = open_engines(folder, manifest, reader, settings, engine=engine, device=device, dtypes=dtypes)
+            opened = open_engines(folder, variants, reader, settings, engine=engine, device=device, dtypes=dtypes)
             for one in opened.values():
                 undo.callback(one.close, drain=False)
             types = tuple(opened)
             seen = () if measured is None else recorded_lengths(Path(baseline or ""), measured, reader.token_count)
-            chooser = open_chooser(manifest, accuracies, given, settings, engine=engine, dtypes=types, seen=seen)
+            chooser = open_chooser(manifest, accuracies, read, settings, engine=engine, dtypes=types, seen=seen)
             journal = open_journal(whole, settings, engine=engine, dtypes=types)
             undo.pop_all()
         return cls(manifest, reader, opened, chooser, tasks=accuracies.tasks, journal=journal)

@@ -19,6 +19,7 @@ from runtime.serving.batching.answering.transcript import Reader
 from runtime.serving.batching.scheduler import Scheduler
 from runtime.serving.decisions.journal import Journal
 from runtime.serving.decisions.record import LogHeader
+from runtime.serving.elastic import ElasticVariants, ServedVariants
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
 from runtime.serving.forecasting.chooser import Chooser
@@ -33,7 +34,7 @@ FLOAT32 = "float32"
 
 def open_engines(
     folder: Path,
-    manifest: Manifest,
+    variants: ServedVariants,
     reader: Reader,
     settings: FamilySettings,
     *,
@@ -49,7 +50,7 @@ def open_engines(
             running = open_engine(
                 engine,
                 folder,
-                manifest,
+                variants.exported,
                 EngineSettings(
                     dtype=asked,
                     device=device,
@@ -60,8 +61,9 @@ def open_engines(
                 ),
             )
             undo.callback(running.close)
-            dtype = asked if engine == ONNX else running.load(manifest.variants[0].id)
-            sizes = variant_sizes(folder, manifest, engine=engine, dtype=dtype, shared=running.shares_weights)
+            variants.compose(running)
+            dtype = asked if engine == ONNX else running.load(variants.exported.variants[0].id)
+            sizes = variant_sizes(folder, variants.manifest, engine=engine, dtype=dtype, shared=running.shares_weights)
             pool = Pool(running, sizes, most_bytes=settings.most_bytes)
             opened[dtype] = serve_engine(running, reader, settings, pool)
             undo.callback(opened[dtype].scheduler.close, drain=False)
@@ -83,20 +85,36 @@ def _graph_types(folder: Path, dtypes: Sequence[str] | None) -> list[str]:
     return list(dtypes or found or [FLOAT32])
 
 
+def open_estimators(paths: Sequence[str | Path]) -> tuple[Estimator, ...]:
+    """Read them. Raises DocumentError."""
+    return tuple(Estimator(read_estimator(Path(path))) for path in paths)
+
+
+def open_elastic(
+    settings: FamilySettings, manifest: Manifest, estimators: Sequence[Estimator]
+) -> ElasticVariants | None:
+    """The variants that were never exported, if such are to be served. Raises DocumentError for the accuracy model of
+    another checkpoint, and where there is no estimator to weigh them by."""
+    if settings.elastic is None:
+        return None
+    if not estimators:
+        raise DocumentError("elastic variants are chosen by what they take: give an estimator (`trimoe fit`) too")
+    return ElasticVariants(manifest, settings.elastic, estimators[0])
+
+
 def open_chooser(
     manifest: Manifest,
     accuracies: Accuracies,
-    estimators: Sequence[str | Path],
+    estimators: Sequence[Estimator],
     settings: FamilySettings,
     *,
     engine: str,
     dtypes: Sequence[str],
     seen: Iterable[Seen] = (),
 ) -> Chooser:
-    """`seen` are earlier answers. Raises DocumentError for files that are no estimators of
-    this engine and these types."""
-    read = [Estimator(read_estimator(Path(path))) for path in estimators]
-    forecaster = Forecaster(manifest, dtypes, accuracies, read, engine=engine, widen=settings.widen)
+    """`seen` are earlier answers. Raises
+    DocumentError for estimators that are not of this engine and these types."""
+    forecaster = Forecaster(manifest, dtypes, accuracies, estimators, engine=engine, widen=settings.widen)
     lengths = Lengths(quantile=settings.quantile, seen=seen)
     return Chooser(forecaster, lengths, default_tokens=settings.limits.default_tokens)
 

@@ -38,8 +38,9 @@ class Sampling:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """What the answer may cost and must be worth: `budget_ms` milliseconds from arrival to the last token, an accuracy
-    (a share, 0–1) of at least `min_accuracy` on `task`; None: no such limit. `variant` and `dtype` pin the choice. With
-    `best_effort` a request that cannot have all this is answered all the same, by what comes nearest."""
+    (a share, 0–1) of at least `min_accuracy` on `task`; None: no such limit. `variant` and `dtype` pin the choice.
+    Without `elastic` only variants that were exported answer. With `best_effort` a request that cannot have all this is
+    answered all the same, by what comes nearest."""
 
     budget_ms: float | None = None
     min_accuracy: float | None = None
@@ -47,6 +48,7 @@ class Wish:
     variant: str | None = None
     dtype: str | None = None
     best_effort: bool = False
+    elastic: bool = True
 
     def __post_init__(self) -> None:
         """Raises RequestError naming the field, its value and the limit."""

@@ -83,8 +83,11 @@ def _weights(variant: VariantRecord, files: Mapping[str, int]) -> dict[str, int]
     layer it stands. In a copy of one variant nothing is told apart."""
     if NON_BLOCK_SHARD not in files:
         return {"weights": variant.bytes}
-    shards = {f"block {block}": shard_path(block, layer) for layer, block in enumerate(variant.layers)}
-    return {name: files.get(path, 0) for name, path in {**shards, "non-block": NON_BLOCK_SHARD}.items()}
+    sizes = {"non-block": files[NON_BLOCK_SHARD]}
+    for layer, block in enumerate(variant.layers):  # one that was never exported may have a block at a layer of its own
+        places = (shard_path(block, place) for place in (layer, *range(block + 1)))
+        sizes[f"block {block}"] = next((files[path] for path in places if path in files), 0)
+    return sizes
 
 
 def _graph_scale(manifest: Manifest, files: Mapping[str, int], dtype: str) -> float:

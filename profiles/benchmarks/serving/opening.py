@@ -11,10 +11,11 @@ from runtime.documents.baseline import ONNX, read_baseline
 from runtime.documents.manifest import Manifest, VariantRecord, read_manifest
 from runtime.engines.prompts import PromptReader
 from runtime.engines.protocol import Engine
+from runtime.serving.elastic import ServedVariants
 from runtime.serving.family import Family
 from runtime.serving.family_settings import FamilySettings
 from runtime.serving.forecasting.accuracies import Accuracies
-from runtime.serving.open_parts import open_chooser, open_engines
+from runtime.serving.open_parts import open_chooser, open_engines, open_estimators
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +69,18 @@ def opened(served: Served) -> Iterator[Opened]:
     measured = None if served.baseline is None else read_baseline(served.baseline)
     accuracies = Accuracies(manifest, measured, engine=ONNX)
     reader = _reader(served)
-    engines = open_engines(served.folder, manifest, reader, settings, engine=ONNX, device=None, dtypes=[served.dtype])
-    chooser = open_chooser(manifest, accuracies, [served.estimator], settings, engine=ONNX, dtypes=[served.dtype])
+    engines = open_engines(
+        served.folder,
+        ServedVariants(exported=manifest),
+        reader,
+        settings,
+        engine=ONNX,
+        device=None,
+        dtypes=[served.dtype],
+    )
+    chooser = open_chooser(
+        manifest, accuracies, open_estimators([served.estimator]), settings, engine=ONNX, dtypes=[served.dtype]
+    )
     with Family(manifest, reader, engines, chooser, tasks=accuracies.tasks) as family:
         family.prepare()
         yield Opened(family=family, engine=engines[served.dtype].engine, reader=reader, accuracies=accuracies)

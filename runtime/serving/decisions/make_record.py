@@ -30,6 +30,7 @@ def wish_record(wish: Wish) -> WishRecord:
         variant=wish.variant,
         dtype=wish.dtype,
         best_effort=wish.best_effort,
+        elastic=wish.elastic,
     )
 
 

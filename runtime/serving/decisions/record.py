@@ -38,6 +38,7 @@ class WishRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     variant: str | None = None
     dtype: str | None = None
     best_effort: bool = False
+    elastic: bool = True
 
 
 class WorkRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

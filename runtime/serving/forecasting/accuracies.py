@@ -5,6 +5,7 @@
   is below it by the root of the summed squares of theirs, divided by their number: their samples are different ones.
 - A variant counts as measured where each of these data sets was measured in that type of weights: with the engine that
   serves, else with the other one.
+- A variant that is none of the family's, but is made of its blocks, has what an accuracy model predicts.
 - The evidence knows what the removal of blocks costs over its data sets: that is taken from the whole model's score,
   from 1 where this is not measured; two spreads over the data sets lower are the lower end. It says nothing of experts
   per token or types of weights.
@@ -18,6 +19,7 @@ from runtime.documents.family_digest import family_digest
 from runtime.documents.manifest import Manifest, VariantRecord
 from runtime.errors import DocumentError, RequestError
 from runtime.selection.candidate import Accuracy
+from runtime.serving.forecasting.estimated import EstimatedAccuracies
 
 SPREADS = 2.0
 _OUT_OF_TEN = "cider/"  # begins the metrics whose perfect score is 10
@@ -29,9 +31,16 @@ Scores = Mapping[str, Accuracy]
 class Accuracies:
     """The accuracies of a family's variants, by task."""
 
-    def __init__(self, manifest: Manifest, baseline: Baseline | None, *, engine: str) -> None:
-        """`engine` is the one that serves. Raises DocumentError for a baseline of another family, and for a score that
-        is no share."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        baseline: Baseline | None,
+        *,
+        engine: str,
+        estimated: EstimatedAccuracies | None = None,
+    ) -> None:
+        """`engine` is the one that serves; `estimated` knows variants that are not in the manifest. Raises
+        DocumentError for a baseline of another family, and for a score that is no share."""
         if baseline is not None:
             _check_family(manifest, baseline)
         scores = () if baseline is None else baseline.scores
@@ -39,6 +48,7 @@ class Accuracies:
         self._whole = [variant.id for variant in manifest.variants if _is_whole(variant, manifest)]
         self._tasks = _datasets_by_task(scores)
         self._measured = _by_variant(sorted(scores, key=lambda score: score.engine == engine))
+        self._estimated = estimated
         self._kept: dict[str | None, dict[tuple[str, str], Accuracy | None]] = {}
 
     @property
@@ -47,6 +57,10 @@ class Accuracies:
         datasets = (name for names in self._tasks.values() for name in names)
         return tuple(dict.fromkeys((*self._tasks, *datasets)))
 
+    def exported(self, variant: str) -> bool:
+        """Whether the variant is of the manifest."""
+        return variant in self._variants
+
     def of(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
         """The accuracy of a variant on a task, None where nothing is known. Raises RequestError as `check` does."""
         kept = self._kept.get(task)
@@ -54,7 +68,11 @@ class Accuracies:
             self.check(task)
             kept = self._kept[task] = {}
         if (variant, dtype) not in kept:
-            kept[variant, dtype] = self._measured_on(variant, dtype, task) or self._by_evidence(variant, dtype, task)
+            if variant in self._variants:
+                known = self._measured_on(variant, dtype, task) or self._by_evidence(variant, dtype, task)
+            else:
+                known = self._by_model(variant, dtype, task)
+            kept[variant, dtype] = known
         return kept[variant, dtype]
 
     def check(self, task: str | None) -> None:
@@ -68,6 +86,24 @@ class Accuracies:
         if task is None:
             return _mean([_mean_of(found, names) for names in self._tasks.values()])
         return _mean_of(found, self._tasks.get(task, (task,)))
+
+    def _by_model(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
+        if self._estimated is None:
+            return None
+        datasets = self._tasks or {name: (name,) for name in self._estimated.datasets}
+        if task is None:
+            return _mean([self._model_of(variant, dtype, names) for names in datasets.values()])
+        return self._model_of(variant, dtype, datasets.get(task, (task,)))
+
+    def _model_of(self, variant: str, dtype: str, datasets: Sequence[str]) -> Accuracy | None:
+        """The mean over data sets of what the model predicts."""
+        estimated, wholes = self._estimated, self._wholes(dtype)
+        found = () if estimated is None else (estimated.of(variant, name, wholes.get(name)) for name in datasets)
+        return _mean(list(found))
+
+    def _wholes(self, dtype: str) -> Scores:
+        """What the whole model scored in that type, by data set; nothing where it was not measured."""
+        return next((self._measured[one, dtype] for one in self._whole if (one, dtype) in self._measured), {})
 
     def _by_evidence(self, variant: str, dtype: str, task: str | None) -> Accuracy | None:
         record = self._variants[variant]
@@ -132,4 +168,5 @@ def _mean(parts: Sequence[Accuracy | None]) -> Accuracy | None:
         return None
     score = sum(part.score for part in known) / len(known)
     below = math.hypot(*(part.score - part.low for part in known)) / len(known)
-    return Accuracy(score=score, low=max(score - below, 0.0), measured=True)
+    estimated = any(part.estimated for part in known)
+    return Accuracy(score=score, low=max(score - below, 0.0), measured=not estimated, estimated=estimated)

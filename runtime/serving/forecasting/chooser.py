@@ -94,4 +94,5 @@ def demand_of(wish: Wish) -> Demand:
         variant=wish.variant,
         dtype=wish.dtype,
         best_effort=wish.best_effort,
+        elastic=wish.elastic,
     )

@@ -56,8 +56,9 @@ class Forecaster:
         widen: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """One estimator a type of weights, perhaps none. Outside what an estimator was fitted on, its upper bounds are
-        widened, or nothing is predicted where `widen` is false. By `clock`, in seconds, what was learned fades.
+        """One estimator a type of weights, perhaps none. Outside
+        what an estimator was fitted on, its upper bounds are widened, or nothing is predicted where `widen` is false.
+        By `clock`, in seconds, what was learned fades.
 
         Raises DocumentError for an estimator of another engine, of a type that is not served, of another number of
         experts, and for a second one of a type.
@@ -171,6 +172,7 @@ class Forecaster:
             unpredicted=unpredicted,
             widened=widened,
             active_parameters=variant.active_parameters,
+            elastic=not self._accuracies.exported(variant.id),
         )
 
 

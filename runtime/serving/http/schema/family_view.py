@@ -31,11 +31,13 @@ class FamilyView(Given):
 
 
 class AccuracyView(Given):
-    """An expected score and the lower end of its interval; `measured` false: taken from the pruning study."""
+    """An expected score and the lower end of its interval; `measured` false: taken from the pruning study, or,
+    `estimated`, predicted by an accuracy model."""
 
     score: float
     low: float
     measured: bool
+    estimated: bool
 
 
 class CandidateView(Given):
@@ -129,4 +131,4 @@ def _candidate(found: Candidate, reason: Reason | None) -> CandidateView:
 
 
 def _accuracy(found: Accuracy) -> AccuracyView:
-    return AccuracyView(score=found.score, low=found.low, measured=found.measured)
+    return AccuracyView(score=found.score, low=found.low, measured=found.measured, estimated=found.estimated)

@@ -32,6 +32,9 @@ class Limited(Taken):
     min_accuracy: float | None = Field(None, ge=0, le=1, description="The least expected score on `task`, a share.")
     task: str | None = Field(None, min_length=1, max_length=128, description="One of GET /trimoe/family's tasks.")
     best_effort: bool | None = Field(None, description="Answer even where budget or accuracy cannot be kept.")
+    elastic: bool | None = Field(
+        None, description="False: only variants that were exported may answer, where the server offers others."
+    )
 
     def wish(self, variant: str | None, dtype: str | None) -> Wish:
         """The same as the family's choice takes it."""
@@ -42,6 +45,7 @@ class Limited(Taken):
             variant=variant,
             dtype=dtype,
             best_effort=bool(self.best_effort),
+            elastic=self.elastic is not False,
         )
 
 
