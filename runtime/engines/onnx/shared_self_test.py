@@ -57,6 +57,8 @@ class SharedSelfTest:
     def _embeddings_difference(self) -> str | None:
         if INPUTS_EMBEDS not in self.prompts:
             return None
+        if FOLLOWING_IDS not in self.prompts:
+            raise VerificationError(f"{self.inputs}: {FOLLOWING_IDS} missing; export the family again")
         graph, continuation = self._open(EMBEDDINGS), self.expected.continuation
         features = {name: self.prompts[name] for name in FEATURES if name in self.prompts}
         found = graph.run({INPUT_IDS: self.prompts[INPUT_IDS], **features})
