@@ -18,8 +18,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/trimoe demo --out artifacts/demo
 
+# Two processes, a file of tests at a time; WORKERS=N for more.
+WORKERS ?= 2
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
