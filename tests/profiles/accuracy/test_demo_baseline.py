@@ -14,8 +14,8 @@ from tests.support.paths import DEMO
 
 FILE = DEMO / "baseline.json"
 BASELINE = read_baseline(FILE)
-FORMS = (("torch", "float32"), ("onnx", "float32"), ("onnx", "int8"))
-INT8_DROP = 0.01
+FORMS = (("torch", "float32"), ("onnx", "float32"), ("onnx", "int8"), ("onnx", "int4"))
+DROPS = {"int8": 0.005, "int4": 0.015}
 
 
 @cache
@@ -67,7 +67,8 @@ def test_both_formats_give_the_same_answers_on_nearly_every_sample() -> None:
         assert sum(one == other for one, other in pairs) >= 0.995 * len(pairs), key
 
 
-def test_int8_costs_at_most_a_point_on_any_task_of_any_variant() -> None:
-    graphs = scores("onnx", "int8")
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
+def test_quantised_weights_cost_little_on_any_task_of_any_variant(dtype: str) -> None:
+    graphs = scores("onnx", dtype)
     for key, score in scores("torch", "float32").items():
-        assert graphs[key].score >= score.score - INT8_DROP, key
+        assert graphs[key].score >= score.score - DROPS[dtype], key
