@@ -78,11 +78,10 @@ def allowed_settings(manifest: Manifest, predictor: Predictor) -> Allowed:
     if len(ks) < source.blocks:
         missing = sorted(set(range(source.blocks)) - ks.keys())
         raise DocumentError(f"blocks {missing} are in no variant of {source.name}: elastic variants need all blocks")
-    removed = {block for variant in manifest.variants for block in variant.removed}
     return Allowed(
         top_k={block: tuple(sorted(ks[block], reverse=True)) for block in range(source.blocks)},
         removable=frozenset(range(source.blocks)) - set(manifest.choice.protected) - {0},
-        most_removed=min(domain.most_removed, max(len(one.removed) for one in manifest.variants), len(removed)),
+        most_removed=min(domain.most_removed, max(len(one.removed) for one in manifest.variants)),
     )
 
 

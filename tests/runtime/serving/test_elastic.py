@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from runtime.accuracy.predictor import Predictor
-from runtime.documents.accuracy.accuracy_model import Setting, dump_accuracy_model
-from runtime.documents.manifest import Manifest, SourceRecord
+from runtime.documents.accuracy.accuracy_model import dump_accuracy_model
 from runtime.errors import DocumentError, RequestError
 from runtime.latency.estimator import Estimator
+from runtime.selection.candidate import Candidate
 from runtime.selection.choose import choose
 from runtime.selection.demand import Demand
 from runtime.serving.elastic import (
@@ -22,41 +22,11 @@ from runtime.serving.elastic import (
     read_predictor,
 )
 from runtime.serving.forecasting.accuracies import Accuracies
-from tests.support.accuracy_models import BLOCKS, SOURCE, TOP_K, WHOLE, accuracy_model, removing
-from tests.support.documents import MANIFEST as DOCUMENT
+from tests.support.accuracy_models import BLOCKS, TOP_K, accuracy_model, removing
+from tests.support.elastic_families import family
 from tests.support.latency_documents import ESTIMATOR
 
 MODEL = accuracy_model(40)
-
-
-def variant(setting: Setting, name: str) -> object:
-    removed = tuple(block for block in range(BLOCKS) if block not in setting.layers)
-    size = 100 + 10 * len(setting.layers)
-    return replace(
-        DOCUMENT.variants[0],
-        id=name,
-        folder=f"variants/{name}",
-        layers=setting.layers,
-        removed=removed,
-        top_k=setting.top_k,
-        drop=None,
-        parameters=size,
-        active_parameters=size,
-        bytes=size,
-        shared_bytes=0,
-    )
-
-
-def family() -> Manifest:
-    """All blocks with 8 experts and with 4, and without three blocks."""
-    source: SourceRecord = replace(DOCUMENT.source, digest=SOURCE, blocks=BLOCKS, experts=16, top_k=TOP_K)
-    fewer = (TOP_K, *(4,) * (BLOCKS - 1))
-    variants = (
-        variant(WHOLE, "b8-k8"),
-        variant(removing((), fewer), "b8-k4"),
-        variant(removing((5, 6, 7)), "b5-k8"),
-    )
-    return replace(DOCUMENT, source=source, variants=variants)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +65,6 @@ def test_their_accuracies_are_marked_as_estimated_and_their_variants_can_be_rule
 
 
 def test_a_request_may_want_exported_variants_only() -> None:
-    from runtime.selection.candidate import Candidate
-
     slow, quick = (
         Candidate(variant=name, dtype="float32", accuracy=None, predicted_ms=ms, upper_ms=ms, bytes=1, elastic=elastic)
         for name, ms, elastic in (("b8-k8", 20.0, False), ("b7-k8-r4", 10.0, True))

@@ -4,7 +4,10 @@ from profiles.evidence.accuracy_model.suggest import suggest
 from profiles.reports.evidence.suggestion_table import show_suggestions
 from runtime.accuracy.predictor import Predictor
 from runtime.documents.accuracy.accuracy_model import Setting
-from tests.runtime.serving.test_elastic import MODEL, family
+from tests.support.accuracy_models import accuracy_model
+from tests.support.elastic_families import family
+
+MODEL = accuracy_model(40)
 
 
 def cost_ms(setting: Setting) -> float:

@@ -19,6 +19,7 @@ from profiles.evidence.running.influence import Influence
 from profiles.evidence.running.source_model import SourceModel, load_staged, open_source_model
 from tests.support.byte_pair_tokenizers import write_tokenizer
 from tests.support.commands import trimoe
+from tests.support.counted_runs import Runs
 from tests.support.families import model_source
 from tests.support.paths import DEMO
 from tests.support.tiny_transformers import BLOCKS, masked_original, whole_model, write_transformers
@@ -27,22 +28,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 CHECKPOINT = DEMO / "checkpoint"
 TEXT = "The number on the sign is 0720, isn't it? How many apples are there? They'll say: three (3)! " * 40
-
-
-class Runs:
-    """Counts blocks run; ends the work as a kill would, after `limit`."""
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.count, self._limit = 0, limit
-
-    def begin(self, name: str, runs: int) -> None: ...
-
-    def ran(self) -> None:
-        self.count += 1
-        if self.count > self._limit:
-            raise KeyboardInterrupt
-
-    def end(self) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Beam search over removed blocks: what it tries, its files, and carrying on."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,28 +16,13 @@ from profiles.evidence.searching.beam_search import Beam, Removed, all_candidate
 from profiles.evidence.searching.search import Found, search_each, search_together
 from runtime.errors import DocumentError
 from tests.support.commands import trimoe
+from tests.support.counted_runs import Runs
 from tests.support.paths import DEMO
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CHECKPOINT = DEMO / "checkpoint"
 TASKS = ("digits-mc", "digits-vqa")
-
-
-class Runs:
-    """Counts blocks run; ends the work as a kill would, after `limit`."""
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.count, self._limit = 0, limit
-
-    def begin(self, name: str, runs: int) -> None: ...
-
-    def ran(self) -> None:
-        self.count += 1
-        if self.count > self._limit:
-            raise KeyboardInterrupt
-
-    def end(self) -> None: ...
 
 
 @pytest.fixture(scope="module")
